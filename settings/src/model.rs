@@ -1,0 +1,75 @@
+//! What comes out of the configuration file: checked shapes, in the order of the file.
+//!
+//! Every value here has been proven at load: names resolve, numbers are within their bounds and never zero, paths are
+//! absolute (or relative to the working directory, when the configuration's own path was), files exist and private ones
+//! are private, patterns and policies are compiled.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+mod attestation;
+mod faults;
+mod issuers;
+mod keys;
+mod listeners;
+mod log;
+mod routes;
+mod upstreams;
+
+pub use self::{
+    attestation::{
+        AppPlatform, AppSettings, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings,
+        TokenAlgorithm, TokenClaims, TokenSettings,
+    },
+    faults::{CannotVerify, OurFaults},
+    issuers::{IssuerKeys, IssuerProfile, IssuerSettings, SecretEncoding},
+    keys::KeysSettings,
+    listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
+    log::{AccessLog, LogLevel, LogSettings},
+    routes::{HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
+    upstreams::{Queue, Scheme, Timeouts, UpstreamSettings},
+};
+
+/// A whole configuration, checked.
+///
+/// Holds no secret but the verification keys inside [`IssuerSettings::key_set`], which do not print.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configuration file, as it was named.
+    pub path: PathBuf,
+    /// `listeners:` Where this process listens.
+    pub listeners: Listeners,
+    /// `state.dir:` The one folder that is written to: the database, the last good configuration, `feed.pub`.
+    pub state_dir: PathBuf,
+    /// `attestation:` Our own tokens: who issues them, and where the gateway gets its key sets.
+    pub attestation: Option<Attestation>,
+    /// `issuers:` Other issuers whose tokens some routes accept, by name.
+    pub issuers: BTreeMap<String, IssuerSettings>,
+    /// `keys:` The sealed keystore. Present whenever a route names a key.
+    pub keys: Option<KeysSettings>,
+    /// `our_faults:` The defaults for all routes; each [`RouteSettings::our_faults`] has them merged in already.
+    pub our_faults: OurFaults,
+    /// `upstreams:` by name.
+    pub upstreams: BTreeMap<String, UpstreamSettings>,
+    /// `routes:` most specific host first, then most specific path: the first whose pattern matches is the route.
+    pub routes: Vec<RouteSettings>,
+    /// `log:`
+    pub log: LogSettings,
+    /// Every file that was read, and the configuration file first: what a reload watcher watches.
+    pub sources: Vec<PathBuf>,
+    /// SHA-256 over the names and contents of all [`Settings::sources`]: the identity of this generation.
+    pub digest: [u8; 32],
+}
+
+impl Settings {
+    /// The route of this name.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<&RouteSettings> {
+        self.routes.iter().find(|route| route.name == name)
+    }
+
+    /// The upstream of this route. Always there: [`load`](crate::load) proved it.
+    #[must_use]
+    pub fn upstream_of(&self, route: &RouteSettings) -> Option<&UpstreamSettings> {
+        self.upstreams.get(&route.upstream)
+    }
+}

@@ -1,0 +1,155 @@
+//! `attestation:` our own tokens: who issues them, what they carry, and for which apps.
+
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use attest_core::{evidence_kind::EvidenceKinds, reference::Platform, token::key_set::Concealment};
+
+use super::TlsFiles;
+
+/// The attestation service, as this process sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// Run here, or asked for key sets elsewhere.
+    pub source: AttestationSource,
+    /// What tokens say and for how long.
+    pub token: TokenSettings,
+    /// The apps that can be attested, by name.
+    pub apps: BTreeMap<String, AppSettings>,
+}
+
+/// Whether the service runs from this file or elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttestationSource {
+    /// `serve:` this file describes the service itself.
+    Serve(ServeSettings),
+    /// `remote:` another machine runs it; the gateway fetches signed key sets.
+    Remote(RemoteSettings),
+}
+
+/// `serve:` the attestation service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// Host under which the gateway's public listener answers the API; absent: any host.
+    pub host: Option<String>,
+    /// Path prefix of the API, without a trailing slash. Default `/assay/v1`.
+    pub path: String,
+    /// Own listener; absent: the API is reached through the gateway only.
+    pub address: Option<SocketAddr>,
+    /// TLS of the own listener.
+    pub tls: Option<TlsFiles>,
+    /// Bearer token that remote gateways show to fetch key sets; absent: no remote gateway is served.
+    pub gateway_token_file: Option<PathBuf>,
+    /// The key-encryption key under which the service seals its own secrets.
+    pub unlock: PathBuf,
+    /// Answers leave at the next multiple of this after arrival. Default 25 ms.
+    pub quantum: Duration,
+    /// How long a challenge can be used. Default 60 s.
+    pub challenge_life: Duration,
+    /// Bounds on what clients can cost.
+    pub limits: ServeLimits,
+}
+
+/// Bounds of the service; every one is a number, none means "unlimited".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServeLimits {
+    /// Challenges and attestations per client address (IPv6: /64) and minute. Default 120.
+    pub per_address_per_minute: NonZeroU32,
+    /// Attestations appraised at once. Default 64.
+    pub concurrency: NonZeroU32,
+    /// Challenges open at once. Default 100 000.
+    pub open_challenges: NonZeroU32,
+}
+
+/// `remote:` where key sets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteSettings {
+    /// Base URL of the API, `https` (or `http` on loopback), without a trailing slash.
+    pub url: String,
+    /// Bearer token shown to the service.
+    pub gateway_token_file: PathBuf,
+    /// The service's `feed.pub`: the key that signs key sets, pinned.
+    pub feed_key_file: PathBuf,
+    /// The pinned key itself.
+    pub feed_key: FeedPin,
+    /// Time between fetches. Default 10 s.
+    pub refresh: Duration,
+    /// Roots for the service's certificate; absent: the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The text of a pinned feed key, `ed25519:…`, proven to parse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPin(pub(crate) String);
+
+impl FeedPin {
+    /// `ed25519:` and 43 characters of base64url.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `token:` what result tokens say and how long they live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Name of the key set. Default `default`.
+    pub key_set: String,
+    /// `iss` of every token.
+    pub issuer: String,
+    /// `aud` of every token.
+    pub audience: String,
+    /// Life of a token, whole seconds. Default 5 minutes.
+    pub lifetime: Duration,
+    /// Signature algorithm. Default HS256.
+    pub algorithm: TokenAlgorithm,
+    /// How a failed app's token differs. Default decoy.
+    pub concealment: Concealment,
+    /// Which optional claims tokens carry.
+    pub claims: TokenClaims,
+}
+
+/// Algorithms that the service can sign with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenAlgorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
+    /// ECDSA P-256 with SHA-256; only with concealment `open`.
+    Es256,
+}
+
+/// Optional claims, all echoing what the client said of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// `app`. Default true.
+    pub app: bool,
+    /// `ver`. Default true.
+    pub ver: bool,
+    /// `ip`, the address that asked. Default false.
+    pub ip: bool,
+    /// `cnf`, the thumbprint of the device key. Default false.
+    pub cnf: bool,
+}
+
+/// One app and the platforms it exists on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppSettings {
+    /// At least one.
+    pub platforms: BTreeMap<Platform, AppPlatform>,
+}
+
+/// What is asked of an app on one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppPlatform {
+    /// Bundle or package name, where the platform has one.
+    pub id: Option<String>,
+    /// SHA-256 of the signing certificate, where the platform has one.
+    pub signer: Option<[u8; 32]>,
+    /// Evidence without which a device fails. Never empty.
+    pub require: EvidenceKinds,
+    /// Lets measurement alone reach tier `affirming`. For demonstrations: whoever holds the app's file can forge it.
+    pub danger_affirm_measurement_alone: bool,
+}

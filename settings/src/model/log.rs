@@ -1,0 +1,50 @@
+//! `log:` what is told, and where.
+
+/// `log:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// One JSON line a request. Default stdout.
+    pub access: AccessLog,
+    /// Everything else. Default info; more is compiled out, because it would show injected keys.
+    pub level: LogLevel,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { access: AccessLog::Stdout, level: LogLevel::Info }
+    }
+}
+
+/// Where access lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere.
+    Disabled,
+}
+
+/// Severity of the messages that are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what needs a person.
+    Error,
+    /// And what may soon.
+    Warn,
+    /// And what changed.
+    Info,
+}
+
+impl LogLevel {
+    /// The word in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+        }
+    }
+}

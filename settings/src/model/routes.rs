@@ -1,0 +1,129 @@
+//! `routes:` which requests go where, under which policy, and with which key.
+
+use std::sync::Arc;
+
+use attest_core::target::PathGlob;
+use http::{HeaderName, Method};
+use policies::ResultPolicy;
+
+use super::OurFaults;
+
+/// One route, compiled.
+#[derive(Clone, Debug)]
+pub struct RouteSettings {
+    /// Its name in the file; what log and metrics call it.
+    pub name: String,
+    /// Which requests are its own.
+    pub matcher: RouteMatcher,
+    /// How the path changes on its way upstream; absent: not at all.
+    pub rewrite: Option<Rewrite>,
+    /// A name in [`Settings::upstreams`](super::Settings::upstreams).
+    pub upstream: String,
+    /// The key of the keystore that is injected; absent: none.
+    pub key: Option<String>,
+    /// Where the token is and who issued it.
+    pub token: TokenSource,
+    /// All that may be called, *after* `rewrite`; the rest is 404. Empty: everything (never with a key).
+    pub operations: Vec<Operation>,
+    /// Who may do what.
+    pub policy: Arc<ResultPolicy>,
+    /// The fail-safe matrix, with this route's overrides.
+    pub our_faults: OurFaults,
+    /// Lets unattested requests have the key, if the policy lets them through. Only with a key.
+    pub danger_inject_unattested: bool,
+    /// `X-Assay-Verdict`, `-Device`, `-App`, `-Version` to the upstream. Default: true without a key, false with one.
+    pub identity_headers: bool,
+    /// Whether response bodies are searched for the key. Default: true with a key, false without.
+    pub guard_body: bool,
+    /// Whether a token accepted by `accept_expired` may still have the key: the route named `accept_expired` itself.
+    pub accept_expired_may_unseal: bool,
+}
+
+/// `match:` exact hosts win over `*.suffix`, that over any; then the longer literal path wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteMatcher {
+    /// Which hosts.
+    pub host: HostPattern,
+    /// Which canonical paths.
+    pub path: PathGlob,
+}
+
+/// Hosts, compared in lower case without port and trailing dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostPattern {
+    /// This host.
+    Exact(String),
+    /// `*.example.com`: any name *below*; held as `.example.com`.
+    Suffix(String),
+    /// No `host` was given.
+    Any,
+}
+
+impl HostPattern {
+    /// Whether `host` (lower case, no port, no trailing dot) is covered.
+    #[must_use]
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == host,
+            Self::Suffix(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
+            Self::Any => true,
+        }
+    }
+}
+
+/// `rewrite:` first strip, then add. Both start with `/` and end without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// Prefix taken off; whole segments. May be empty.
+    pub strip: String,
+    /// Prefix put on. May be empty.
+    pub add: String,
+}
+
+/// `token:` where the token is and who issued it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSource {
+    /// Places, at most one of which a request may fill. Never empty.
+    pub from: Vec<Source>,
+    /// Whether a token in a header may be preceded by `Bearer ` (the Approov profile).
+    pub optional_bearer_prefix: bool,
+    /// Whose tokens.
+    pub issuer: IssuerRef,
+    /// Headers whose values, in this order, the token must be bound to (`pay`). Empty: no binding.
+    pub bind: Vec<HeaderName>,
+    /// Lets tokens without `pay` through although `bind` is set.
+    pub danger_pay_optional: bool,
+    /// Whether the token is forwarded upstream. Default false.
+    pub forward: bool,
+}
+
+/// One place where a token may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The whole value of this header.
+    Header(HeaderName),
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// This query parameter.
+    Query(String),
+}
+
+/// Whose tokens a route accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssuerRef {
+    /// Our own, from `attestation:`.
+    Own,
+    /// A name in [`Settings::issuers`](super::Settings::issuers).
+    Named(String),
+}
+
+/// One thing that may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its method.
+    pub method: Method,
+    /// Its paths as the upstream sees them: after `rewrite`.
+    pub path: PathGlob,
+    /// Bytes of its request body; absent: not bounded here.
+    pub max_body: Option<u64>,
+}
