@@ -1,0 +1,219 @@
+//! Reading the fields of a map, with every problem collected.
+//!
+//! In: a [`Node`]. Out: its fields by name, and a [`Problem`] for each one that is unknown, missing or of the wrong
+//! kind. Proven: no field of the file is left unread.
+
+use super::{Entry, Node, Place, Value};
+use crate::problem::Problem;
+
+/// The fields of one map of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    entries: &'a [Entry],
+    place: Place,
+    what: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// Opens `node`, which is called `what` in messages ("a rule"); `known` are the fields that it may have, and
+    /// `elsewhere` names that are natural to try, each with the remedy.
+    ///
+    /// `None`, with a problem, when it isn't a map.
+    pub fn open(
+        node: &'a Node,
+        what: &'a str,
+        known: &[&str],
+        elsewhere: &[(&str, &str)],
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            problems.push(
+                Problem::error(node.place, "wrong_type", format!("{what} must be a map, not {}", node.described()))
+                    .with_hint(format!("its fields are: {}", listed(known))),
+            );
+            return None;
+        };
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let mut problem = Problem::error(entry.place, "unknown_field", format!("{what} has no field `{}`", entry.key));
+            problem.hint = Some(match elsewhere.iter().find(|(name, _)| *name == entry.key) {
+                Some((_, remedy)) => (*remedy).to_owned(),
+                None => match nearest(&entry.key, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it has: {}", listed(known)),
+                },
+            });
+            problems.push(problem);
+        }
+        Some(Self { entries, place: node.place, what })
+    }
+
+    /// The value of a field, or nothing when it is absent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a Node> {
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value)
+    }
+
+    /// The value of a field that must be there.
+    pub fn require(&self, name: &str, hint: &str, problems: &mut Vec<Problem>) -> Option<&'a Node> {
+        let found = self.get(name);
+        if found.is_none() {
+            problems.push(
+                Problem::error(self.place, "missing_field", format!("{} has no `{name}`", self.what)).with_hint(hint),
+            );
+        }
+        found
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &'a Entry> + use<'a> {
+        self.entries.iter()
+    }
+
+    /// Where the map stands.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+}
+
+/// Reads a word that must be one of `words`; `what` is the field's name in messages.
+///
+/// Knows what YAML 1.1 tools make of `off` and `on`, capitals, and near misses.
+pub fn one_of<'w>(node: &Node, what: &str, words: &[&'w str], problems: &mut Vec<Problem>) -> Option<&'w str> {
+    if let Value::Text(text) = &node.value
+        && let Some(word) = words.iter().find(|word| **word == text.as_str())
+    {
+        return Some(word);
+    }
+    let hint = match &node.value {
+        Value::Bool(false) if words.contains(&"disabled") => {
+            "write `disabled`. (A tool that reads YAML 1.1 turns an unquoted `off` into `false`.)".to_owned()
+        }
+        Value::Bool(true) if words.contains(&"enforce") => {
+            "write `enforce`. (A tool that reads YAML 1.1 turns an unquoted `on` into `true`.)".to_owned()
+        }
+        Value::Text(text) => {
+            let lower = text.to_lowercase();
+            match lower.as_str() {
+                "off" | "no" | "none" | "disable" | "false" if words.contains(&"disabled") => "write `disabled`".to_owned(),
+                "on" | "yes" | "enabled" | "enforced" | "true" if words.contains(&"enforce") => "write `enforce`".to_owned(),
+                "deny" | "reject" | "refuse" | "forbid" | "drop" if words.contains(&"block") => "write `block`".to_owned(),
+                "permit" | "accept" | "pass" if words.contains(&"allow") => "write `allow`".to_owned(),
+                _ => match nearest(&lower, words) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it is one of: {}", listed(words)),
+                },
+            }
+        }
+        _ => format!("it is one of: {}", listed(words)),
+    };
+    problems.push(Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described())).with_hint(hint));
+    None
+}
+
+/// Reads text that must be there.
+pub fn text<'a>(node: &'a Node, what: &str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+    match &node.value {
+        Value::Text(text) if !text.is_empty() => Some(text),
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
+            let spelled = node.spelled();
+            problems.push(
+                Problem::error(node.place, "wrong_type", format!("`{what}` must be text, not {}", node.described()))
+                    .with_hint(format!("quote it: \"{spelled}\"{}", if spelled.ends_with('0') && spelled.contains('.') {
+                        " (unquoted, other tools read it as another number)"
+                    } else {
+                        ""
+                    })),
+            );
+            None
+        }
+        _ => {
+            problems.push(Problem::error(node.place, "wrong_type", format!("`{what}` must be text, not {}", or_empty(node))));
+            None
+        }
+    }
+}
+
+/// Reads `true` or `false`.
+pub fn truth(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<bool> {
+    if let Value::Bool(value) = node.value {
+        return Some(value);
+    }
+    problems.push(
+        Problem::error(node.place, "wrong_type", format!("`{what}` must be true or false, not {}", or_empty(node)))
+            .with_hint("write `true` or `false`, without quotes"),
+    );
+    None
+}
+
+/// Reads a whole number in `from..=to`.
+pub fn number(node: &Node, what: &str, from: i64, to: i64, problems: &mut Vec<Problem>) -> Option<i64> {
+    let range = format!("a whole number from {from} to {to}, without quotes");
+    let spelled = node.spelled();
+    let digits = spelled.trim_end_matches('%').trim_end();
+    let hint = match &node.value {
+        Value::Int(value) if (from..=to).contains(value) => {
+            if spelled.len() > 1 && spelled.starts_with('0') {
+                problems.push(
+                    Problem::error(node.place, "leading_zero", format!("`{what}` is written `{spelled}`"))
+                        .with_hint(format!("write `{value}`: some tools read a leading 0 as an octal number")),
+                );
+                return None;
+            }
+            return Some(*value);
+        }
+        Value::Text(text) if text.ends_with('%') && digits.parse::<i64>().is_ok() => format!("write `{digits}`, without the `%`"),
+        Value::Text(text) if text.parse::<i64>().is_ok() => format!("write `{text}`, without quotes"),
+        _ => format!("it is {range}"),
+    };
+    problems.push(
+        Problem::error(node.place, "wrong_number", format!("`{what}` can't be {}", or_empty(node))).with_hint(hint),
+    );
+    None
+}
+
+/// The items of a list, or the one value that stands for a list of one. Never empty.
+pub fn one_or_many<'a>(node: &'a Node, what: &str, problems: &mut Vec<Problem>) -> &'a [Node] {
+    match &node.value {
+        Value::List(items) => {
+            if items.is_empty() {
+                problems.push(
+                    Problem::error(node.place, "empty_list", format!("`{what}` is an empty list, which nothing matches"))
+                        .with_hint("name at least one, or leave the field out"),
+                );
+            }
+            items
+        }
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// The nearest of `words`, if it is near enough to be meant.
+pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let folded = word.to_lowercase().replace('-', "_");
+    words
+        .iter()
+        .map(|candidate| {
+            let other = candidate.to_lowercase().replace('-', "_");
+            (strsim::damerau_levenshtein(&folded, &other), *candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= (candidate.len().min(word.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// "a, b and c" in backticks.
+pub fn listed<S: AsRef<str>>(words: &[S]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+fn or_empty(node: &Node) -> String {
+    match &node.value {
+        Value::Text(text) if text.is_empty() => "empty".to_owned(),
+        _ => node.described(),
+    }
+}
