@@ -1,1 +1,68 @@
-//! .
+//! Third-party API keys: sealed at rest, opened for one purpose, scrubbed on the way back.
+//!
+//! A secret comes in once (`assay key put`), is sealed together with the bounds it may be used in, and leaves only as a
+//! header of a request that lies inside those bounds, against an [`attest_core::token::verify::UnsealRight`] that a decision
+//! handed out. What the upstream answers passes the [`guard`].
+//!
+//! | step | file | proven after it |
+//! | --- | --- | --- |
+//! | the wrapping key is read | [`master_key`] | 32 bytes from a file that nobody else may read |
+//! | a secret is taken in | [`api_key`] | 16 bytes to 8 KiB of printable ASCII, wiped when dropped |
+//! | its bounds are stated | [`bounds`] | schemes, hosts, methods, paths, recipe, trust: none absent, none open-ended |
+//! | both are sealed | [`sealed`] | a record whose bounds can't be changed without making it unusable |
+//! | the file is written and read | [`store`] | one whole generation: nothing altered, swapped, dropped or rolled back |
+//! | a request is about to be sent | [`handle`] | it lies inside the bounds; only then the header value |
+//! | the answer comes back | [`guard`] | no form of the key that we know of is in it |
+//!
+//! [`envelope`] seals anything else under the same kind of file (the attestation service's own secrets), and [`slots`]
+//! names the request headers that a client may not bring to a route that injects. The format of the file is described
+//! field by field in `docs/keystore-format.md`.
+//!
+//! # Without a decision there is no key
+//!
+//! [`KeyHandle::render`] demands the right that a decision hands out; leaving it away does not compile:
+//!
+//! ```compile_fail,E0061
+//! fn inject(key: &keystore::KeyHandle, request: &keystore::OutgoingRequest<'_>) {
+//!     let _ = key.render(request);
+//! }
+//! ```
+//!
+//! and neither does making one up:
+//!
+//! ```compile_fail
+//! fn forge() -> attest_core::token::verify::UnsealRight {
+//!     attest_core::token::verify::UnsealRight {}
+//! }
+//! ```
+//!
+//! With it, it does:
+//!
+//! ```
+//! use attest_core::token::verify::UnsealRight;
+//! fn inject(key: &keystore::KeyHandle, right: &UnsealRight, request: &keystore::OutgoingRequest<'_>) {
+//!     let _ = key.render(right, request);
+//! }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod api_key;
+mod atomic;
+pub mod bounds;
+mod crypto;
+pub mod envelope;
+pub mod generation;
+pub mod guard;
+pub mod handle;
+pub mod master_key;
+pub mod sealed;
+pub mod slots;
+pub mod store;
+
+pub use api_key::{ApiKey, KeyName};
+pub use bounds::{Bounds, BoundsText, OutgoingRequest, Recipe, Trust, UseDescription};
+pub use generation::GenerationMemory;
+pub use guard::Guard;
+pub use handle::{Injection, KeyError, KeyHandle};
+pub use master_key::MasterKey;
+pub use store::{Editor, Keystore, StoreError};

@@ -1,0 +1,155 @@
+//! Files that are whole or absent. In: a path and its new bytes. Out: the file replaced and on disk; a kill at any
+//! instruction leaves the old content or the new one, and the next writer clears what was left lying beside it.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Where a replacement is, told to the caller before each step: a test stops there as a kill would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    CreateTemporary,
+    WriteFirstHalf,
+    WriteSecondHalf,
+    SyncTemporary,
+    Rename,
+    SyncDirectory,
+    Finished,
+}
+
+/// Told of every step. Outside tests it does nothing.
+pub(crate) type StepHook<'a> = &'a mut dyn FnMut(Step);
+
+/// Replaces `path` by `bytes`, readable by the owner alone. The caller holds the [`Lock`] of that path.
+pub(crate) fn replace(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
+    let temporary = beside(path, "tmp");
+    let written = write_new(&temporary, bytes, step).and_then(|()| {
+        step(Step::Rename);
+        fs::rename(&temporary, path)
+    });
+    if written.is_err() {
+        // A full disk must not keep what did not fit. The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    step(Step::SyncDirectory);
+    sync_directory(path)?;
+    step(Step::Finished);
+    Ok(())
+}
+
+/// Creates `path` with `bytes`, readable by the owner alone; whole or not at all.
+///
+/// # Errors
+/// `AlreadyExists` when there is something at `path`, which stays as it is.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path, "tmp");
+    let linked = write_new(&temporary, bytes, &mut |_| {}).and_then(|()| fs::hard_link(&temporary, path));
+    let _ = fs::remove_file(&temporary);
+    linked?;
+    sync_directory(path)
+}
+
+/// A lock against a second writer of `path`, held until it is dropped or its process dies.
+///
+/// The lock is on an empty file beside it, which stays: removing it would let two writers lock two different files.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or fails at once with `WouldBlock` when another writer holds it.
+    pub(crate) fn take(path: &Path) -> io::Result<Self> {
+        Self::with(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Takes the lock, waiting for the other writer, who holds it for the length of one small write.
+    pub(crate) fn wait_for(path: &Path) -> io::Result<Self> {
+        Self::with(path, FlockOperation::LockExclusive)
+    }
+
+    fn with(path: &Path, how: FlockOperation) -> io::Result<Self> {
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside(path, "lock"))?;
+        flock(&file, how)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Writes a new file through to the disk. Whatever a killed writer left under that name is cleared first.
+fn write_new(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
+    step(Step::CreateTemporary);
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    // In two halves, so that a test can stop between them.
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    step(Step::WriteFirstHalf);
+    file.write_all(first)?;
+    step(Step::WriteSecondHalf);
+    file.write_all(second)?;
+    step(Step::SyncTemporary);
+    file.sync_all()
+}
+
+/// A rename is on disk only once the directory is.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(parent(path))?.sync_all()
+}
+
+/// The directory a path lies in; `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The hidden neighbour `.NAME.suffix`, on the same file system, as a rename needs it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(suffix);
+    parent(path).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn refuses_to_create_over_an_existing_file_and_leaves_it_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kek.key");
+        create(&path, b"first").unwrap();
+        assert_eq!(create(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_second_writer_is_turned_away_until_the_first_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let first = Lock::take(&path).unwrap();
+        assert_eq!(Lock::take(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_file_and_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        fs::create_dir(&path).unwrap();
+        assert!(replace(&path, b"a file can't take a directory's place", &mut |_| {}).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a machine remembers of stores it opened. In: a store's id and generation. Out: whether an older one was put
+//! back; an old file is valid in itself (a rotated, leaked key in it too), so only a memory outside can tell.
+//!
+//! A fresh machine can't know: its first store is taken as it comes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{self, Lock};
+
+/// The highest generation seen of each store.
+#[derive(Debug)]
+pub struct GenerationMemory(Place);
+
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    Process(Mutex<BTreeMap<String, u64>>),
+}
+
+impl GenerationMemory {
+    /// A memory in a file, say `generations.json` in the gateway's state directory. The file is made when there is
+    /// something to remember; its directory has to exist then.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Place::File(path.into()))
+    }
+
+    /// A memory that ends with the process: for checks and tests.
+    pub fn in_process() -> Self {
+        Self(Place::Process(Mutex::default()))
+    }
+
+    /// The highest generation seen of this store.
+    ///
+    /// # Errors
+    /// The file is there and can't be read: that is not the same as having seen nothing.
+    pub(crate) fn seen(&self, store: &[u8; 16]) -> Result<Option<u64>, MemoryError> {
+        let store = BASE64URL_NOPAD.encode(store);
+        match &self.0 {
+            Place::File(path) => Ok(read(path)?.seen.get(&store).copied()),
+            Place::Process(seen) => Ok(seen.lock().unwrap_or_else(PoisonError::into_inner).get(&store).copied()),
+        }
+    }
+
+    /// Remembers a generation, unless a higher one was seen.
+    pub(crate) fn remember(&self, store: &[u8; 16], generation: u64) -> Result<(), MemoryError> {
+        let store = BASE64URL_NOPAD.encode(store);
+        match &self.0 {
+            Place::Process(seen) => {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let highest = seen.entry(store).or_insert(generation);
+                *highest = generation.max(*highest);
+                Ok(())
+            }
+            Place::File(path) => {
+                let cannot = |source| MemoryError::Io { path: path.clone(), source };
+                if read(path)?.seen.get(&store).is_some_and(|seen| *seen >= generation) {
+                    return Ok(());
+                }
+                // A gateway and a command may both come here: read again under the lock.
+                let _lock = Lock::wait_for(path).map_err(cannot)?;
+                let mut memory = read(path)?;
+                let highest = memory.seen.entry(store).or_insert(generation);
+                *highest = generation.max(*highest);
+                let mut text = serde_json::to_vec_pretty(&memory).map_err(|error| cannot(error.into()))?;
+                text.push(b'\n');
+                atomic::replace(path, &text, &mut |_| {}).map_err(cannot)
+            }
+        }
+    }
+}
+
+/// Why it can't be told what was seen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// The file can't be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not what this crate writes.
+    #[error("{}: not a memory of generations; if it was damaged, remove it: the next start takes the key store as it comes", .path.display())]
+    NotAMemory {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Memory {
+    format: String,
+    seen: BTreeMap<String, u64>,
+}
+
+const FORMAT: &str = "assay-keystore-generations-v1";
+/// Room for hundreds of stores; a machine opens one or two.
+const MAX_BYTES: usize = 64 * 1024;
+
+fn read(path: &Path) -> Result<Memory, MemoryError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Memory { format: FORMAT.to_owned(), seen: BTreeMap::new() });
+        }
+        Err(source) => return Err(MemoryError::Io { path: path.to_path_buf(), source }),
+    };
+    let memory = Some(bytes).filter(|bytes| bytes.len() <= MAX_BYTES);
+    let memory = memory.and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok());
+    memory.filter(|memory| memory.format == FORMAT).ok_or_else(|| MemoryError::NotAMemory { path: path.to_path_buf() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_memory_is_not_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("generations.json");
+        for bad in [
+            "",
+            "{",
+            "{}",
+            r#"{"format":"other","seen":{}}"#,
+            r#"{"format":"assay-keystore-generations-v1","seen":{"a":-1}}"#,
+        ] {
+            fs::write(&path, bad).unwrap();
+            let memory = GenerationMemory::file(&path);
+            assert!(matches!(memory.seen(&[1; 16]), Err(MemoryError::NotAMemory { .. })), "{bad}");
+            assert!(memory.remember(&[1; 16], 1).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_highest_generation_is_remembered_and_each_store_for_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        for memory in [GenerationMemory::file(dir.path().join("generations.json")), GenerationMemory::in_process()] {
+            assert_eq!(memory.seen(&[1; 16]).unwrap(), None);
+            memory.remember(&[1; 16], 7).unwrap();
+            memory.remember(&[1; 16], 3).unwrap();
+            memory.remember(&[2; 16], 1).unwrap();
+            assert_eq!((memory.seen(&[1; 16]).unwrap(), memory.seen(&[2; 16]).unwrap()), (Some(7), Some(1)));
+        }
+    }
+
+    #[test]
+    fn an_absent_directory_is_named() {
+        let memory = GenerationMemory::file("/nonexistent/state/generations.json");
+        assert_eq!(memory.seen(&[1; 16]).unwrap(), None);
+        assert!(memory.remember(&[1; 16], 1).unwrap_err().to_string().contains("/nonexistent/state"));
+    }
+}

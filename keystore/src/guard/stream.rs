@@ -1,0 +1,108 @@
+//! One response body, as it comes. In: chunks. Out: chunks, no byte later than it must; proven between: the concatenation
+//! of what went out is the concatenation of what came in with every finding masked, wherever the chunks were cut.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::automaton::{ROOT, State};
+use super::{Guard, VISIBLE, mask};
+
+/// A scrubber for one response body, made by [`Guard::stream`].
+pub struct Stream {
+    guard: Arc<Guard>,
+    state: State,
+    /// The end of what came in: a live beginning of a form without its visible first bytes. All else has left.
+    held: BytesMut,
+    findings: u64,
+    /// Bytes that have left, and the end of the last finding in the same count.
+    passed: u64,
+    masked_to: u64,
+}
+
+impl Stream {
+    pub(super) fn new(guard: Arc<Guard>) -> Self {
+        Self { guard, state: ROOT, held: BytesMut::new(), findings: 0, passed: 0, masked_to: 0 }
+    }
+
+    /// Takes the next chunk and gives what may leave now: all, but for a live beginning of a form. With `end` set
+    /// nothing stays behind, and the stream is as new, its count apart.
+    ///
+    /// A chunk in which nothing is found comes back as the same buffer, uncopied.
+    pub fn push(&mut self, chunk: Bytes, end: bool) -> Bytes {
+        let out = if self.held.is_empty() { self.fresh(chunk, end) } else { self.resumed(&chunk, end) };
+        self.passed += out.len() as u64;
+        if end {
+            self.state = ROOT;
+        }
+        out
+    }
+
+    /// How many bytes are held back. They are lost if the body ends without a last [`Stream::push`]: then the
+    /// response has to be cut off instead.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many findings were masked so far; what overlaps counts once.
+    pub fn findings(&self) -> u64 {
+        self.findings
+    }
+
+    /// Nothing is held back: look at the chunk in place.
+    fn fresh(&mut self, mut chunk: Bytes, end: bool) -> Bytes {
+        let mut masked: Vec<(usize, usize)> = Vec::new();
+        self.follow(&chunk, 0, |from, to| masked.push((from, to)));
+        let leaving = chunk.len() - self.keep(end, chunk.len());
+        if masked.is_empty() {
+            self.held = BytesMut::from(chunk.split_off(leaving).as_ref());
+            return chunk;
+        }
+        let mut text = BytesMut::from(chunk);
+        masked.iter().for_each(|(from, to)| mask(&mut text, *from, *to));
+        self.held = text.split_off(leaving);
+        text.freeze()
+    }
+
+    /// Something is: append to it, so that a finding can be masked from its first byte.
+    fn resumed(&mut self, chunk: &Bytes, end: bool) -> Bytes {
+        let mut text = std::mem::take(&mut self.held);
+        let from = text.len();
+        text.extend_from_slice(chunk);
+        let mut masked: Vec<(usize, usize)> = Vec::new();
+        self.follow(&text, from, |from, to| masked.push((from, to)));
+        masked.iter().for_each(|(from, to)| mask(&mut text, *from, *to));
+        let leaving = text.len() - self.keep(end, text.len());
+        let out = text.split_to(leaving).freeze();
+        self.held = text;
+        out
+    }
+
+    /// Scans `text` from `from` on and reports what to mask, in order of its end.
+    fn follow(&mut self, text: &[u8], from: usize, mut masked: impl FnMut(usize, usize)) {
+        let (mut findings, mut masked_to, passed) = (self.findings, self.masked_to, self.passed);
+        let guard = Arc::clone(&self.guard);
+        self.state = guard.scan(text, from, self.state, |end, len| {
+            // At most the visible first bytes lie before the text: what was not held back has left.
+            masked((end + VISIBLE).saturating_sub(len), end);
+            let (begins, ends) = ((passed + end as u64).saturating_sub(len as u64), passed + end as u64);
+            findings += u64::from(begins >= masked_to);
+            masked_to = ends;
+        });
+        (self.findings, self.masked_to) = (findings, masked_to);
+    }
+
+    /// How many of the last bytes have to stay.
+    fn keep(&self, end: bool, len: usize) -> usize {
+        if end { 0 } else { self.guard.automaton.depth(self.state).saturating_sub(VISIBLE).min(len) }
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("held", &self.held.len())
+            .field("findings", &self.findings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,247 @@
+//! The key-encryption key. In: a file. Out: [`MasterKey`], and the keys derived from it; proven between: 32 bytes, from
+//! a regular file that nobody but its owner (or a mounted secret's group) may read.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use attest_core::random::{NoRandomness, Random};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
+use zeroize::Zeroizing;
+
+use crate::atomic;
+use crate::crypto::{Key256, hkdf32};
+
+/// A key-encryption key: 256 bits that wrap data keys and nothing else. Wiped when dropped; `Debug` prints its id alone.
+pub struct MasterKey(Key256);
+
+impl MasterKey {
+    /// Reads a key from a file: 32 raw bytes, or their base64 (either alphabet) on one line.
+    ///
+    /// # Errors
+    /// The file can't be read, is no regular file, may be read by others, or does not hold exactly 32 bytes.
+    pub fn from_file(path: &Path) -> Result<Self, MasterKeyError> {
+        let at = || path.to_path_buf();
+        let mut file = File::open(path).map_err(|source| MasterKeyError::Io { path: at(), source })?;
+        // Of the opened file, not of the path: the path may lead elsewhere by now.
+        let about = file.metadata().map_err(|source| MasterKeyError::Io { path: at(), source })?;
+        if !about.is_file() {
+            return Err(MasterKeyError::NotAFile { path: at() });
+        }
+        let mode = about.mode() & 0o777;
+        if !is_private(mode, about.uid()) {
+            return Err(MasterKeyError::TooOpen { path: at(), mode });
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
+        let limit = u64::try_from(MAX_FILE + 1).unwrap_or(u64::MAX);
+        Read::take(&mut file, limit)
+            .read_to_end(&mut text)
+            .map_err(|source| MasterKeyError::Io { path: at(), source })?;
+        let bytes = decode(&text).ok_or(MasterKeyError::NotAKey { path: at() })?;
+        if bytes.iter().all(|byte| bytes.first() == Some(byte)) {
+            return Err(MasterKeyError::NotRandom { path: at() });
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Makes a new random key and writes it to a new file, mode 0600, as one line of base64.
+    ///
+    /// # Errors
+    /// `Exists` when there is a file at `path` already, which stays as it is; the file can't be written; no randomness.
+    pub fn create_file(path: &Path, random: &dyn Random) -> Result<Self, MasterKeyError> {
+        let key = Self::generate(random)?;
+        let mut line = Zeroizing::new(BASE64.encode(key.0.as_slice()));
+        line.push('\n');
+        match atomic::create(path, line.as_bytes()) {
+            Ok(()) => Ok(key),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(MasterKeyError::Exists { path: path.to_path_buf() })
+            }
+            Err(source) => Err(MasterKeyError::Io { path: path.to_path_buf(), source }),
+        }
+    }
+
+    /// Makes a new random key that is kept nowhere: for stores that live as long as a process.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn generate(random: &dyn Random) -> Result<Self, MasterKeyError> {
+        let mut key = Zeroizing::new([0; 32]);
+        random.fill(key.as_mut_slice())?;
+        Ok(Self(key))
+    }
+
+    /// A public name of this key, to tell "another key" from "a changed file": 8 derived bytes, as 16 hex digits.
+    pub fn id(&self) -> String {
+        let id = self.derive(&[], "assay-kek-id-v1");
+        HEXLOWER.encode(id.first_chunk::<8>().unwrap_or(&[0; 8]))
+    }
+
+    /// A key for one purpose, named by `label`; `salt` tells stores and envelopes apart.
+    pub(crate) fn derive(&self, salt: &[u8], label: &str) -> Key256 {
+        hkdf32(self.0.as_slice(), salt, label)
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({})", self.id())
+    }
+}
+
+/// Why there is no key-encryption key. Says nothing of the file's content.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MasterKeyError {
+    /// The file can't be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory, a pipe, a device.
+    #[error("{}: not a regular file", .path.display())]
+    NotAFile {
+        /// Which path.
+        path: PathBuf,
+    },
+    /// Group or others may read it.
+    #[error("{}: mode {mode:04o} lets others read the key; run: chmod 600 {}", .path.display(), .path.display())]
+    TooOpen {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not 32 bytes, raw or in base64.
+    #[error("{}: not a key: 32 bytes are needed, raw or as one line of base64 (44 characters)", .path.display())]
+    NotAKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// One byte, repeated.
+    #[error("{}: not a key: all of its bytes are the same", .path.display())]
+    NotRandom {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is one already.
+    #[error("{}: exists already; a key that sealed something must not be replaced", .path.display())]
+    Exists {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+/// A base64 line of 44 characters with its line ending is the longest form.
+const MAX_FILE: usize = 46;
+
+/// Owner alone; or owned by root and readable, not writable, by one group, as Kubernetes mounts a secret with fsGroup.
+fn is_private(mode: u32, owner: u32) -> bool {
+    mode & 0o077 == 0 || (owner == 0 && mode & 0o037 == 0)
+}
+
+/// 32 raw bytes, or their base64. The lengths differ, so no text has two readings.
+fn decode(text: &[u8]) -> Option<Key256> {
+    let raw = match text.len() {
+        32 => Zeroizing::new(text.to_vec()),
+        _ => {
+            let line = text.trim_ascii_end();
+            let plain =
+                BASE64.decode(line).or_else(|_| BASE64URL_NOPAD.decode(line.strip_suffix(b"=").unwrap_or(line)));
+            Zeroizing::new(plain.ok()?)
+        }
+    };
+    let mut key = Zeroizing::new([0; 32]);
+    key.copy_from_slice(raw.first_chunk::<32>().filter(|_| raw.len() == 32)?);
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attest_core::random::SystemRandom;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn written(bytes: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kek.key");
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (dir, path)
+    }
+
+    const KEY: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+
+    #[test]
+    fn refuses_a_key_that_others_may_read_and_says_how_to_mend_it() {
+        for mode in [0o644, 0o604, 0o660, 0o606, 0o601, 0o620, 0o666] {
+            let (_dir, path) = written(KEY, mode);
+            let error = MasterKey::from_file(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("mode {mode:04o}")) && error.contains("chmod 600"), "{error}");
+        }
+        let (_dir, path) = written(KEY, 0o400);
+        assert!(MasterKey::from_file(&path).is_ok());
+    }
+
+    #[test]
+    fn group_may_read_only_what_root_owns() {
+        assert!(is_private(0o440, 0) && is_private(0o640, 0) && is_private(0o600, 1000) && is_private(0o400, 1000));
+        assert!(!is_private(0o440, 1000) && !is_private(0o640, 1000) && !is_private(0o660, 0) && !is_private(0o444, 0));
+    }
+
+    #[test]
+    fn refuses_what_is_not_32_bytes() {
+        for bad in
+            [&b""[..], b"short", &[7; 31], &[7; 33], &[b'A'; 43], BASE64.encode(&[1; 31]).as_bytes(), &[b'x'; 4000]]
+        {
+            let (_dir, path) = written(bad, 0o600);
+            assert!(
+                matches!(
+                    MasterKey::from_file(&path),
+                    Err(MasterKeyError::NotAKey { .. } | MasterKeyError::NotRandom { .. })
+                ),
+                "{bad:?}"
+            );
+        }
+        let (_dir, path) = written(&[0; 32], 0o600);
+        assert!(matches!(MasterKey::from_file(&path), Err(MasterKeyError::NotRandom { .. })));
+    }
+
+    #[test]
+    fn refuses_a_directory_and_an_absent_file_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = MasterKey::from_file(dir.path()).unwrap_err();
+        assert!(matches!(error, MasterKeyError::NotAFile { .. } | MasterKeyError::Io { .. }));
+        let absent = dir.path().join("absent.key");
+        assert!(MasterKey::from_file(&absent).unwrap_err().to_string().contains("absent.key"));
+    }
+
+    #[test]
+    fn raw_and_base64_are_the_same_key() {
+        let line = format!("{}\n", BASE64.encode(KEY));
+        let forms = [KEY.to_vec(), line.into_bytes(), BASE64URL_NOPAD.encode(KEY).into_bytes()];
+        let files = forms.map(|form| written(&form, 0o600));
+        let ids = files.each_ref().map(|(_dir, path)| MasterKey::from_file(path).unwrap().id());
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    }
+
+    #[test]
+    fn a_created_key_can_be_read_again_and_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kek.key");
+        let made = MasterKey::create_file(&path, &SystemRandom).unwrap();
+        assert_eq!(MasterKey::from_file(&path).unwrap().id(), made.id());
+        assert!(matches!(MasterKey::create_file(&path, &SystemRandom), Err(MasterKeyError::Exists { .. })));
+        assert_eq!(MasterKey::from_file(&path).unwrap().id(), made.id());
+        assert_eq!(format!("{made:?}"), format!("MasterKey({})", made.id()));
+    }
+}
