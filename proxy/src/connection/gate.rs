@@ -206,7 +206,7 @@ mod tests {
             let (mut at, mut gate) = (0, Gate::new(1024));
             for request in requests {
                 gate.begin_head();
-                let mut out = Vec::new();
+                let mut out: Vec<u8> = Vec::new();
                 while !gate.is_done() {
                     let end = wire.len().min(at + pieces.next().unwrap_or(1));
                     let passed = gate.pass(&wire[at..end]).unwrap().bytes;

@@ -272,10 +272,11 @@ impl Drop for GuardedIo {
     /// An answer given to a client that is still sending (a refusal in the middle of an upload) is also read.
     fn drop(&mut self) {
         let rude = self.answered && !self.end_of_stream && !self.gate.is_open();
-        if rude && !(self.gate.is_done() && self.pending.is_empty()) {
-            if let Some(socket) = self.socket.take() {
-                linger::close(socket, None);
-            }
+        if rude
+            && !(self.gate.is_done() && self.pending.is_empty())
+            && let Some(socket) = self.socket.take()
+        {
+            linger::close(socket, None);
         }
     }
 }

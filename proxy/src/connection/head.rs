@@ -183,10 +183,12 @@ impl HeadScanner {
             self.findings.insert(HeadFinding::TooManyFields);
         }
         match first {
-            b'h' if strip_name(line, b"host:").is_some() => {
-                if std::mem::replace(&mut self.seen_host, true) {
+            b'h' => {
+                let is_host = strip_name(line, b"host:").is_some();
+                if is_host && self.seen_host {
                     self.findings.insert(HeadFinding::DuplicateHost);
                 }
+                self.seen_host |= is_host;
             }
             b'c' => {
                 if let Some(value) = strip_name(line, b"content-length:") {
