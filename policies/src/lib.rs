@@ -1,16 +1,55 @@
 //! Result policies: YAML to compiled rules to decisions.
 //!
+//! The gateway's stage `decide` lives here: a proof about the sender ([`Verified`](attest_core::token::verify::Verified)) and the
+//! facts of a request go in, a [`Permit`] or a [`Refused`] comes out, and the next stage takes nothing but a [`Permit`].
+//!
+//! ```text
+//! text --yaml--> Node --shape--> checked values --compile--> rules, index --decide--> Decision
+//!        |                 |                         |
+//!        '-----------------'--- problems ------------'--- lint, explain
+//! ```
+//!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`problem`] | what is wrong with a file, where, and the remedy |
 //! | [`yaml`] | text to a tree that knows its places, within budgets |
+//! | [`problem`] | what is wrong with a file, where, and the remedy |
+//! | [`limit`] | how much of what a rule lets through |
+//! | `shape` | the shapes of the YAML, each declared once |
+//! | `compile`, `lint` | rules ready to decide; what is probably not meant |
+//! | `index`, `condition`, `result_policy` | the decision |
+//!
+//! [`compile`] is the one loader: the gateway, `assay check`, `assay policy check` and `explain` use it.
 
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+mod class;
+mod compile;
+mod condition;
+mod decision;
+mod enforcement;
+mod explain;
+mod facts;
+mod index;
+pub mod limit;
+mod lint;
 pub mod problem;
+mod raw;
+mod result_policy;
+mod rule;
+mod shape;
+mod verdicts;
+mod version;
 pub mod yaml;
 
+pub use class::{Action, Class};
+pub use compile::{RouteContext, check_text, compile, parse_file};
+pub use decision::{Decision, Permit, Refused, Why};
+pub use explain::{Explanation, Step, explain};
+pub use facts::{FailSafe, HeaderSource, RequestFacts, Subject};
+pub use limit::{Limit, Per};
 pub use problem::{Problem, Severity};
+pub use raw::{RawPolicy, schema};
+pub use result_policy::ResultPolicy;

@@ -68,12 +68,6 @@ impl<'a> Fields<'a> {
     pub fn iter(&self) -> impl Iterator<Item = &'a Entry> + use<'a> {
         self.entries.iter()
     }
-
-    /// Where the map stands.
-    #[must_use]
-    pub fn place(&self) -> Place {
-        self.place
-    }
 }
 
 /// Reads a word that must be one of `words`; `what` is the field's name in messages.

@@ -26,10 +26,10 @@ impl Place {
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let span = location.span();
         let bytes = match (span.byte_offset(), span.byte_len()) {
-            (Some(start), Some(len)) => Some((size(start.into()), size(len.into()))),
+            (Some(start), Some(len)) => Some((size(start), size(len))),
             _ => None,
         };
-        Self { line: size(location.line()), column: size(location.column()), width: size(span.len().into()), bytes }
+        Self { line: size(location.line()), column: size(location.column()), width: size(span.len()), bytes }
     }
 }
 

@@ -1,0 +1,209 @@
+//! The shape of `when:`: which requests a rule is about.
+
+use http::HeaderName;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::values::{HostPattern, MethodName, Network, PathPattern, Span};
+use super::words::{EvidenceWord, TierWord, VerdictWord};
+use super::{At, Many, Read, Required, Tried, shape};
+use crate::problem::Problem;
+use crate::version::Version;
+use crate::yaml::{self, Node, Value};
+
+shape! {
+    /// Which requests the rule is about: all of its conditions together.
+    struct When: "`when`", elsewhere NOT_CONDITIONS;
+    /// What is known about the token: a verdict, several, the group `invalid`, or `any`. Every rule names it.
+    verdict: Option<Tried<Many<VerdictWord>>>;
+    /// Method or methods.
+    method: Option<At<Many<MethodName>>>;
+    /// Path or paths, in the normal form in which they go upstream.
+    path: Option<At<Many<PathPattern>>>;
+    /// Host or hosts, without port.
+    host: Option<At<Many<HostPattern>>>;
+    /// Name of a route, or names; for policies that several routes share.
+    route: Option<At<Many<String>>>;
+    /// Tier of the appraisal. True only for a genuine signature.
+    tier: Option<At<Many<TierWord>>>;
+    /// Kinds of Evidence that were accepted, any of them; `platform` is any that the maker of the platform vouches for.
+    evidence: Option<At<Many<EvidenceWord>>>;
+    /// The app's name in its token. True only for a genuine signature.
+    app: Option<At<Many<String>>>;
+    /// The app's version in its token. True only for a genuine signature.
+    app_version: Option<At<VersionRange>>;
+    /// How long the token has been expired. True only for a genuine signature.
+    expired_for: Option<At<ExpiredFor>>;
+    /// The client's address.
+    network: Option<At<Many<Network>>>;
+    /// Headers and what their values must be; all of them.
+    header: Option<At<Headers>>;
+    /// Conditions that must not all be true.
+    not: Option<At<Box<When>>>;
+}
+
+/// What people try, and what it is called here.
+const NOT_CONDITIONS: &[(&str, &str)] = &[
+    ("ver", "it is called `app_version`: { min: \"3.2\" }"),
+    ("version", "it is called `app_version`: { min: \"3.2\" }"),
+    ("methods", "it is called `method`, also for several"),
+    ("paths", "it is called `path`, also for several"),
+    ("url", "use `path`, `host` and `method`"),
+    ("uri", "use `path`, `host` and `method`"),
+    ("hosts", "it is called `host`, also for several"),
+    ("ip", "it is called `network`"),
+    ("address", "it is called `network`"),
+    ("cidr", "it is called `network`"),
+    ("headers", "it is called `header`"),
+    ("query", "rules look at method, host, path and headers, not at the query"),
+    ("regex", "there are no regular expressions; use `path` with `*` and `/**`"),
+    ("percent", "a share is set for the whole policy: enforcement: { missing: 10, others: 100 }"),
+    ("percentage", "a share is set for the whole policy: enforcement: { missing: 10, others: 100 }"),
+];
+
+shape! {
+    /// From `min` on, and before `below`.
+    struct VersionRange: "`app_version`", elsewhere &[
+        ("max", "it is called `below`, and the version itself is not part of the range"),
+        ("from", "it is called `min`"),
+        ("equals", "write min and below: { min: \"3.2\", below: \"3.3\" }"),
+    ];
+    /// The first version that matches.
+    min: Option<Tried<Version>>;
+    /// The first version that no longer matches.
+    below: Option<Tried<Version>>;
+}
+
+shape! {
+    /// For how long at most.
+    struct ExpiredFor: "`expired_for`", elsewhere &[("min", "only `max` is known: the time since the token expired")];
+    /// The longest time since it expired.
+    max: Required<Span>, or "write how long at most: expired_for: { max: 15m }";
+}
+
+/// Header names, each with what its value must be.
+#[derive(Clone, Debug)]
+pub(crate) struct Headers(pub(crate) Vec<At<(HeaderName, HeaderTest)>>);
+
+/// What the value of a header must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderTest {
+    Present(bool),
+    Equals(Box<str>),
+    Prefix(Box<str>),
+}
+
+shape! {
+    /// One of `present`, `equals`, `prefix`.
+    struct HeaderRule: "the condition on a header", elsewhere &[
+        ("contains", "there is `present`, `equals` and `prefix`"),
+        ("regex", "there are no regular expressions; there is `present`, `equals` and `prefix`"),
+        ("value", "it is called `equals`"),
+    ];
+    /// Whether the header is there at all.
+    present: Option<At<bool>>;
+    /// The whole value.
+    equals: Option<At<String>>;
+    /// How the value begins.
+    prefix: Option<At<String>>;
+}
+
+impl Read for HeaderTest {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        if !matches!(node.value, Value::Map(_)) {
+            return yaml::text(node, what, problems).map(|text| Self::Equals(text.into()));
+        }
+        let rule = HeaderRule::read(node, what, problems)?;
+        match (rule.present, rule.equals, rule.prefix) {
+            (Some(present), None, None) => Some(Self::Present(present.value)),
+            (None, Some(text), None) => Some(Self::Equals(text.value.into())),
+            (None, None, Some(text)) => Some(Self::Prefix(text.value.into())),
+            (present, equals, prefix) => {
+                // When a field was there and unreadable, that has been told.
+                if present.is_some() || equals.is_some() || prefix.is_some() || matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
+                    problems.push(
+                        Problem::error(node.place, "bad_header", format!("the condition on `{what}` must be one of `present`, `equals` and `prefix`"))
+                            .with_hint("write { present: true }, { equals: \"…\" } or { prefix: \"…\" }"),
+                    );
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Read for Headers {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            problems.push(
+                Problem::error(node.place, "wrong_type", format!("`{what}` must be a map, not {}", node.described()))
+                    .with_hint("write header: { X-Name: { present: true } }"),
+            );
+            return None;
+        };
+        let mut tests = Vec::new();
+        for entry in entries {
+            let test = HeaderTest::read(&entry.value, &entry.key, problems);
+            let Ok(name) = HeaderName::from_bytes(entry.key.as_bytes()) else {
+                problems.push(
+                    Problem::error(entry.place, "bad_header", format!("`{}` is not the name of a header", entry.key))
+                        .with_hint("letters, digits and `-`"),
+                );
+                continue;
+            };
+            if looks_like_a_credential(name.as_str()) {
+                problems.push(
+                    Problem::error(entry.place, "credential_header", format!("`{}` carries a credential, which a condition would write into this file and compare unsafely", entry.key))
+                        .with_hint("callers that are not apps are proven by an issuer of their own, under `issuers:`; rules see the verdict"),
+                );
+                continue;
+            }
+            if name.as_str().starts_with("x-assay-") {
+                problems.push(
+                    Problem::error(entry.place, "bad_header", format!("`{}` never arrives: what a client sends under X-Assay- is removed", entry.key))
+                        .with_hint("use `verdict`, `app`, `app_version` or `tier`"),
+                );
+                continue;
+            }
+            tests.extend(test.map(|test| At { value: (name, test), place: entry.place }));
+        }
+        if entries.is_empty() {
+            problems.push(Problem::error(node.place, "empty_list", "`header` names no header").with_hint("name one, or leave the field out"));
+        }
+        Some(Self(tests))
+    }
+}
+
+impl JsonSchema for HeaderTest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderTest".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rule = generator.subschema_for::<HeaderRule>();
+        json_schema!({ "anyOf": [{ "type": "string" }, rule] })
+    }
+}
+
+impl JsonSchema for Headers {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Headers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let test = generator.subschema_for::<HeaderTest>();
+        json_schema!({ "type": "object", "additionalProperties": test, "minProperties": 1 })
+    }
+}
+
+/// Whether a header of this name (in lower case) usually carries a secret.
+fn looks_like_a_credential(name: &str) -> bool {
+    const WHOLE: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token"];
+    const PARTS: [&str; 12] = [
+        "token", "secret", "password", "passwd", "credential", "apikey", "signature", "session", "jwt", "bearer", "auth", "key",
+    ];
+    const HARMLESS: [&str; 3] = ["idempotency-key", "x-idempotency-key", "sec-websocket-key"];
+    if HARMLESS.contains(&name) {
+        return false;
+    }
+    WHOLE.contains(&name) || name.split(['-', '_']).any(|part| PARTS.contains(&part))
+}

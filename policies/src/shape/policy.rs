@@ -1,0 +1,136 @@
+//! The shape of a policy and of its rules.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::conditions::When;
+use super::then::Then;
+use super::values::Moment;
+use super::words::{Mode, VerdictWord};
+use super::{At, ListOf, Read, Required, Tried, shape};
+use crate::class::Action;
+use crate::problem::Problem;
+use crate::verdicts::Verdicts;
+use crate::yaml::{self, Node, Value};
+
+shape! {
+    /// Who may do what: the first rule that matches decides.
+    struct PolicyShape: "a policy", elsewhere &[
+        ("name", "it is called `policy`"),
+        ("mode", "for the whole policy it is `enforcement: monitor`; `mode` belongs to a rule"),
+        ("enforce_percent", "write enforcement: { failed: 10, others: 100 }"),
+        ("rule", "it is called `rules`, a list"),
+    ];
+    /// Its name, in log and metrics. Default: the route's.
+    policy: Option<At<String>>;
+    /// What happens when no rule matches.
+    default: Required<Action>, or "write `default: block`";
+    /// Must be true where `default` is allow.
+    danger_default_allow: Option<At<bool>>;
+    /// monitor, enforce (default), or for each verdict how many percent of the refusals take effect.
+    enforcement: Option<At<Enforcement>>;
+    /// From top to bottom, the first that matches decides.
+    rules: Option<Tried<ListOf<At<RuleShape>>>>;
+}
+
+shape! {
+    /// One rule.
+    struct RuleShape: "a rule", elsewhere &[
+        ("action", "it is called `then`"),
+        ("if", "it is called `when`"),
+        ("verdict", "it belongs under `when`: when: { verdict: attested }"),
+        ("path", "it belongs under `when`"),
+        ("method", "it belongs under `when`"),
+        ("limits", "it belongs under the action: then: { allow: { limits: [ … ] } }"),
+        ("class", "it belongs under the action: then: { deprioritize: { class: partial } }"),
+        ("enforce_percent", "a share is set for the whole policy: enforcement: { failed: 10, others: 100 }"),
+        ("expires", "it is called `until`"),
+    ];
+    /// Unique in the policy; log, metrics and counts go by it.
+    name: Required<String>, or "every rule has one: log and metrics go by it";
+    /// Which requests.
+    when: Required<When>, or "write when: { verdict: attested }";
+    /// What happens to them.
+    then: Required<Then>, or "write `then: allow`, `deprioritize` or `block`";
+    /// enforce (default), monitor (counted, then treated as absent), disabled.
+    mode: Option<At<Mode>>;
+    /// Only on what lets through: past this moment the rule is absent.
+    until: Option<At<Moment>>;
+}
+
+/// How many percent of the final refusals take effect.
+#[derive(Clone, Debug)]
+pub(crate) enum Enforcement {
+    All,
+    None,
+    Shares(Vec<At<Share>>),
+}
+
+/// One row: these verdicts (nothing: all others), so many percent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) verdicts: Option<Verdicts>,
+    pub(crate) percent: u8,
+}
+
+impl Read for Enforcement {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            if let Value::Int(number) = node.value {
+                problems.push(
+                    Problem::error(node.place, "wrong_type", "`enforcement` needs verdicts, each with its share")
+                        .with_hint(format!("for all of them alike write enforcement: {{ others: {number} }}")),
+                );
+                return None;
+            }
+            return Some(match yaml::one_of(node, what, &["enforce", "monitor"], problems)? {
+                "monitor" => Self::None,
+                _ => Self::All,
+            });
+        };
+        let mut shares = Vec::new();
+        for entry in entries {
+            let percent = match &entry.value.value {
+                Value::Text(text) if text == "enforce" => Some(100),
+                Value::Text(text) if text == "monitor" => Some(0),
+                _ => yaml::number(&entry.value, &entry.key, 0, 100, problems),
+            };
+            let verdicts = if entry.key == "others" {
+                Some(None)
+            } else if entry.key == "other" || entry.key == "rest" || entry.key == "default" {
+                problems.push(
+                    Problem::error(entry.place, "unknown_word", format!("`enforcement` can't name `{}`", entry.key))
+                        .with_hint("did you mean `others`?"),
+                );
+                None
+            } else {
+                let key = Node::new(Value::Text(entry.key.clone()), entry.place);
+                VerdictWord::read(&key, "enforcement", problems).map(|word| Some(word.0))
+            };
+            if let (Some(verdicts), Some(percent)) = (verdicts, percent.and_then(|percent| u8::try_from(percent).ok())) {
+                shares.push(At { value: Share { verdicts, percent }, place: entry.place });
+            }
+        }
+        Some(Self::Shares(shares))
+    }
+}
+
+impl JsonSchema for Enforcement {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Enforcement".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let verdict = generator.subschema_for::<VerdictWord>();
+        json_schema!({ "anyOf": [
+            { "type": "string", "enum": ["enforce", "monitor"] },
+            {
+                "type": "object",
+                "propertyNames": { "anyOf": [verdict, { "const": "others" }] },
+                "additionalProperties": { "anyOf": [
+                    { "type": "integer", "minimum": 0, "maximum": 100 },
+                    { "type": "string", "enum": ["enforce", "monitor"] }
+                ] }
+            }
+        ] })
+    }
+}
