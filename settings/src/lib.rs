@@ -5,15 +5,32 @@
 //! with *all* the problems at once, each with its place and its remedy. The gateway, the service and every command use
 //! this one loader.
 //!
-//! | module | what it holds |
-//! | --- | --- |
-//! | [`model`] | what comes out: the checked shapes, in the order of the file |
+//! | step | file | proven after it |
+//! | --- | --- | --- |
+//! | text to tree | [`policies::yaml`] | bounded, one document, no key twice |
+//! | tree to raw shapes | `shape`, `file` | no unknown field, every value has its form |
+//! | raw shapes to values | `check`, `files` | names resolve, numbers are in bounds, files are readable, secrets private |
+//! | what comes out | [`model`] | [`Settings`] |
+//! | with the keystore open | `key_check` | [`Settings::check_keys`]: no route asks for more than its key may do |
+//!
+//! # Source
+//! `docs/configuration.md` describes every field for an operator; `schema/assay.schema.json` is [`schema()`].
 
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+mod check;
+mod file;
+mod files;
+mod key_check;
+mod load;
 pub mod model;
+mod order;
+mod schema;
+mod shape;
 
+pub use load::{Loaded, Overrides, Report, load};
 pub use model::*;
+pub use schema::schema;

@@ -6,6 +6,15 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use policies::yaml::Place;
+
+pub use attest_core::{
+    evidence_kind::EvidenceKinds,
+    reference::Platform,
+    target::Scheme,
+    token::{Algorithm, key_set::Concealment},
+};
+
 mod attestation;
 mod faults;
 mod issuers;
@@ -26,7 +35,7 @@ pub use self::{
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
     log::{AccessLog, LogLevel, LogSettings},
     routes::{HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
-    upstreams::{Queue, Scheme, Timeouts, UpstreamSettings},
+    upstreams::{Queue, Timeouts, UpstreamSettings},
 };
 
 /// A whole configuration, checked.
@@ -58,6 +67,15 @@ pub struct Settings {
     pub sources: Vec<PathBuf>,
     /// SHA-256 over the names and contents of all [`Settings::sources`]: the identity of this generation.
     pub digest: [u8; 32],
+    /// Where each route names its key and operations, for what is only known with the keystore open.
+    pub(crate) places: BTreeMap<String, RoutePlaces>,
+}
+
+/// Places in the configuration file of what a route says about its key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoutePlaces {
+    pub(crate) key: Place,
+    pub(crate) operations: Vec<Place>,
 }
 
 impl Settings {

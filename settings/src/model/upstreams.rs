@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use attest_core::target::Scheme;
 use ipnet::IpNet;
+use keystore::Trust;
 
 /// One API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub struct UpstreamSettings {
     pub name: String,
     /// `https`, or `http` on loopback only.
     pub scheme: Scheme,
-    /// Host name (lower case, no trailing dot) or address literal (IPv6 without brackets).
+    /// Host name (lower case, no trailing dot) or address; an IPv6 address in brackets, as in a URL.
     pub host: String,
     /// Port; the scheme's own when the URL names none.
     pub port: u16,
@@ -21,8 +23,8 @@ pub struct UpstreamSettings {
     pub danger_plaintext_loopback: bool,
     /// Requests in flight from this gateway. Default 256.
     pub concurrency: u32,
-    /// Of `concurrency`, seats that only attested traffic may take. Default `max(1, concurrency / 16)`; always less
-    /// than `concurrency`.
+    /// Of `concurrency`, seats that only attested traffic may take. Default `max(1, concurrency / 16)`; always less than
+    /// `concurrency`, so 0 where that is 1.
     pub reserve: u32,
     /// Where attested requests wait for a seat.
     pub queue: Queue,
@@ -30,37 +32,10 @@ pub struct UpstreamSettings {
     pub timeouts: Timeouts,
     /// Roots for its certificate; absent: the public ones.
     pub ca_file: Option<PathBuf>,
+    /// The same as keys are bound to it: public roots, or the hash of `ca_file`.
+    pub trust: Trust,
     /// Whether HTTP/2 is spoken where the upstream offers it. Default false.
     pub http2: bool,
-}
-
-/// How an upstream is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// TLS.
-    Https,
-    /// Plaintext, loopback only.
-    Http,
-}
-
-impl Scheme {
-    /// `https` or `http`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-            Self::Http => "http",
-        }
-    }
-
-    /// 443 or 80.
-    #[must_use]
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Https => 443,
-            Self::Http => 80,
-        }
-    }
 }
 
 /// `queue:` first come, first served, for requests that have proven something.

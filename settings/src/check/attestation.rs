@@ -1,0 +1,249 @@
+//! `attestation:` checked.
+
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
+
+use attest_core::{
+    evidence_kind::{EvidenceKind, EvidenceKinds},
+    feed::FeedPublicKey,
+    reference::Platform,
+    target::Scheme,
+    token::key_set::Concealment,
+};
+use policies::yaml::Place;
+
+use super::{Check, Kind, listeners::moved, millis, secs};
+use crate::{
+    Overrides,
+    file::{
+        attestation::{
+            ConcealmentWord, EvidenceWord, RawApp, RawAppPlatform, RawAttestation, RawClaims, RawRemote, RawServe, RawServeLimits,
+            RawToken, SigningWord,
+        },
+        network::{Address, Url},
+    },
+    model::{
+        AppPlatform, AppSettings, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings, TokenAlgorithm,
+        TokenClaims, TokenSettings,
+    },
+    shape::{Fault, Field, Row},
+};
+
+impl Check<'_, '_> {
+    /// `unlock`: the file of `keys.unlock`, which the service uses where it names none of its own.
+    pub(crate) fn attestation(
+        &self,
+        raw: &RawAttestation,
+        owner: Place,
+        unlock: Option<&PathBuf>,
+        overrides: &Overrides,
+    ) -> Option<Attestation> {
+        let source = match (raw.serve.at, raw.remote.at) {
+            (Some(_), Some(at)) => {
+                let fault = Fault::new("both `serve` and `remote`: the service either runs from this file or elsewhere");
+                self.refuse(at, "two_sources", fault.hint("keep one of them"));
+                None
+            }
+            (None, None) => {
+                let fault = Fault::new("neither `serve` nor `remote`: nobody issues these tokens");
+                self.refuse(owner, "missing_field", fault.hint("write serve: { path: /assay/v1 }, or remote: { url: …, gateway_token_file: …, feed_key_file: … }"));
+                None
+            }
+            _ => None,
+        };
+        let source = source
+            .or_else(|| raw.serve.good().and_then(|(serve, at)| self.serve(serve, at, unlock, overrides)).map(AttestationSource::Serve))
+            .or_else(|| raw.remote.good().and_then(|(remote, at)| self.remote(remote, at)).map(AttestationSource::Remote));
+        let mut apps = BTreeMap::new();
+        for row in raw.apps.value.iter().flat_map(|table| &table.0) {
+            if let Some(app) = self.app(row) {
+                apps.insert(row.name.clone(), app);
+            }
+        }
+        if let (true, Some(at)) = (raw.apps.value.as_ref().is_none_or(|table| table.0.is_empty()) && raw.apps.value.is_some(), raw.serve.at) {
+            self.warn(raw.apps.at.unwrap_or(at), "no_apps", Fault::new("no app can be attested: `apps` is empty"));
+        }
+        if let (Some(at), true) = (raw.serve.at, raw.apps.is_absent()) {
+            self.warn(at, "no_apps", Fault::new("no app can be attested: `apps` is missing").hint("write apps: { shop: { linux: { require: [measurement] } } }"));
+        }
+        if let (Some(at), Some(_)) = (raw.apps.at, raw.remote.at) {
+            self.refuse(at, "does_nothing", Fault::new("`apps` belongs to the service, which runs elsewhere").hint("take the lines out here"));
+        }
+        let example = "{ issuer: https://api.example.com/assay, audience: api.example.com }";
+        let token = self.need(&raw.token, owner, "token", example).and_then(|(token, at)| self.token(token, at));
+        Some(Attestation { source: source?, token: token?, apps })
+    }
+
+    fn serve(&self, raw: &RawServe, owner: Place, unlock: Option<&PathBuf>, overrides: &Overrides) -> Option<ServeSettings> {
+        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
+        let address = raw.address.good().map(|(Address(address), at)| {
+            let address = moved(*address, overrides.service, overrides);
+            if !address.ip().is_loopback() && raw.tls.is_absent() {
+                let fault = Fault::new("the attestation API carries evidence and the gateways' token; not on loopback it needs TLS");
+                self.refuse(at, "plaintext_service", fault.hint(format!("add tls: {{ certificate: …, key: … }}, or write 127.0.0.1:{}", address.port())));
+            }
+            address
+        });
+        if let (Some(at), true) = (raw.tls.at, raw.address.is_absent()) {
+            self.refuse(at, "does_nothing", Fault::new("`tls` here is that of `address`, and there is none").hint("take it out: the public listener has its own"));
+        }
+        let gateway_token_file = self.token_file(&raw.gateway_token_file);
+        let own = raw.unlock.good().map(|(raw, at)| self.unlock(raw, at));
+        let unlock = match own {
+            Some(own) => own,
+            None if raw.unlock.is_absent() && unlock.is_none() => {
+                let fault = Fault::new("the service's own secrets are sealed, and nothing opens them: `unlock` is missing");
+                self.refuse(owner, "missing_field", fault.hint("write unlock: { file: secrets/kek.key }, here or under `keys`"));
+                None
+            }
+            None => unlock.cloned(),
+        };
+        Some(ServeSettings {
+            host: raw.host.value.as_ref().map(|host| host.0.clone()),
+            path: raw.path.value.as_ref().map_or_else(|| "/assay/v1".to_owned(), |path| path.0.clone()),
+            address,
+            tls,
+            gateway_token_file,
+            unlock: unlock?,
+            quantum: self.span(&raw.quantum, "quantum", (millis(1), secs(1)), millis(25)),
+            challenge_life: self.span(&raw.challenge_life, "challenge_life", (secs(5), secs(600)), secs(60)),
+            limits: self.serve_limits(raw.limits.value.as_ref()),
+        })
+    }
+
+    fn serve_limits(&self, raw: Option<&RawServeLimits>) -> ServeLimits {
+        let absent = Field::ABSENT;
+        let count = |field: Option<&Field<u64>>, name: &str, bounds, default| {
+            NonZeroU32::new(self.count(field.unwrap_or(&absent), name, bounds, default)).unwrap_or(NonZeroU32::MIN)
+        };
+        ServeLimits {
+            per_address_per_minute: count(raw.map(|raw| &raw.per_address_per_minute), "per_address_per_minute", (1, 1_000_000), 120),
+            concurrency: count(raw.map(|raw| &raw.concurrency), "concurrency", (1, 10_000), 64),
+            open_challenges: count(raw.map(|raw| &raw.open_challenges), "open_challenges", (100, 10_000_000), 100_000),
+        }
+    }
+
+    fn remote(&self, raw: &RawRemote, owner: Place) -> Option<RemoteSettings> {
+        let url = self.need(&raw.url, owner, "url", "https://attest.example.com/assay/v1").and_then(|(Url(url), at)| {
+            if url.scheme == Scheme::Http && !url.is_loopback() {
+                let fault = Fault::new("key sets hold secrets, and the gateway's token goes along: not over plaintext");
+                self.refuse(at, "plaintext_remote", fault.hint("write https://; for a private authority add ca_file:"));
+                return None;
+            }
+            let port = if url.port == url.scheme.default_port() { String::new() } else { format!(":{}", url.port) };
+            Some(format!("{}://{}{port}{}", url.scheme, url.host, url.path))
+        });
+        self.need(&raw.gateway_token_file, owner, "gateway_token_file", "secrets/gateway.token");
+        self.need(&raw.feed_key_file, owner, "feed_key_file", "secrets/feed.pub");
+        let gateway_token_file = self.token_file(&raw.gateway_token_file);
+        let feed = self.file(&raw.feed_key_file, Kind::Public, 4096).and_then(|(path, content, at)| {
+            let text = content.line().unwrap_or_default().trim();
+            if FeedPublicKey::parse(text).is_ok() {
+                return Some((path, FeedPin(text.to_owned())));
+            }
+            let fault = Fault::new(format!("`{}` does not hold the public key of a feed", path.display()));
+            self.refuse(at, "not_a_feed_key", fault.hint("copy feed.pub from the service's state folder: one line, `ed25519:…`"));
+            None
+        });
+        let ca_file = self.certificates(&raw.ca_file);
+        let refresh = self.span(&raw.refresh, "refresh", (secs(1), secs(3600)), secs(10));
+        let (feed_key_file, feed_key) = feed?;
+        Some(RemoteSettings { url: url?, gateway_token_file: gateway_token_file?, feed_key_file, feed_key, refresh, ca_file })
+    }
+
+    fn token(&self, raw: &RawToken, owner: Place) -> Option<TokenSettings> {
+        let lifetime = self.span(&raw.lifetime, "lifetime", (secs(1), secs(3600)), secs(300));
+        if let (true, Some(at)) = (lifetime.subsec_nanos() != 0, raw.lifetime.at) {
+            self.refuse(at, "out_of_bounds", Fault::new("`lifetime` is counted in whole seconds").hint("write 5m, or 90s"));
+        }
+        let algorithm = raw.algorithm.value.unwrap_or(SigningWord::HS256);
+        let concealment = raw.concealment.value.unwrap_or(ConcealmentWord::Decoy);
+        if let Some(at) = raw.concealment.at.or(raw.algorithm.at) {
+            match (algorithm, concealment) {
+                (SigningWord::ES256, ConcealmentWord::Decoy) => {
+                    let fault = Fault::new("ES256 can't be used with concealment `decoy`: the signature gives away which key made it");
+                    self.refuse(at, "concealment", fault.hint("write concealment: open, knowing that a failed app then sees a refusal; or algorithm: HS256"));
+                }
+                (SigningWord::HS256 | SigningWord::HS384 | SigningWord::HS512, ConcealmentWord::Open) => {
+                    let fault = Fault::new("concealment `open` is for tokens that anybody can verify, and an HMAC needs the secret");
+                    self.refuse(at, "concealment", fault.hint("write algorithm: ES256, or take `concealment` out"));
+                }
+                _ => {}
+            }
+        }
+        let issuer = self.need(&raw.issuer, owner, "issuer", "https://api.example.com/assay");
+        let audience = self.need(&raw.audience, owner, "audience", "api.example.com");
+        Some(TokenSettings {
+            key_set: raw.key_set.value.as_ref().map_or_else(|| "default".to_owned(), |name| name.0.clone()),
+            issuer: issuer?.0.0.clone(),
+            audience: audience?.0.0.clone(),
+            lifetime,
+            algorithm: match algorithm {
+                SigningWord::HS256 => TokenAlgorithm::Hs256,
+                SigningWord::HS384 => TokenAlgorithm::Hs384,
+                SigningWord::HS512 => TokenAlgorithm::Hs512,
+                SigningWord::ES256 => TokenAlgorithm::Es256,
+            },
+            concealment: match concealment {
+                ConcealmentWord::Decoy => Concealment::Decoy,
+                ConcealmentWord::Open => Concealment::Open,
+            },
+            claims: self.claims(raw.claims.value.as_ref()),
+        })
+    }
+
+    fn claims(&self, raw: Option<&RawClaims>) -> TokenClaims {
+        let flag = |field: fn(&RawClaims) -> &Field<bool>, default| raw.map_or(default, |raw| self.flag(field(raw), default));
+        TokenClaims {
+            app: flag(|raw| &raw.app, true),
+            ver: flag(|raw| &raw.ver, true),
+            ip: flag(|raw| &raw.ip, false),
+            cnf: flag(|raw| &raw.cnf, false),
+        }
+    }
+
+    fn app(&self, row: &Row<RawApp>) -> Option<AppSettings> {
+        // What the envelope of an attestation can carry.
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
+        if row.name.is_empty() || row.name.len() > 64 || !row.name.chars().all(good) {
+            let fault = Fault::new("this can't be the name of an app");
+            self.refuse(row.at, "bad_name", fault.hint("letters, digits, `.`, `_`, `+`, `-`; at most 64: it is what the SDK sends as `app`"));
+        }
+        let raw = row.value.as_ref()?;
+        let mut platforms = BTreeMap::new();
+        let fields = [(Platform::Linux, &raw.linux), (Platform::Android, &raw.android), (Platform::Ios, &raw.ios)];
+        for (platform, field) in fields {
+            if let Some((raw, at)) = field.good()
+                && let Some(settings) = self.app_platform(platform, raw, at)
+            {
+                platforms.insert(platform, settings);
+            }
+        }
+        if fields.iter().all(|(_, field)| field.is_absent()) {
+            let fault = Fault::new(format!("`{}` exists on no platform", row.name));
+            self.refuse(row.at, "missing_field", fault.hint("write linux: { require: [measurement] }"));
+        }
+        Some(AppSettings { platforms })
+    }
+
+    fn app_platform(&self, platform: Platform, raw: &RawAppPlatform, owner: Place) -> Option<AppPlatform> {
+        if platform == Platform::Ios {
+            let fault = Fault::new("on iOS nothing can be appraised in this version: App Store binaries are encrypted, so that a measurement says nothing, and App Attest is planned");
+            self.refuse(owner, "not_built", fault.hint("take the line out"));
+        }
+        let (require, at) = self.need(&raw.require, owner, "require", "[measurement]")?;
+        let mut kinds = EvidenceKinds::EMPTY;
+        for (EvidenceWord::Measurement, _) in require.iter().filter_map(Field::good) {
+            kinds.insert(EvidenceKind::Measurement);
+        }
+        if require.is_empty() {
+            self.refuse(at, "empty_list", Fault::new("`require` is empty: every device would pass").hint("write [measurement]"));
+        }
+        let danger = self.flag(&raw.danger_affirm_measurement_alone, false);
+        Some(AppPlatform {
+            id: raw.id.value.as_ref().map(|id| id.0.clone()),
+            signer: raw.signer.value.as_ref().map(|signer| signer.0),
+            require: kinds,
+            danger_affirm_measurement_alone: danger,
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! The whole document checked: each section, then what holds between them.
+
+use std::{collections::BTreeMap, path::{Path, PathBuf}};
+
+use attest_core::target::PathGlob;
+use keystore::MasterKey;
+use policies::yaml::Place;
+
+use super::{Check, Kind, listeners::overlap, routes::Known};
+use crate::{
+    Overrides, Settings,
+    file::{AccessWord, LevelWord, RawDocument, RawKeys, RawLog, RawUnlock, names, routes::RawRoute},
+    files::LARGEST,
+    model::{
+        AccessLog, AttestationSource, HostPattern, KeysSettings, Listeners, LogLevel, LogSettings, OurFaults, RoutePlaces, RouteSettings,
+        ServeSettings,
+    },
+    order,
+    shape::{Fault, Field, Row, Table},
+};
+
+impl Check<'_, '_> {
+    pub(crate) fn document(&self, path: &Path, raw: &RawDocument, top: Place, overrides: &Overrides) -> Option<Settings> {
+        if let Some((version, at)) = self.need(&raw.assay, top, "assay", "1, the format of this file")
+            && *version != 1
+        {
+            let fault = Fault::new(format!("this is format {version}; this version of Assay reads format 1"));
+            self.refuse(at, "unknown_format", fault.hint("write assay: 1, or use the Assay that the file was written for"));
+        }
+        let listeners = self
+            .need(&raw.listeners, top, "listeners", "{ public: { address: 0.0.0.0:8443, tls: … } }")
+            .map(|(listeners, _)| self.listeners(listeners, overrides));
+        let state_dir = self.need(&raw.state, top, "state", "{ dir: state }").and_then(|(state, at)| {
+            let (dir, _) = self.need(&state.dir, at, "dir", "state")?;
+            Some(self.files.resolve(&dir.0))
+        });
+        let uses_keys = rows(&raw.routes).any(|row| row.value.as_ref().is_some_and(|route| !route.key.is_absent()));
+        let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at, uses_keys));
+        let unlock = keys.as_ref().and_then(|(_, unlock)| unlock.as_ref());
+        let attestation = raw.attestation.good().map(|(raw, at)| self.attestation(raw, at, unlock, overrides));
+        let issuers: BTreeMap<_, _> = self.table(&raw.issuers, |name, raw, at| {
+            if name == "own" {
+                self.refuse(at, "bad_name", Fault::new("`own` is the name of our own tokens").hint("choose another"));
+            }
+            self.issuer(name, raw, at)
+        });
+        let upstreams: BTreeMap<_, _> = self.table(&raw.upstreams, |name, raw, at| self.upstream(name, raw, at));
+        let our_faults = raw.our_faults.good().map_or_else(OurFaults::default, |(faults, _)| self.our_faults(faults));
+        let known = Known {
+            upstreams: rows(&raw.upstreams).map(|row| row.name.as_str()).collect(),
+            issuers: rows(&raw.issuers)
+                .map(|row| (row.name.as_str(), issuers.get(&row.name).map(|issuer| issuer.profile)))
+                .collect(),
+            own_tokens: !raw.attestation.is_absent(),
+            keys: !raw.keys.is_absent(),
+            trusts_proxies: listeners
+                .as_ref()
+                .and_then(|listeners| listeners.public.as_ref())
+                .is_some_and(|public| !public.trusted_proxies.is_empty()),
+            now: overrides.now,
+            our_faults,
+        };
+        let built: BTreeMap<_, _> = self.table(&raw.routes, |name, raw, at| self.route(name, raw, at, &known));
+        let complete = built.len() == rows(&raw.routes).count();
+        let places = rows(&raw.routes).filter_map(|row| Some((row.name.clone(), RoutePlaces::of(row.value.as_ref()?)))).collect();
+        let mut routes: Vec<RouteSettings> = built.into_values().collect();
+        order::sort(&mut routes);
+        self.refuse_equal_matches(&routes, &raw.routes);
+        self.warn_of_unused(raw);
+        let attestation = match attestation {
+            Some(None) => return None,
+            Some(attestation) => attestation,
+            None => None,
+        };
+        let listeners = listeners?;
+        self.refuse_missing_listeners(raw, top, &listeners, attestation.as_ref().map(|attestation| &attestation.source), &routes);
+        let log = raw.log.good().map_or_else(LogSettings::default, |(log, _)| self.log(log));
+        if !complete {
+            return None;
+        }
+        Some(Settings {
+            path: path.to_path_buf(),
+            listeners,
+            state_dir: state_dir?,
+            attestation,
+            issuers,
+            keys: match keys {
+                Some((Some(store), Some(unlock))) => Some(KeysSettings { store, unlock }),
+                Some(_) => return None,
+                None => None,
+            },
+            our_faults,
+            upstreams,
+            routes,
+            log,
+            sources: self.files.sources(),
+            digest: self.files.digest(),
+            places,
+        })
+    }
+
+    /// Checks every row of a table, its name included. Rows that can't be built are left out; they have been noted.
+    fn table<R, T>(&self, field: &Field<Table<R>>, mut one: impl FnMut(&str, &R, Place) -> Option<T>) -> BTreeMap<String, T> {
+        let mut built = BTreeMap::new();
+        for row in rows(field) {
+            if let Err(fault) = names::name(&row.name) {
+                self.refuse(row.at, "bad_name", fault);
+            }
+            if let Some(value) = row.value.as_ref().and_then(|raw| one(&row.name, raw, row.at)) {
+                built.insert(row.name.clone(), value);
+            }
+        }
+        built
+    }
+
+    fn refuse_equal_matches(&self, routes: &[RouteSettings], raw: &Field<Table<RawRoute>>) {
+        let place = |name: &str| {
+            let row = rows(raw).find(|row| row.name == name)?;
+            row.value.as_ref().and_then(|route| route.matcher.at).or(Some(row.at))
+        };
+        for (index, route) in routes.iter().enumerate() {
+            let Some(other) = routes.iter().take(index).find(|other| other.matcher == route.matcher) else { continue };
+            let (Some(one), Some(two)) = (place(&other.name), place(&route.name)) else { continue };
+            // The later in the file is the one to change.
+            let (at, first, line) = if (one.line, one.column) > (two.line, two.column) {
+                (one, &route.name, two.line)
+            } else {
+                (two, &other.name, one.line)
+            };
+            let fault = Fault::new(format!("route `{first}` on line {line} has the same match"));
+            self.refuse(at, "equal_match", fault.hint("make one more specific by host or path, or make one route of both with rules in its policy"));
+        }
+    }
+
+    fn warn_of_unused(&self, raw: &RawDocument) {
+        let used = |name: &str, of: fn(&RawRoute) -> Option<&str>| {
+            rows(&raw.routes).filter_map(|row| row.value.as_ref()).any(|route| of(route) == Some(name))
+        };
+        for row in rows(&raw.upstreams).filter(|row| !used(&row.name, |route| route.upstream.value.as_ref().map(|name| name.0.as_str()))) {
+            self.warn(row.at, "unused", Fault::new(format!("no route leads to upstream `{}`", row.name)));
+        }
+        for row in rows(&raw.issuers).filter(|row| {
+            !used(&row.name, |route| Some(route.token.value.as_ref()?.issuer.value.as_ref()?.0.as_str()))
+        }) {
+            self.warn(row.at, "unused", Fault::new(format!("no route takes tokens of issuer `{}`", row.name)));
+        }
+    }
+
+    /// The keystore's files: `None` for each that can't be used.
+    fn keys(&self, raw: &RawKeys, owner: Place, used: bool) -> (Option<PathBuf>, Option<PathBuf>) {
+        let unlock = self
+            .need(&raw.unlock, owner, "unlock", "{ file: secrets/kek.key }")
+            .and_then(|(unlock, at)| self.unlock(unlock, at));
+        let store = self.need(&raw.store, owner, "store", "secrets/keys.sealed").and_then(|(store, at)| {
+            let path = self.files.resolve(&store.0);
+            // Read so that it is watched: `assay key put` is a change like any other.
+            match self.files.read(&path, LARGEST) {
+                Err(fault) if used || path.exists() => {
+                    self.refuse(at, "unreadable_file", fault.hint("fill the store with `assay key put NAME`"));
+                    None
+                }
+                _ => Some(path),
+            }
+        });
+        (store, unlock)
+    }
+
+    /// A key-encryption key that opens.
+    pub(crate) fn unlock(&self, raw: &RawUnlock, owner: Place) -> Option<PathBuf> {
+        self.need(&raw.file, owner, "file", "secrets/kek.key");
+        let (path, _, at) = self.file(&raw.file, Kind::Private, 4096)?;
+        match MasterKey::from_file(&path) {
+            Ok(_) => Some(path),
+            Err(error) => {
+                let fault = Fault::new(format!("{error}"));
+                self.refuse(at, "unusable_unlock", fault.hint("32 random bytes, raw or as base64; `assay init` makes one"));
+                None
+            }
+        }
+    }
+
+    fn log(&self, raw: &RawLog) -> LogSettings {
+        let default = LogSettings::default();
+        LogSettings {
+            access: raw.access.value.map_or(default.access, |word| match word {
+                AccessWord::Stdout => AccessLog::Stdout,
+                AccessWord::Stderr => AccessLog::Stderr,
+                AccessWord::Disabled => AccessLog::Disabled,
+            }),
+            level: raw.level.value.map_or(default.level, |word| match word {
+                LevelWord::Error => LogLevel::Error,
+                LevelWord::Warn => LogLevel::Warn,
+                LevelWord::Info => LogLevel::Info,
+            }),
+        }
+    }
+
+    /// Somebody has to be able to reach what the file describes.
+    fn refuse_missing_listeners(
+        &self,
+        raw: &RawDocument,
+        top: Place,
+        listeners: &Listeners,
+        source: Option<&AttestationSource>,
+        routes: &[RouteSettings],
+    ) {
+        let has_routes = rows(&raw.routes).next().is_some();
+        let no_public = raw.listeners.value.as_ref().is_some_and(|listeners| listeners.public.is_absent());
+        let listeners_at = raw.listeners.at.unwrap_or(top);
+        let write = "write public: { address: 0.0.0.0:8443, tls: … }";
+        if has_routes && no_public {
+            self.refuse(listeners_at, "no_listener", Fault::new("there are routes, and no `public` listener that clients could reach").hint(write));
+        }
+        let serve = match source {
+            Some(AttestationSource::Serve(serve)) => serve,
+            _ => {
+                if !has_routes {
+                    let fault = Fault::new("this file has no routes and serves no attestation: there is nothing to run");
+                    self.refuse(top, "nothing_to_run", fault.hint("add routes:, or attestation: { serve: … }"));
+                }
+                return;
+            }
+        };
+        if serve.address.is_none() && no_public {
+            let fault = Fault::new("the attestation API has no `address` of its own, and there is no `public` listener to reach it through");
+            self.refuse(listeners_at, "no_listener", fault.hint(write));
+        }
+        let addresses = [listeners.public.as_ref().map(|public| public.address), listeners.probe, listeners.admin.as_ref().map(|admin| admin.address)];
+        let serve_at = raw.attestation.value.as_ref().and_then(|attestation| attestation.serve.value.as_ref()).and_then(|serve| serve.address.at);
+        if let (true, Some(at)) = (addresses.iter().any(|address| overlap(serve.address, *address)), serve_at) {
+            let fault = Fault::new("the attestation API and a listener listen on the same port");
+            self.refuse(at, "same_port", fault.hint("give each a port of its own, or take `address` out to reach the API through the public listener"));
+        }
+        if let Ok(api) = PathGlob::parse(&format!("{}/**", serve.path)) {
+            for route in routes.iter().filter(|route| hidden_by(route, serve, &api)) {
+                let at = rows(&raw.routes).find(|row| row.name == route.name).map_or(top, |row| row.at);
+                let fault = Fault::new(format!("route `{}` is never reached: the attestation API answers under {}", route.name, serve.path));
+                self.refuse(at, "unreachable_route", fault.hint("change the route's `match`, or `attestation.serve.path`"));
+            }
+        }
+    }
+}
+
+/// Whether the attestation API takes every request that the route could have.
+fn hidden_by(route: &RouteSettings, serve: &ServeSettings, api: &PathGlob) -> bool {
+    let same_host = match (&serve.host, &route.matcher.host) {
+        (None, _) => true,
+        (Some(host), HostPattern::Exact(exact)) => host == exact,
+        (Some(_), _) => false,
+    };
+    same_host && route.matcher.path.is_within(api)
+}
+
+fn rows<R>(field: &Field<Table<R>>) -> impl Iterator<Item = &Row<R>> {
+    field.value.iter().flat_map(|table| &table.0)
+}

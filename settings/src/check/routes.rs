@@ -1,0 +1,251 @@
+//! `routes:` checked: what a route names exists, and what would open a key or do nothing is refused.
+
+use attest_core::time::UnixTime;
+use policies::{RouteContext, yaml::{Place, listed, nearest}};
+
+use super::{Check, faults::Scope};
+use crate::{
+    file::{
+        names::Name,
+        network::Hosts,
+        requests::{Call, Header, Paths, Place as TokenPlace, Prefix},
+        routes::{RawMatch, RawOperation, RawRewrite, RawRoute, RawRouteToken},
+    },
+    model::{HostPattern, IssuerProfile, IssuerRef, Operation, OurFaults, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
+    shape::{Fault, Field},
+};
+
+/// What a route may refer to.
+pub(crate) struct Known<'a> {
+    /// Names of the upstreams in the file, also of those with problems.
+    pub(crate) upstreams: Vec<&'a str>,
+    /// Names of the issuers in the file, with the profile where it is known.
+    pub(crate) issuers: Vec<(&'a str, Option<IssuerProfile>)>,
+    /// Whether `attestation:` is there.
+    pub(crate) own_tokens: bool,
+    /// Whether `keys:` is there.
+    pub(crate) keys: bool,
+    /// Whether some peer may name the client's address.
+    pub(crate) trusts_proxies: bool,
+    /// The time, for warnings about rules that end soon.
+    pub(crate) now: Option<UnixTime>,
+    /// The file's own `our_faults`.
+    pub(crate) our_faults: OurFaults,
+}
+
+impl Check<'_, '_> {
+    pub(crate) fn route(&self, name: &str, raw: &RawRoute, owner: Place, known: &Known<'_>) -> Option<RouteSettings> {
+        let matcher = self.need(&raw.matcher, owner, "match", "{ host: api.example.com, path: \"/**\" }");
+        let matcher = matcher.and_then(|(raw, at)| self.matcher(raw, at));
+        let rewrite = raw.rewrite.good().and_then(|(raw, at)| self.rewrite(raw, at, matcher.as_ref()));
+        let upstream = self.need(&raw.upstream, owner, "upstream", "the name of one of `upstreams`").map(|(Name(upstream), at)| {
+            self.exists("upstream", upstream, &known.upstreams, at);
+            upstream.clone()
+        });
+        let key = raw.key.good().map(|(Name(key), at)| {
+            if !known.keys {
+                let fault = Fault::new(format!("the key `{key}` is in no store: `keys` is missing"));
+                self.refuse(at, "no_keystore", fault.hint("write keys: { store: secrets/keys.sealed, unlock: { file: secrets/kek.key } }"));
+            }
+            key.clone()
+        });
+        let injects = !raw.key.is_absent();
+        let token = self.route_token(&raw.token, owner, known, injects);
+        let operations = self.operations(raw, injects);
+        let scope = match &token {
+            Some(TokenSource { issuer: IssuerRef::Named(_), .. }) => Scope { injects, own_tokens: false },
+            _ => Scope { injects, own_tokens: true },
+        };
+        let (our_faults, accept_expired_may_unseal) = self.route_faults(raw.our_faults.good(), known.our_faults, scope);
+        let danger_inject_unattested = self.flag(&raw.danger_inject_unattested, false);
+        if let (true, false, Some(at)) = (danger_inject_unattested, injects, raw.danger_inject_unattested.at) {
+            let fault = Fault::new("`danger_inject_unattested` does nothing on a route without a key");
+            self.refuse(at, "does_nothing", fault.hint("take the line out"));
+        }
+        let guard_body = self.flag(&raw.guard_body, injects);
+        match (guard_body, injects, raw.guard_body.at) {
+            (true, false, Some(at)) => {
+                let fault = Fault::new("`guard_body` searches responses for the key, and this route has none");
+                self.refuse(at, "does_nothing", fault.hint("take the line out"));
+            }
+            (false, true, Some(at)) => {
+                let fault = Fault::new("an upstream that echoes the key in a body now hands it to the client");
+                self.warn(at, "unguarded_body", fault.hint("take the line out, unless you know that it never does"));
+            }
+            _ => {}
+        }
+        let about = RouteContext { route: name, injects, danger_inject_unattested, trusts_proxies: known.trusts_proxies, now: known.now };
+        let policy = self.need(&raw.policy, owner, "policy", "policies/shop.yaml").and_then(|(policy, _)| {
+            let node = self.notes.subtrees.borrow().get(policy.0.0).copied()?;
+            self.policy(node, &about)
+        });
+        Some(RouteSettings {
+            name: name.to_owned(),
+            matcher: matcher?,
+            rewrite,
+            upstream: upstream?,
+            key,
+            token: token?,
+            operations,
+            policy: policy?,
+            our_faults,
+            danger_inject_unattested,
+            identity_headers: self.flag(&raw.identity_headers, !injects),
+            guard_body,
+            accept_expired_may_unseal,
+        })
+    }
+
+    fn exists(&self, what: &str, name: &str, names: &[&str], at: Place) {
+        if names.contains(&name) {
+            return;
+        }
+        let fault = Fault::new(format!("there is no {what} `{name}`"));
+        self.refuse(at, "unknown_name", match nearest(name, names) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None if names.is_empty() => fault.hint(format!("add it under `{what}s`")),
+            None => fault.hint(format!("there are {}; or add it under `{what}s`", listed(names))),
+        });
+    }
+
+    fn matcher(&self, raw: &RawMatch, owner: Place) -> Option<RouteMatcher> {
+        let path = self.need(&raw.path, owner, "path", "\"/**\"");
+        if raw.host.value.is_none() && !raw.host.is_absent() {
+            return None;
+        }
+        let host = raw.host.value.as_ref().map_or(HostPattern::Any, |Hosts(host)| host.clone());
+        let (Paths(path), _) = path?;
+        Some(RouteMatcher { host, path: path.clone() })
+    }
+
+    fn rewrite(&self, raw: &RawRewrite, owner: Place, matcher: Option<&RouteMatcher>) -> Option<Rewrite> {
+        if raw.strip.is_absent() && raw.add.is_absent() {
+            self.refuse(owner, "does_nothing", Fault::new("`rewrite` without `strip` and `add` does nothing").hint("take it out, or write strip: /openai"));
+            return None;
+        }
+        if let (Some((Prefix(strip), at)), Some(matcher)) = (raw.strip.good(), matcher) {
+            // Every path that the route takes must begin with the prefix, or it would go upstream unstripped.
+            let literal = matcher.path.literal_prefix();
+            let covered = literal.strip_prefix(strip.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if !covered {
+                let fault = Fault::new(format!("not every path of `{}` begins with `{strip}`", matcher.path.as_str()));
+                self.refuse(at, "strip_outside_match", fault.hint(format!("write match: {{ path: \"{strip}/**\" }}")));
+            }
+        }
+        let text = |field: &Field<Prefix>| field.value.as_ref().map_or_else(String::new, |prefix| prefix.0.clone());
+        Some(Rewrite { strip: text(&raw.strip), add: text(&raw.add) })
+    }
+
+    fn route_token(&self, raw: &Field<RawRouteToken>, owner: Place, known: &Known<'_>, injects: bool) -> Option<TokenSource> {
+        let absent = RawRouteToken::default();
+        let owner = raw.at.unwrap_or(owner);
+        if raw.value.is_none() && !raw.is_absent() {
+            return None;
+        }
+        let raw = raw.value.as_ref().unwrap_or(&absent);
+        let (issuer, profile) = match raw.issuer.good() {
+            Some((Name(name), at)) if name != "own" => {
+                let names: Vec<&str> = known.issuers.iter().map(|(name, _)| *name).chain(["own"]).collect();
+                self.exists("issuer", name, &names, at);
+                let profile = known.issuers.iter().find(|(known, _)| known == name).and_then(|(_, profile)| *profile);
+                (IssuerRef::Named(name.clone()), profile)
+            }
+            _ => {
+                if !known.own_tokens && (raw.issuer.value.is_some() || raw.issuer.is_absent()) {
+                    let fault = Fault::new("this route takes our own tokens, and `attestation` is missing");
+                    self.refuse(raw.issuer.at.unwrap_or(owner), "no_attestation", match known.issuers.first() {
+                        Some((name, _)) => fault.hint(format!("write token: {{ issuer: {name} }}, or add attestation:")),
+                        None => fault.hint("add attestation: { serve: … } or { remote: … }"),
+                    });
+                }
+                (IssuerRef::Own, None)
+            }
+        };
+        let approov = profile == Some(IssuerProfile::Approov);
+        let default = if approov { "approov-token" } else { "assay-token" };
+        let from = self.sources(raw, http::HeaderName::from_static(default));
+        let bind = self.bind(raw, &from);
+        let danger_pay_optional = self.flag(&raw.danger_pay_optional, false);
+        if let (true, true, Some(at)) = (danger_pay_optional, raw.bind.is_absent(), raw.danger_pay_optional.at) {
+            self.refuse(at, "does_nothing", Fault::new("`danger_pay_optional` does nothing without `bind`").hint("take the line out"));
+        }
+        let forward = self.flag(&raw.forward, false);
+        if let (true, true, Some(at)) = (forward, injects, raw.forward.at) {
+            let fault = Fault::new("a valid attestation token goes to whoever owns the injected key");
+            self.warn(at, "token_forwarded", fault.hint("take the line out, unless that upstream is your own"));
+        }
+        Some(TokenSource { from, optional_bearer_prefix: approov, issuer, bind, danger_pay_optional, forward })
+    }
+
+    fn sources(&self, raw: &RawRouteToken, default: http::HeaderName) -> Vec<Source> {
+        let Some((from, at)) = raw.from.good() else { return vec![Source::Header(default)] };
+        let mut sources: Vec<Source> = Vec::new();
+        for (TokenPlace(source), at) in from.iter().filter_map(Field::good) {
+            if sources.contains(source) {
+                self.refuse(at, "duplicate", Fault::new("this place stands twice in `from`").hint("take one of them out"));
+            }
+            sources.push(source.clone());
+        }
+        if from.is_empty() {
+            self.refuse(at, "empty_list", Fault::new("`from` is empty: no request could show a token").hint("write [Assay-Token]"));
+        }
+        if from.len() > 8 {
+            self.refuse(at, "too_many", Fault::new("more than 8 places for a token").hint("keep those that your clients use"));
+        }
+        sources
+    }
+
+    fn bind(&self, raw: &RawRouteToken, from: &[Source]) -> Vec<http::HeaderName> {
+        let Some((bind, at)) = raw.bind.good() else { return Vec::new() };
+        let mut headers: Vec<http::HeaderName> = Vec::new();
+        for (Header(header), at) in bind.iter().filter_map(Field::good) {
+            if headers.contains(header) {
+                self.refuse(at, "duplicate", Fault::new("this header stands twice in `bind`").hint("take one of them out"));
+            }
+            let bearer = *header == http::header::AUTHORIZATION && from.contains(&Source::Bearer);
+            if bearer || from.contains(&Source::Header(header.clone())) {
+                let fault = Fault::new("the token stands in this header and can't be bound to it");
+                self.refuse(at, "bound_to_itself", fault.hint("bind it to what identifies the user, as Authorization, and send the token in Assay-Token"));
+            }
+            headers.push(header.clone());
+        }
+        if bind.is_empty() || bind.len() > 8 {
+            let fault = Fault::new("`bind` names 1 to 8 headers");
+            self.refuse(at, "empty_list", fault.hint("write [Authorization]; for no binding, take the line out"));
+        }
+        headers
+    }
+
+    fn operations(&self, raw: &RawRoute, injects: bool) -> Vec<Operation> {
+        let Some((operations, at)) = raw.operations.good() else {
+            if let (true, true, Some(at)) = (injects, raw.operations.is_absent(), raw.key.at) {
+                let fault = Fault::new("a route with a key needs `operations`: all that the key can be used for");
+                self.refuse(at, "key_without_operations", fault.hint("add operations: [{ call: POST /v1/chat/completions, body: { limit: 256KiB } }]"));
+            }
+            return Vec::new();
+        };
+        if operations.is_empty() {
+            let fault = Fault::new("`operations` is empty: nothing could be called");
+            let hint = if injects { "name what may be called" } else { "name what may be called, or take the line out to allow everything" };
+            self.refuse(at, "empty_list", fault.hint(hint));
+        }
+        let mut seen: Vec<Operation> = Vec::new();
+        for (raw, at) in operations.iter().filter_map(Field::good) {
+            let Some(operation) = self.operation(raw, at) else { continue };
+            if seen.iter().any(|other| other.method == operation.method && other.path == operation.path) {
+                self.refuse(at, "duplicate", Fault::new("this operation stands twice").hint("take one of them out"));
+            }
+            seen.push(operation);
+        }
+        seen
+    }
+
+    fn operation(&self, raw: &RawOperation, owner: Place) -> Option<Operation> {
+        let max_body = raw.body.good().and_then(|(body, at)| {
+            self.need(&body.limit, at, "limit", "64KiB");
+            self.size(&body.limit, "limit", (1, 1 << 30))
+        });
+        let (Call((method, path)), _) = self.need(&raw.call, owner, "call", "POST /v1/embeddings")?;
+        Some(Operation { method: method.clone(), path: path.clone(), max_body })
+    }
+}

@@ -1,0 +1,131 @@
+//! The file as it is written: raw shapes, in its order.
+//!
+//! Private to this crate. Each derives `Deserialize`, which reads it, and `JsonSchema`, which describes it to editors;
+//! the doc comments here are the descriptions that an operator sees there. What a value *means* (does the upstream
+//! exist, is the file private) is decided in [`crate::check`].
+
+pub(crate) mod attestation;
+pub(crate) mod listeners;
+pub(crate) mod names;
+pub(crate) mod network;
+pub(crate) mod requests;
+pub(crate) mod retired;
+pub(crate) mod routes;
+pub(crate) mod text;
+pub(crate) mod units;
+pub(crate) mod upstreams;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::{
+    attestation::{RawAttestation, RawIssuer},
+    listeners::RawListeners,
+    names::FilePath,
+    routes::{RawOurFaults, RawRoute},
+    upstreams::RawUpstream,
+};
+use crate::shape::{Field, Table};
+
+/// The configuration of an Assay gateway, attestation service, or both. Relative paths are relative to this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "assay.yaml")]
+pub(crate) struct RawDocument {
+    /// Format of this file: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub(crate) assay: Field<u64>,
+    /// Where this process listens.
+    pub(crate) listeners: Field<RawListeners>,
+    /// The one folder that is written to.
+    pub(crate) state: Field<RawState>,
+    /// Our own tokens: who issues them, and for which apps.
+    #[serde(default)]
+    pub(crate) attestation: Field<RawAttestation>,
+    /// Other issuers whose tokens some routes accept.
+    #[serde(default)]
+    pub(crate) issuers: Field<Table<RawIssuer>>,
+    /// The sealed store of third-party keys. Needed as soon as a route names a key.
+    #[serde(default)]
+    pub(crate) keys: Field<RawKeys>,
+    /// What happens when the fault is ours and not the client's. Routes may override a row.
+    #[serde(default)]
+    pub(crate) our_faults: Field<RawOurFaults>,
+    /// The APIs behind the gateway.
+    #[serde(default)]
+    pub(crate) upstreams: Field<Table<RawUpstream>>,
+    /// Which requests go where. Most specific host, then most specific path wins; order is irrelevant; no match: 404.
+    #[serde(default)]
+    pub(crate) routes: Field<Table<RawRoute>>,
+    /// What is told, and where.
+    #[serde(default)]
+    pub(crate) log: Field<RawLog>,
+}
+
+/// The one folder that is written to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "State")]
+pub(crate) struct RawState {
+    /// The database, the last good configuration, feed.pub. Made at start when it is not there.
+    pub(crate) dir: Field<FilePath>,
+}
+
+/// The sealed store of third-party keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Keys")]
+pub(crate) struct RawKeys {
+    /// The store; ciphertext only. Fill it with `assay key put`.
+    pub(crate) store: Field<FilePath>,
+    /// What opens it.
+    pub(crate) unlock: Field<RawUnlock>,
+}
+
+/// Where a key-encryption key comes from. Back it up elsewhere: without it every key has to be put again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Unlock")]
+pub(crate) struct RawUnlock {
+    /// File with 32 bytes, raw or as base64; not readable by others.
+    pub(crate) file: Field<FilePath>,
+}
+
+/// What is told, and where. Never a token, key, body or query value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Log")]
+pub(crate) struct RawLog {
+    /// Where the access log goes, one JSON line a request. Default: stdout.
+    #[serde(default)]
+    pub(crate) access: Field<AccessWord>,
+    /// The least severe message that is shown. Default: info.
+    #[serde(default)]
+    pub(crate) level: Field<LevelWord>,
+}
+
+/// A place for the access log.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum AccessWord {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere.
+    Disabled,
+}
+
+/// A severity.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum LevelWord {
+    /// Only what needs a person.
+    Error,
+    /// And what may soon.
+    Warn,
+    /// And what changed.
+    Info,
+}

@@ -1,0 +1,289 @@
+//! `attestation:` and `issuers:` as they are written.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    RawUnlock,
+    listeners::RawTls,
+    names::{ClaimText, FilePath, Name, Sha256},
+    network::{Address, Host, Url},
+    requests::Prefix,
+    units::Span,
+};
+use crate::shape::{Field, Table};
+
+/// Our own tokens. Exactly one of `serve` and `remote`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Attestation")]
+pub(crate) struct RawAttestation {
+    /// The service is run from this file.
+    #[serde(default)]
+    pub(crate) serve: Field<RawServe>,
+    /// The service runs elsewhere.
+    #[serde(default)]
+    pub(crate) remote: Field<RawRemote>,
+    /// What tokens say and how long they live.
+    pub(crate) token: Field<RawToken>,
+    /// The apps that can be attested. Their builds are data: `assay app register`.
+    #[serde(default)]
+    pub(crate) apps: Field<Table<RawApp>>,
+}
+
+/// The attestation service, run from this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Serve")]
+pub(crate) struct RawServe {
+    /// Host under which the public listener answers the API. Default: every host.
+    #[serde(default)]
+    pub(crate) host: Field<Host>,
+    /// Path prefix of the API. Default: /assay/v1.
+    #[serde(default)]
+    pub(crate) path: Field<Prefix>,
+    /// A listener of its own. Default: none, the API is reached through the public listener.
+    #[serde(default)]
+    pub(crate) address: Field<Address>,
+    /// TLS of that listener. Not on loopback it is needed.
+    #[serde(default)]
+    pub(crate) tls: Field<RawTls>,
+    /// File with the bearer token by which gateways elsewhere fetch key sets. Default: there are none.
+    #[serde(default)]
+    pub(crate) gateway_token_file: Field<FilePath>,
+    /// What opens the service's own secrets. Default: that of `keys`.
+    #[serde(default)]
+    pub(crate) unlock: Field<RawUnlock>,
+    /// Answers leave at a multiple of this after arrival, so that they tell nothing by their time: 1ms to 1s. Default: 25ms.
+    #[serde(default)]
+    pub(crate) quantum: Field<Span>,
+    /// How long a challenge can be used: 5s to 10m. Default: 60s.
+    #[serde(default)]
+    pub(crate) challenge_life: Field<Span>,
+    /// What clients may cost.
+    #[serde(default)]
+    pub(crate) limits: Field<RawServeLimits>,
+}
+
+/// What clients of the service may cost. There is no "unlimited".
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServeLimits")]
+pub(crate) struct RawServeLimits {
+    /// Challenges and attestations of one address (IPv6: /64) in a minute: 1 to 1000000. Default: 120.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) per_address_per_minute: Field<u64>,
+    /// Attestations appraised at once: 1 to 10000. Default: 64.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) concurrency: Field<u64>,
+    /// Challenges open at once: 100 to 10000000. Default: 100000.
+    #[serde(default)]
+    #[schemars(range(min = 100, max = 10_000_000))]
+    pub(crate) open_challenges: Field<u64>,
+}
+
+/// The attestation service, elsewhere.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Remote")]
+pub(crate) struct RawRemote {
+    /// Base of its API: https://attest.example.com/assay/v1. Plain http on loopback only.
+    pub(crate) url: Field<Url>,
+    /// File with the bearer token that the service knows as its gateway token.
+    pub(crate) gateway_token_file: Field<FilePath>,
+    /// The service's feed.pub, copied from its state folder: pins who signs key sets.
+    pub(crate) feed_key_file: Field<FilePath>,
+    /// Time between fetches: 1s to 1h. Default: 10s.
+    #[serde(default)]
+    pub(crate) refresh: Field<Span>,
+    /// Roots of its certificate, as PEM. Default: the public ones.
+    #[serde(default)]
+    pub(crate) ca_file: Field<FilePath>,
+}
+
+/// What result tokens say and how long they live.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Token")]
+pub(crate) struct RawToken {
+    /// Name of the key set. Default: default.
+    #[serde(default)]
+    pub(crate) key_set: Field<Name>,
+    /// `iss` of every token.
+    pub(crate) issuer: Field<ClaimText>,
+    /// `aud` of every token: the API they are for.
+    pub(crate) audience: Field<ClaimText>,
+    /// Life of a token, whole seconds: 1s to 1h. Default: 5m.
+    #[serde(default)]
+    pub(crate) lifetime: Field<Span>,
+    /// How tokens are signed. Default: HS256.
+    #[serde(default)]
+    pub(crate) algorithm: Field<SigningWord>,
+    /// How the token of a failed app differs. decoy (HMAC only): it is signed with another key, which only gateways can
+    /// tell. open (ES256 only): a failed app gets none, and any JWT library can check the others. Default: decoy.
+    #[serde(default)]
+    pub(crate) concealment: Field<ConcealmentWord>,
+    /// Optional claims.
+    #[serde(default)]
+    pub(crate) claims: Field<RawClaims>,
+}
+
+/// How tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum SigningWord {
+    HS256,
+    HS384,
+    HS512,
+    ES256,
+}
+
+/// How the token of a failed app differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum ConcealmentWord {
+    Decoy,
+    Open,
+}
+
+/// Optional claims, all echoing what the client said of itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Claims")]
+pub(crate) struct RawClaims {
+    /// `app`. Default: true.
+    #[serde(default)]
+    pub(crate) app: Field<bool>,
+    /// `ver`. Default: true.
+    #[serde(default)]
+    pub(crate) ver: Field<bool>,
+    /// `ip`, the address that asked. Default: false.
+    #[serde(default)]
+    pub(crate) ip: Field<bool>,
+    /// `cnf`, the thumbprint of the device key. Default: false.
+    #[serde(default)]
+    pub(crate) cnf: Field<bool>,
+}
+
+/// One app, by the platforms it exists on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "App")]
+pub(crate) struct RawApp {
+    /// Linux.
+    #[serde(default)]
+    pub(crate) linux: Field<RawAppPlatform>,
+    /// Android.
+    #[serde(default)]
+    pub(crate) android: Field<RawAppPlatform>,
+    /// iOS.
+    #[serde(default)]
+    pub(crate) ios: Field<RawAppPlatform>,
+}
+
+/// What is asked of an app on one platform.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "AppPlatform")]
+pub(crate) struct RawAppPlatform {
+    /// Bundle id with team, or package name.
+    #[serde(default)]
+    pub(crate) id: Field<ClaimText>,
+    /// SHA-256 of the certificate that signs the app.
+    #[serde(default)]
+    pub(crate) signer: Field<Sha256>,
+    /// Evidence without which a device fails. Not empty.
+    pub(crate) require: Field<Vec<Field<EvidenceWord>>>,
+    /// Lets measurement alone vouch for an app (tier affirming). Measurement is tamper evidence, not proof: whoever holds the
+    /// app's file can compute it. For demonstrations and development. Default: false.
+    #[serde(default)]
+    pub(crate) danger_affirm_measurement_alone: Field<bool>,
+}
+
+/// A kind of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(crate) enum EvidenceWord {
+    Measurement,
+}
+
+/// Another issuer whose tokens some routes accept.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Issuer")]
+pub(crate) struct RawIssuer {
+    /// Whose rules its tokens follow. approov: header Approov-Token, bindings concatenated. jwt: a plain JWT with exp.
+    pub(crate) profile: Field<ProfileWord>,
+    /// The keys that its tokens are verified with.
+    pub(crate) keys: Field<RawIssuerKeys>,
+    /// `iss` that its tokens have to carry. Default: not asked.
+    #[serde(default)]
+    pub(crate) issuer: Field<ClaimText>,
+    /// `aud` that its tokens have to carry. Default: not asked.
+    #[serde(default)]
+    pub(crate) audience: Field<ClaimText>,
+    /// A token that lives longer than this from now is malformed: 1s to 366d.
+    pub(crate) max_lifetime: Field<Span>,
+    /// Tolerance for clocks that differ: 1s to 5m. Default: 30s.
+    #[serde(default)]
+    pub(crate) leeway: Field<Span>,
+}
+
+/// Whose rules a token follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum ProfileWord {
+    Approov,
+    Jwt,
+}
+
+/// The keys of an issuer. Exactly one of `secret_file`, `jwks_file` and `pem_file`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "IssuerKeys")]
+pub(crate) struct RawIssuerKeys {
+    /// A shared secret; not readable by others.
+    #[serde(default)]
+    pub(crate) secret_file: Field<FilePath>,
+    /// How the bytes of `secret_file` are written.
+    #[serde(default)]
+    pub(crate) encoding: Field<EncodingWord>,
+    /// A JWK set (RFC 7517).
+    #[serde(default)]
+    pub(crate) jwks_file: Field<FilePath>,
+    /// One public key as PEM.
+    #[serde(default)]
+    pub(crate) pem_file: Field<FilePath>,
+    /// The one algorithm of `secret_file` or `pem_file`.
+    #[serde(default)]
+    pub(crate) algorithm: Field<AlgorithmWord>,
+}
+
+/// How the bytes of a secret file are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum EncodingWord {
+    Base64,
+    Base64url,
+    Raw,
+}
+
+/// A signature algorithm of RFC 7518 or RFC 8037.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum AlgorithmWord {
+    HS256,
+    HS384,
+    HS512,
+    ES256,
+    ES384,
+    RS256,
+    PS256,
+    EdDSA,
+}

@@ -1,0 +1,195 @@
+//! `routes:` and `our_faults:` as they are written.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+
+use super::{
+    names::Name,
+    network::Hosts,
+    requests::{Call, Header, Paths, Place, Prefix},
+    units::{Size, Span},
+};
+use crate::shape::{Field, Subtree};
+
+/// Which requests go where, under which policy, and with which key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Route")]
+pub(crate) struct RawRoute {
+    /// Which requests are its own.
+    #[serde(rename = "match")]
+    pub(crate) matcher: Field<RawMatch>,
+    /// How the path changes on its way upstream. Default: not at all.
+    #[serde(default)]
+    pub(crate) rewrite: Field<RawRewrite>,
+    /// The upstream, by name.
+    pub(crate) upstream: Field<Name>,
+    /// The key that is injected, by its name in the store. Such a route needs `operations`. Default: none.
+    #[serde(default)]
+    pub(crate) key: Field<Name>,
+    /// Where the token is and who issued it.
+    #[serde(default)]
+    pub(crate) token: Field<RawRouteToken>,
+    /// All that may be called; the rest is 404. Default: everything, on routes without a key.
+    #[serde(default)]
+    pub(crate) operations: Field<Vec<Field<RawOperation>>>,
+    /// Who may do what: a policy, or the path of a file with one.
+    pub(crate) policy: Field<RawPolicyRef>,
+    /// Overrides of the file's `our_faults`.
+    #[serde(default)]
+    pub(crate) our_faults: Field<RawOurFaults>,
+    /// Lets unattested requests have the key, if the policy lets them through. Whoever finds the URL then spends your
+    /// money. Default: false.
+    #[serde(default)]
+    pub(crate) danger_inject_unattested: Field<bool>,
+    /// Sends X-Assay-Verdict, -Device, -App and -Version upstream. Default: true, with a key false.
+    #[serde(default)]
+    pub(crate) identity_headers: Field<bool>,
+    /// Searches response bodies for the key and masks it. Default, and only possible, with a key: true.
+    #[serde(default)]
+    pub(crate) guard_body: Field<bool>,
+}
+
+/// Which requests are a route's own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Match")]
+pub(crate) struct RawMatch {
+    /// Default: every host.
+    #[serde(default)]
+    pub(crate) host: Field<Hosts>,
+    /// Which paths, as they arrive.
+    pub(crate) path: Field<Paths>,
+}
+
+/// How the path changes on its way upstream: first strip, then add.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Rewrite")]
+pub(crate) struct RawRewrite {
+    /// Prefix that is taken off. Default: none.
+    #[serde(default)]
+    pub(crate) strip: Field<Prefix>,
+    /// Prefix that is put on. Default: none.
+    #[serde(default)]
+    pub(crate) add: Field<Prefix>,
+}
+
+/// Where the token is and who issued it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RouteToken")]
+pub(crate) struct RawRouteToken {
+    /// Places, of which a request may fill one. Default: [Assay-Token], for an approov issuer [Approov-Token].
+    #[serde(default)]
+    pub(crate) from: Field<Vec<Field<Place>>>,
+    /// Whose tokens: own, or a name among `issuers`. Default: own.
+    #[serde(default)]
+    pub(crate) issuer: Field<Name>,
+    /// Headers whose values tokens have to be bound to, in this order. Default: none.
+    #[serde(default)]
+    pub(crate) bind: Field<Vec<Field<Header>>>,
+    /// Lets tokens without a binding through although `bind` names headers. Default: false.
+    #[serde(default)]
+    pub(crate) danger_pay_optional: Field<bool>,
+    /// Forwards the token upstream. Default: false.
+    #[serde(default)]
+    pub(crate) forward: Field<bool>,
+}
+
+/// One thing that may be called.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Operation")]
+pub(crate) struct RawOperation {
+    /// Method and path, as the upstream sees them: POST /v1/embeddings.
+    pub(crate) call: Field<Call>,
+    /// What its body may be.
+    #[serde(default)]
+    pub(crate) body: Field<RawBody>,
+}
+
+/// What a request body may be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Body")]
+pub(crate) struct RawBody {
+    /// The most that is forwarded; more is 413. Up to 1GiB.
+    pub(crate) limit: Field<Size>,
+}
+
+/// What happens when the fault is ours and not the client's.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "OurFaults")]
+pub(crate) struct RawOurFaults {
+    /// No usable key set. refuse: 503 with Retry-After. deprioritize: let through at the lowest class; never with a key.
+    /// Default: refuse.
+    #[serde(default)]
+    pub(crate) cannot_verify: Field<CannotVerifyWord>,
+    /// No token can be renewed.
+    #[serde(default)]
+    pub(crate) service_down: Field<RawServiceDown>,
+    /// Key sets can't be fetched.
+    #[serde(default)]
+    pub(crate) key_sets: Field<RawKeySets>,
+}
+
+/// The answer to a request that can't be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum CannotVerifyWord {
+    Refuse,
+    Deprioritize,
+}
+
+/// No token can be renewed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceDown")]
+pub(crate) struct RawServiceDown {
+    /// Tokens that we issued live this much longer, while none can be renewed and never beyond a revocation: 1s to 24h.
+    /// Default: they don't. A route with a key has to name it itself.
+    pub(crate) accept_expired: Field<Span>,
+}
+
+/// Key sets can't be fetched.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KeySets")]
+pub(crate) struct RawKeySets {
+    /// Key sets older than this are not used any more: 1m to 30d. Default: 24h.
+    pub(crate) refuse_after: Field<Span>,
+}
+
+/// A policy where it is used, or the path of the file that has it. Which of the two is seen from the node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawPolicyRef(pub(crate) Subtree);
+
+impl<'de> Deserialize<'de> for RawPolicyRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Subtree::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for RawPolicyRef {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PolicyRef".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "string", "minLength": 1, "description": "The path of a policy file, relative to this one." },
+                generator.subschema_for::<policies::RawPolicy>(),
+            ],
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! The files that a configuration names.
+//!
+//! In: a path from the configuration. Out: the file's bytes, read once. Proven: it is a regular file of bounded size, and a
+//! file with a secret in it can't be read by others. Every file that was asked for is remembered, also those that are not
+//! there: a reload watcher wants to know when they appear.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use aws_lc_rs::digest;
+use zeroize::Zeroizing;
+
+use crate::shape::Fault;
+
+/// The files read for one configuration.
+pub(crate) struct Files {
+    base: PathBuf,
+    asked: RefCell<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    order: Vec<PathBuf>,
+    /// Read once, so that a file that is being replaced can't be two things in one configuration.
+    contents: BTreeMap<PathBuf, Result<Rc<Content>, String>>,
+}
+
+/// The bytes of a file (wiped when dropped: it may hold a secret) and who may read it.
+pub(crate) struct Content {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    mode: u32,
+    owner: u32,
+}
+
+impl Files {
+    /// Paths will be relative to the folder of `configuration`.
+    pub(crate) fn beside(configuration: &Path) -> Self {
+        Self { base: configuration.parent().unwrap_or_else(|| Path::new("")).to_path_buf(), asked: RefCell::default() }
+    }
+
+    /// Where `path` of the configuration leads.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// Reads a file that anybody may read, by its resolved path; at most `max` bytes.
+    pub(crate) fn read(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
+        let mut asked = self.asked.borrow_mut();
+        let Asked { order, contents } = &mut *asked;
+        let content = contents.entry(path.to_path_buf()).or_insert_with(|| {
+            order.push(path.to_path_buf());
+            read(path).map(Rc::new)
+        });
+        match content {
+            Ok(content) if content.bytes.len() > max => {
+                Err(Fault::new(format!("`{}` has more than the {max} bytes that are read", path.display())))
+            }
+            Ok(content) => Ok(Rc::clone(content)),
+            Err(why) => Err(Fault::new(format!("`{}` {why}", path.display()))),
+        }
+    }
+
+    /// Reads a file with a secret in it.
+    pub(crate) fn read_private(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
+        let content = self.read(path, max)?;
+        match content.readable_by_others() {
+            None => Ok(content),
+            Some(who) => Err(Fault::new(format!("`{}` holds a secret and {who} can read it", path.display()))
+                .hint(format!("chmod 600 {} (mounted secrets: owned by root, mode 0440 or 0640)", path.display()))),
+        }
+    }
+
+    /// Every file that was asked for, in that order.
+    pub(crate) fn sources(&self) -> Vec<PathBuf> {
+        self.asked.borrow().order.clone()
+    }
+
+    /// SHA-256 over names and contents of all files, in the order in which they were asked for.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let asked = self.asked.borrow();
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(b"assay-settings-v1\0");
+        for path in &asked.order {
+            let name = path.as_os_str().as_encoded_bytes();
+            hash.update(&(name.len() as u64).to_be_bytes());
+            hash.update(name);
+            match asked.contents.get(path) {
+                // Of the hash, not the content: a digest that is shown must not tell a short secret.
+                Some(Ok(content)) => hash.update(digest::digest(&digest::SHA256, &content.bytes).as_ref()),
+                _ => hash.update(&[0; 32]),
+            }
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(hash.finish().as_ref());
+        out
+    }
+}
+
+impl Content {
+    /// Who else can read it. Mode 0600 or less is private; a group may read (not write) what root owns, because that is how
+    /// Kubernetes mounts secrets.
+    fn readable_by_others(&self) -> Option<&'static str> {
+        if self.mode & 0o007 != 0 {
+            Some("everybody on this machine")
+        } else if self.mode & 0o070 != 0 && (self.owner != 0 || self.mode & 0o030 != 0) {
+            Some("its group")
+        } else {
+            None
+        }
+    }
+
+    /// The text without one line end at its end.
+    pub(crate) fn line(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        Some(text.strip_suffix('\r').unwrap_or(text))
+    }
+}
+
+fn read(path: &Path) -> Result<Content, String> {
+    let why = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        _ => format!("can't be read: {error}"),
+    };
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(why)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let file = File::open(path).map_err(why)?;
+    let about = file.metadata().map_err(why)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    // One more than the most: whoever asked sees that it is too long.
+    file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(why)?;
+    Ok(Content { bytes, mode: about.mode() & 0o777, owner: about.uid() })
+}
+
+/// No file of a configuration is larger.
+pub(crate) const LARGEST: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn content(mode: u32, owner: u32) -> Content {
+        Content { bytes: Zeroizing::default(), mode, owner }
+    }
+
+    #[test]
+    fn a_secret_is_private_by_mode_and_owner() {
+        for (mode, owner) in [(0o600, 1000), (0o400, 1000), (0o600, 0), (0o440, 0), (0o640, 0)] {
+            assert_eq!(content(mode, owner).readable_by_others(), None, "{mode:o} {owner}");
+        }
+        for (mode, owner) in [(0o640, 1000), (0o440, 1000), (0o660, 0), (0o620, 0), (0o644, 0), (0o604, 0), (0o601, 0), (0o602, 0)] {
+            assert!(content(mode, owner).readable_by_others().is_some(), "{mode:o} {owner}");
+        }
+    }
+
+    #[test]
+    fn refuses_folders_missing_long_and_readable_files_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::beside(&dir.path().join("assay.yaml"));
+        let secret = files.resolve(Path::new("s"));
+        std::fs::write(&secret, b"0123456789").unwrap();
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o644)).unwrap();
+        let told = files.read_private(&secret, 100).err().unwrap();
+        assert!(told.message.contains("everybody") && told.hint.unwrap().contains("chmod 600"));
+        assert!(files.read(&secret, 9).err().unwrap().message.contains("more than"));
+        assert!(files.read(dir.path(), 9).err().unwrap().message.contains("not a file"));
+        assert!(files.read(&files.resolve(Path::new("none")), 9).err().unwrap().message.contains("does not exist"));
+        assert_eq!(files.sources().len(), 3);
+    }
+
+    #[test]
+    fn the_digest_follows_names_and_contents() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let digest_of = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let files = Files::beside(&path);
+            files.read(&path, 100).unwrap();
+            files.digest()
+        };
+        let (one, two) = (digest_of("one"), digest_of("two"));
+        assert_ne!(one, two);
+        assert_eq!(one, digest_of("one"));
+    }
+}

@@ -1,0 +1,142 @@
+//! The way from a path to [`Settings`], or to everything that is wrong.
+//!
+//! In: the path of the file, and what the command line overrides. Out: [`Loaded`], or a [`Report`]. Nothing is written and
+//! nothing of the running process is touched: a reload builds its whole candidate here and swaps afterwards.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::{Path, PathBuf}};
+
+use attest_core::time::UnixTime;
+use policies::{
+    Problem, Severity, problem,
+    yaml::{self, Node, Place},
+};
+
+use crate::{
+    Settings,
+    check::Check,
+    file::RawDocument,
+    files::Files,
+    shape::{self, Notes},
+};
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--dev`: every listener is moved to loopback, whatever the file says.
+    pub dev: bool,
+    /// Instead of `listeners.public.address`.
+    pub public: Option<SocketAddr>,
+    /// Instead of `listeners.probe.address`.
+    pub probe: Option<SocketAddr>,
+    /// Instead of `listeners.admin.address`.
+    pub admin: Option<SocketAddr>,
+    /// Instead of `attestation.serve.address`.
+    pub service: Option<SocketAddr>,
+    /// The time, for warnings about rules that end soon; absent: there are none.
+    pub now: Option<UnixTime>,
+}
+
+/// A configuration that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub settings: Settings,
+    /// What is probably not meant, in the order of the file.
+    pub warnings: Vec<Problem>,
+    texts: BTreeMap<String, String>,
+}
+
+/// A configuration that can't be run. Prints itself with places, source lines and remedies.
+#[derive(Debug)]
+pub struct Report {
+    /// All errors and warnings, in the order of the files; at least one error.
+    pub problems: Vec<Problem>,
+    /// Every file that was looked at, also those that are not there: what to watch until it is mended.
+    pub sources: Vec<PathBuf>,
+    texts: BTreeMap<String, String>,
+}
+
+impl Loaded {
+    /// A warning with its source line.
+    #[must_use]
+    pub fn render(&self, warning: &Problem) -> String {
+        warning.render(self.texts.get(&warning.file).map_or("", String::as_str))
+    }
+}
+
+impl Report {
+    /// A problem with its source line.
+    #[must_use]
+    pub fn render(&self, problem: &Problem) -> String {
+        problem.render(self.texts.get(&problem.file).map_or("", String::as_str))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "{}", self.render(problem))?;
+        }
+        let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        write!(f, "{errors} error{}: this configuration is not used", if errors == 1 { "" } else { "s" })
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// Loads the configuration file at `path`.
+///
+/// # Errors
+/// Everything that is wrong with it and with the files that it names, at once.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Report> {
+    let files = Files::beside(path);
+    let name = path.display().to_string();
+    let outcome = read(path, &name, &files).and_then(|node| build(path, &name, &node, &files, overrides));
+    let (problems, settings) = match outcome {
+        Ok((settings, problems)) => (problems, settings),
+        Err(problems) => (problems, None),
+    };
+    let texts = texts(&problems, &files);
+    match settings {
+        Some(settings) if !problem::any_error(&problems) => Ok(Loaded { settings, warnings: problems, texts }),
+        _ => Err(Report { problems, sources: files.sources(), texts }),
+    }
+}
+
+/// The text of each file that a problem stands in: the configuration and policy files, never a secret.
+fn texts(problems: &[Problem], files: &Files) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    for problem in problems.iter().filter(|problem| problem.line > 0) {
+        if !texts.contains_key(&problem.file)
+            && let Ok(content) = files.read(Path::new(&problem.file), yaml::MAX_BYTES)
+        {
+            texts.insert(problem.file.clone(), String::from_utf8_lossy(&content.bytes).into_owned());
+        }
+    }
+    texts
+}
+
+fn read(path: &Path, name: &str, files: &Files) -> Result<Node, Vec<Problem>> {
+    let whole = |code, message: String| vec![Problem::error(Place::default(), code, message).in_file(name)];
+    let content = files.read(path, yaml::MAX_BYTES).map_err(|fault| {
+        whole("unreadable_file", fault.message)
+            .into_iter()
+            .map(|problem| problem.with_hint("`assay init DIR` writes a first configuration"))
+            .collect::<Vec<_>>()
+    })?;
+    let text = std::str::from_utf8(&content.bytes).map_err(|_| whole("not_utf8", "the file is not UTF-8 text".to_owned()))?;
+    yaml::parse(name, text)
+}
+
+/// What is built, if anything can be, and all problems.
+type Built = (Option<Settings>, Vec<Problem>);
+
+fn build(path: &Path, name: &str, node: &Node, files: &Files, overrides: &Overrides) -> Result<Built, Vec<Problem>> {
+    let notes = Notes::new(name);
+    let raw: Option<RawDocument> = shape::read(node, &notes);
+    let check = Check { notes: &notes, files };
+    let settings = raw.and_then(|raw| check.document(path, &raw, node.place, overrides));
+    let mut problems = notes.problems.into_inner();
+    problem::sort(&mut problems);
+    Ok((settings, problems))
+}

@@ -1,0 +1,16 @@
+//! From the YAML tree to raw shapes, without giving up at the first mistake.
+//!
+//! In: the tree that [`policies::yaml`] read, in which every node knows its place. Out: the raw shapes of
+//! [`crate::file`], filled, and all problems of form on the way. The shapes derive `Deserialize` and `JsonSchema`, so
+//! what is accepted and what the schema says can't drift apart; [`de`] drives the derived code over the tree, and
+//! [`field`] catches what is wrong where it stands, so that the rest goes on.
+
+pub(crate) mod de;
+pub(crate) mod fault;
+pub(crate) mod field;
+
+pub(crate) use self::{
+    de::{Notes, read},
+    fault::Fault,
+    field::{Field, Row, Subtree, Table},
+};
