@@ -1,1 +1,38 @@
-//! .
+//! The pure heart of Assay: what is proven about an app, without sockets, async, logging or a clock of its own.
+//!
+//! Words are those of RFC 9334 (RATS), passport model. An attestation walks A to D, a request needs 3:
+//!
+//! | | module | comes in | goes out |
+//! | --- | --- | --- | --- |
+//! | A | [`challenge`] | nonce, epoch, key set, time | a [`challenge::Challenge`] any replica can check |
+//! | B | [`envelope`], [`transcript`], [`device_key`] | bytes from the Attester | an [`envelope::AttestRequest`] and its transcript T |
+//! | | [`measurement`] | an ELF file, or its image in memory | a [`measurement::Measurement`], and its MAC over T |
+//! | C | [`appraisal`], [`reference`] | Evidence, Reference Values, policy | an [`appraisal::AttestationResult`] and its [`reasons::Reasons`] |
+//! | D | [`token::issue`], [`token::asv`], [`token::arc`] | the result | the result token, a signed JWT |
+//! | 3 | [`token::verify`] | token text, key set, expectations | a [`token::verify::Verified`], which names one [`verdict::Verdict`] |
+//!
+//! Beside the walk: [`target`] (the one canonical request target), [`feed`] (key sets on their way to gateways) and the
+//! plain tools [`json`], [`b64u`], [`time`], [`random`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod appraisal;
+pub mod b64u;
+pub mod challenge;
+mod crypto;
+pub mod device_key;
+pub mod envelope;
+pub mod evidence_kind;
+pub mod feed;
+pub mod json;
+pub mod measurement;
+pub mod random;
+pub mod reasons;
+pub mod reference;
+pub mod target;
+pub mod tier;
+pub mod time;
+pub mod token;
+pub mod transcript;
+pub mod verdict;
+
+pub use crypto::install_crypto;

@@ -1,0 +1,128 @@
+//! The measurement: what the read-only and executable segments of a program amount to, in its file and in its running image alike.
+//!
+//! In: an ELF file, or its headers and then its memory. Out: a [`Measurement`], and from it a MAC over the transcript. It is tamper
+//! *evidence*: whoever holds the file can compute it too.
+
+mod elf;
+mod mac;
+
+use std::fmt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+pub use elf::{ElfError, Segment, SegmentPlan, plan};
+pub use mac::{mac, verify_mac};
+
+const DOMAIN: &[u8] = b"assay-measurement-v1\0";
+
+/// SHA-256 over the measured segments of a program.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Measurement([u8; 32]);
+
+impl Measurement {
+    /// The measurement with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// As text: `sha256:` and 64 hexadecimal digits.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!("sha256:{}", data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Measurement {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Measurement({})", self.to_text())
+    }
+}
+
+/// The bytes given were not those of the plan: too few or too many.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("the bytes measured are not those of the plan")]
+pub struct NotAsPlanned;
+
+/// Measures the bytes of a plan's segments, one segment after the other, in pieces of any size.
+///
+/// SHA-256 over the domain string, the number of segments (u32), then for each its address (u64), size (u64), flags (u32) and bytes; numbers
+/// big endian.
+pub struct Hasher<'a> {
+    hash: Context,
+    segments: std::slice::Iter<'a, Segment>,
+    left: u64,
+}
+
+impl<'a> Hasher<'a> {
+    /// Begins the measurement of `plan`.
+    #[must_use]
+    pub fn new(plan: &'a SegmentPlan) -> Self {
+        let mut hash = Context::new(&SHA256);
+        hash.update(DOMAIN);
+        hash.update(&u32::try_from(plan.segments().len()).unwrap_or(u32::MAX).to_be_bytes());
+        Self { hash, segments: plan.segments().iter(), left: 0 }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`NotAsPlanned`] when there are more than the plan has.
+    pub fn update(&mut self, mut bytes: &[u8]) -> Result<(), NotAsPlanned> {
+        while !bytes.is_empty() {
+            if self.left == 0 {
+                let segment = self.segments.next().ok_or(NotAsPlanned)?;
+                self.hash.update(&segment.vaddr.to_be_bytes());
+                self.hash.update(&segment.size.to_be_bytes());
+                self.hash.update(&segment.flags.to_be_bytes());
+                self.left = segment.size;
+            }
+            let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at(take);
+            self.hash.update(now);
+            self.left -= take as u64;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Ends the measurement.
+    ///
+    /// # Errors
+    /// [`NotAsPlanned`] when there were fewer bytes than the plan has.
+    pub fn finish(mut self) -> Result<Measurement, NotAsPlanned> {
+        if self.left != 0 || self.segments.next().is_some() {
+            return Err(NotAsPlanned);
+        }
+        let mut out = [0_u8; 32];
+        for (to, from) in out.iter_mut().zip(self.hash.finish().as_ref()) {
+            *to = *from;
+        }
+        Ok(Measurement(out))
+    }
+}
+
+/// Measures an ELF file, as its image will be when it runs.
+///
+/// # Errors
+/// [`ElfError`] when it is no 64-bit little-endian ELF program or library, or ends before its segments do.
+pub fn measure_file(file: &[u8]) -> Result<Measurement, ElfError> {
+    let plan = plan(file)?;
+    let mut hasher = Hasher::new(&plan);
+    for segment in plan.segments() {
+        let start = usize::try_from(segment.offset).map_err(|_| ElfError::Truncated)?;
+        let size = usize::try_from(segment.size).map_err(|_| ElfError::Truncated)?;
+        let bytes = file.get(start..).and_then(|rest| rest.get(..size)).ok_or(ElfError::Truncated)?;
+        hasher.update(bytes).map_err(|_| ElfError::Truncated)?;
+    }
+    hasher.finish().map_err(|_| ElfError::Truncated)
+}
+
+#[cfg(test)]
+mod tests;

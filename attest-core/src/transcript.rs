@@ -1,0 +1,199 @@
+//! The transcript T: one hash over everything an attest request says, which the device key signs and all Evidence carries.
+//!
+//! What is not bound to T counts as absent, so Evidence can't be moved to another device key, app, version or binding.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::crypto::length_prefix;
+use crate::evidence_kind::EvidenceKind;
+
+const DOMAIN: &[u8] = b"assay-transcript-v1\0";
+
+/// SHA-256 of a transcript.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TranscriptHash([u8; 32]);
+
+impl TranscriptHash {
+    /// The hash with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TranscriptHash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "TranscriptHash({})", crate::b64u::encode(&self.0))
+    }
+}
+
+/// What goes into T. Lists may come in any order: they are hashed in theirs.
+#[derive(Clone, Copy)]
+pub struct Transcript<'a> {
+    /// The challenge's bytes.
+    pub challenge: &'a [u8],
+    /// The key set that the token is asked from.
+    pub key_set: &'a str,
+    /// The app.
+    pub app: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// The platform, as on the wire.
+    pub platform: &'a str,
+    /// The build's label; may be empty.
+    pub build: &'a str,
+    /// Facts about the device, by name.
+    pub device_facts: &'a [(String, String)],
+    /// What the app found about its surroundings.
+    pub findings: &'a [String],
+    /// SHA-256 of what the token shall be bound to.
+    pub binding: Option<[u8; 32]>,
+    /// The device's public key, 65 bytes.
+    pub device_key: &'a [u8],
+    /// The kinds of Evidence offered.
+    pub kinds: &'a [EvidenceKind],
+}
+
+impl Transcript<'_> {
+    /// T.
+    ///
+    /// The domain string, then each field with its length in front (u32, big endian). A list is its number of entries (u32), then each
+    /// entry with its length, in the order of their bytes. An absent binding is an empty field.
+    #[must_use]
+    pub fn digest(&self) -> TranscriptHash {
+        self.digest_with(self.device_key)
+    }
+
+    /// T with an empty device key: the challenge of `android-key`, which is fixed before the key exists.
+    #[must_use]
+    pub fn digest_without_device_key(&self) -> TranscriptHash {
+        self.digest_with(&[])
+    }
+
+    fn digest_with(&self, device_key: &[u8]) -> TranscriptHash {
+        let mut facts: Vec<(&[u8], &[u8])> =
+            self.device_facts.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        facts.sort_unstable();
+        let mut findings: Vec<&[u8]> = self.findings.iter().map(String::as_bytes).collect();
+        findings.sort_unstable();
+        let mut kinds: Vec<&[u8]> = self.kinds.iter().map(|kind| kind.as_str().as_bytes()).collect();
+        kinds.sort_unstable();
+
+        let mut hash = Context::new(&SHA256);
+        hash.update(DOMAIN);
+        field(&mut hash, self.challenge);
+        for text in [self.key_set, self.app, self.version, self.platform, self.build] {
+            field(&mut hash, text.as_bytes());
+        }
+        count(&mut hash, facts.len());
+        for (name, value) in facts {
+            field(&mut hash, name);
+            field(&mut hash, value);
+        }
+        list(&mut hash, &findings);
+        field(&mut hash, self.binding.as_ref().map_or(&[], <[u8; 32]>::as_slice));
+        field(&mut hash, device_key);
+        list(&mut hash, &kinds);
+
+        let mut out = [0_u8; 32];
+        for (to, from) in out.iter_mut().zip(hash.finish().as_ref()) {
+            *to = *from;
+        }
+        TranscriptHash(out)
+    }
+}
+
+fn field(hash: &mut Context, bytes: &[u8]) {
+    hash.update(&length_prefix(bytes));
+    hash.update(bytes);
+}
+
+fn list(hash: &mut Context, entries: &[&[u8]]) {
+    count(hash, entries.len());
+    for entry in entries {
+        field(hash, entry);
+    }
+}
+
+fn count(hash: &mut Context, entries: usize) {
+    hash.update(&u32::try_from(entries).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(items: &[&str]) -> Vec<String> {
+        items.iter().map(|item| (*item).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_field_changes_the_hash_and_no_two_swap() {
+        let (facts, other_facts) = (vec![("os".into(), "linux".into())], vec![("o".into(), "slinux".into())]);
+        let (findings, other_findings) = (strings(&["ab"]), strings(&["a", "b"]));
+        let base = Transcript {
+            challenge: b"challenge",
+            key_set: "default",
+            app: "shop",
+            version: "1",
+            platform: "linux",
+            build: "",
+            device_facts: &facts,
+            findings: &findings,
+            binding: None,
+            device_key: &[4; 65],
+            kinds: &[EvidenceKind::Measurement],
+        };
+        let variants = [
+            base,
+            Transcript { challenge: b"challengf", ..base },
+            Transcript { key_set: "defaul", app: "tshop", ..base },
+            Transcript { app: "shop1", version: "", ..base },
+            Transcript { version: "2", ..base },
+            Transcript { platform: "ios", ..base },
+            Transcript { build: "x", ..base },
+            Transcript { device_facts: &other_facts, ..base },
+            Transcript { findings: &other_findings, ..base },
+            Transcript { findings: &[], ..base },
+            Transcript { binding: Some([0; 32]), ..base },
+            Transcript { device_key: &[5; 65], ..base },
+            Transcript { kinds: &[], ..base },
+            Transcript { kinds: &[EvidenceKind::Measurement, EvidenceKind::AndroidKey], ..base },
+        ];
+        for (at, one) in variants.iter().enumerate() {
+            for other in &variants[..at] {
+                assert_ne!(one.digest(), other.digest(), "variant {at}");
+            }
+        }
+        assert_ne!(base.digest(), base.digest_without_device_key());
+        let other_key = Transcript { device_key: &[5; 65], ..base };
+        assert_eq!(base.digest_without_device_key(), other_key.digest_without_device_key());
+    }
+
+    #[test]
+    fn the_order_of_lists_does_not_matter() {
+        let (one, two) = (strings(&["b", "a"]), strings(&["a", "b"]));
+        let base = Transcript {
+            challenge: b"",
+            key_set: "",
+            app: "",
+            version: "",
+            platform: "",
+            build: "",
+            device_facts: &[],
+            findings: &one,
+            binding: None,
+            device_key: b"",
+            kinds: &[],
+        };
+        assert_eq!(base.digest(), Transcript { findings: &two, ..base }.digest());
+    }
+}
