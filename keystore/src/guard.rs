@@ -4,8 +4,8 @@
 //! It is a net under a mistake (an endpoint that echoes headers, an error page that quotes the request), not a
 //! boundary: an upstream that compresses, splits, reverses or truncates the key gets it past any such net.
 //!
-//! What it costs: a [`filter`] looks at eight bytes in every stride (40 bytes and more for usual keys); the
-//! [`automaton`] follows only from where those eight belong to a form of the key. A chunk without a finding passes as
+//! What it costs: a filter looks at eight bytes in every stride (40 bytes and more for usual keys); the
+//! automaton follows only from where those eight belong to a form of the key. A chunk without a finding passes as
 //! the same buffer, uncopied. Nothing is delayed but a live beginning of a form, from its fourth byte on: for that,
 //! a finding in a stream keeps its first three characters ([`VISIBLE`]); in a header, which is whole, it keeps none.
 

@@ -30,9 +30,9 @@
 //!
 //! and neither does making one up:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0423
 //! fn forge() -> attest_core::token::verify::UnsealRight {
-//!     attest_core::token::verify::UnsealRight {}
+//!     attest_core::token::verify::UnsealRight(())
 //! }
 //! ```
 //!

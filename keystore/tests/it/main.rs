@@ -1,6 +1,7 @@
 //! The key store from outside, as the gateway and the command line use it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod format;
 mod killed;
 mod story;
 
