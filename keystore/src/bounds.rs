@@ -2,7 +2,8 @@
 //! [`Bounds`], in one canonical form; proven between: every bound is there, none is empty, none is open-ended by absence.
 //!
 //! They are associated data of the sealed secret: whoever changes one in the file makes the record unusable. The
-//! configuration can narrow them ([`crate::KeyHandle::check_config`] refuses what is wider), and every request is compared with them again.
+//! configuration can narrow them ([`crate::KeyHandle::check_config`] refuses what is wider), and every request is
+//! compared with them again.
 
 mod check;
 mod recipe;
