@@ -52,7 +52,7 @@ impl Check<'_, '_> {
     pub(crate) fn warn(&self, at: Place, code: &'static str, fault: Fault) {
         let mut problem = Problem::warning(at, code, fault.message).in_file(&self.notes.file);
         problem.hint = fault.hint;
-        self.notes.problems.borrow_mut().push(problem);
+        self.notes.push(problem);
     }
 
     /// The value of a field that has to be there; `owner` is where it is missed, `example` what could stand there.

@@ -33,4 +33,6 @@ mod shape;
 
 pub use load::{Loaded, Overrides, Report, load};
 pub use model::*;
+pub use policies::{Problem, Severity};
 pub use schema::schema;
+pub use shape::MAX_PROBLEMS;

@@ -9,6 +9,7 @@ pub(crate) mod de;
 pub(crate) mod fault;
 pub(crate) mod field;
 
+pub use self::de::MAX_PROBLEMS;
 pub(crate) use self::{
     de::{Notes, read},
     fault::Fault,

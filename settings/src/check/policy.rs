@@ -40,17 +40,14 @@ impl Check<'_, '_> {
                 return None;
             }
         };
-        let mut problems = self.notes.problems.borrow_mut();
-        match compiled {
-            Ok((policy, warnings)) => {
-                problems.extend(warnings);
-                Some(Arc::new(policy))
-            }
-            Err(errors) => {
-                problems.extend(errors);
-                None
-            }
+        let (policy, problems) = match compiled {
+            Ok((policy, warnings)) => (Some(Arc::new(policy)), warnings),
+            Err(errors) => (None, errors),
+        };
+        for problem in problems {
+            self.notes.push(problem);
         }
+        policy
     }
 
     fn read_policy(&self, path: &Path) -> Result<String, Fault> {

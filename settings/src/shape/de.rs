@@ -24,10 +24,10 @@ pub(crate) const SUBTREE: &str = "$assay::subtree";
 
 /// What was noted on the way.
 #[derive(Debug)]
-pub(crate) struct Notes<'n> {
+pub(crate) struct Notes<'de> {
     pub(crate) file: String,
     pub(crate) problems: RefCell<Vec<Problem>>,
-    pub(crate) subtrees: RefCell<Vec<&'n Node>>,
+    pub(crate) subtrees: RefCell<Vec<&'de Node>>,
 }
 
 impl Notes<'_> {
@@ -38,12 +38,28 @@ impl Notes<'_> {
     pub(crate) fn note(&self, place: Place, code: &'static str, fault: Fault) {
         let mut problem = Problem::error(place, code, fault.message).in_file(&self.file);
         problem.hint = fault.hint;
-        self.problems.borrow_mut().push(problem);
+        self.push(problem);
+    }
+
+    /// Keeps a problem, up to [`MAX_PROBLEMS`]: a hostile file must not make a report of megabytes.
+    pub(crate) fn push(&self, problem: Problem) {
+        let mut problems = self.problems.borrow_mut();
+        match problems.len() {
+            0..MAX_PROBLEMS => problems.push(problem),
+            MAX_PROBLEMS => problems.push(
+                Problem::error(Place::default(), "too_many_problems", format!("more than {MAX_PROBLEMS} problems; the rest is not shown"))
+                    .in_file(&self.file),
+            ),
+            _ => {}
+        }
     }
 }
 
+/// Problems that one report holds at most.
+pub const MAX_PROBLEMS: usize = 100;
+
 /// Fills the shape `T` from `node`. `None`: not even its outermost form is right, and that has been noted.
-pub(crate) fn read<'n, T: serde::Deserialize<'n>>(node: &'n Node, notes: &Notes<'n>) -> Option<T> {
+pub(crate) fn read<'de, T: serde::Deserialize<'de>>(node: &'de Node, notes: &Notes<'de>) -> Option<T> {
     match T::deserialize(De { node, notes }) {
         Ok(shape) => Some(shape),
         Err(fault) => {
@@ -54,13 +70,13 @@ pub(crate) fn read<'n, T: serde::Deserialize<'n>>(node: &'n Node, notes: &Notes<
 }
 
 #[derive(Clone, Copy)]
-struct De<'a, 'n> {
-    node: &'n Node,
-    notes: &'a Notes<'n>,
+struct De<'a, 'de> {
+    node: &'de Node,
+    notes: &'a Notes<'de>,
 }
 
-impl<'n> De<'_, 'n> {
-    fn mismatch<'de, V: Visitor<'de>>(self, visitor: &V) -> Fault {
+impl<'de> De<'_, 'de> {
+    fn mismatch<V: Visitor<'de>>(self, visitor: &V) -> Fault {
         if self.node.value == Value::Null {
             return Fault::new("this has no value").hint("give it one, or take the line out");
         }
@@ -76,7 +92,7 @@ impl<'n> De<'_, 'n> {
     }
 
     /// A whole number, as it is spelled: `0403`, `1e3` and `0x10` mean different things to different YAML tools.
-    fn integer<'de, V: Visitor<'de>>(self, visitor: &V) -> Result<u64, Fault> {
+    fn integer<V: Visitor<'de>>(self, visitor: &V) -> Result<u64, Fault> {
         let spelled = self.node.spelled();
         match &self.node.value {
             Value::Int(_) | Value::Float(_) => {}
@@ -96,17 +112,17 @@ impl<'n> De<'_, 'n> {
 
 macro_rules! integers {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             let number = self.integer(&visitor)?;
             visitor.visit_u64(number)
         }
     )*};
 }
 
-impl<'n> Deserializer<'n> for De<'_, 'n> {
+impl<'de> Deserializer<'de> for De<'_, 'de> {
     type Error = Fault;
 
-    fn deserialize_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Null => Err(self.mismatch(&visitor)),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -117,7 +133,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Null => Err(self.mismatch(&visitor)),
@@ -127,7 +143,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
 
     integers! { deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 }
 
-    fn deserialize_str<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Text(text) => visitor.visit_str(text),
             // A name may look like a number: it counts as it is spelled.
@@ -136,24 +152,24 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         }
     }
 
-    fn deserialize_string<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_identifier<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_str(visitor)
     }
 
     /// Whatever stands there is "some": a key without a value is a mistake, not an absence.
-    fn deserialize_option<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'n>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::List(items) => visitor.visit_seq(Items { items: items.iter(), notes: self.notes }),
             Value::Null | Value::Map(_) => Err(self.mismatch(&visitor)),
@@ -162,7 +178,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         }
     }
 
-    fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Map(entries) => {
                 visitor.visit_map(Entries { entries: entries.iter(), value: None, notes: self.notes })
@@ -171,7 +187,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         }
     }
 
-    fn deserialize_struct<V: Visitor<'n>>(
+    fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         fields: &'static [&'static str],
@@ -188,7 +204,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         visitor.visit_map(Known { shape: name, fields, entries: entries.iter(), value: None, notes: self.notes })
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'n>>(
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         _: usize,
@@ -205,7 +221,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         }
     }
 
-    fn deserialize_enum<V: Visitor<'n>>(
+    fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
         words: &'static [&'static str],
@@ -226,7 +242,7 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_unit()
     }
 
@@ -234,15 +250,15 @@ impl<'n> Deserializer<'n> for De<'_, 'n> {
 }
 
 /// A value for [`Field`](super::Field): line, column, width, then the value, or the end where the value is wrong.
-struct Placed<'a, 'n> {
-    de: De<'a, 'n>,
+struct Placed<'a, 'de> {
+    de: De<'a, 'de>,
     step: u8,
 }
 
-impl<'n> SeqAccess<'n> for Placed<'_, 'n> {
+impl<'de> SeqAccess<'de> for Placed<'_, 'de> {
     type Error = Fault;
 
-    fn next_element_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         let place = self.de.node.place;
         self.step += 1;
         match self.step {
@@ -260,56 +276,56 @@ impl<'n> SeqAccess<'n> for Placed<'_, 'n> {
     }
 }
 
-struct Items<'a, 'n> {
-    items: std::slice::Iter<'n, Node>,
-    notes: &'a Notes<'n>,
+struct Items<'a, 'de> {
+    items: std::slice::Iter<'de, Node>,
+    notes: &'a Notes<'de>,
 }
 
-impl<'n> SeqAccess<'n> for Items<'_, 'n> {
+impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     type Error = Fault;
 
-    fn next_element_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         self.items.next().map(|node| seed.deserialize(De { node, notes: self.notes })).transpose()
     }
 }
 
 /// A map with keys that the operator chooses.
-struct Entries<'a, 'n> {
-    entries: std::slice::Iter<'n, Entry>,
-    value: Option<&'n Node>,
-    notes: &'a Notes<'n>,
+struct Entries<'a, 'de> {
+    entries: std::slice::Iter<'de, Entry>,
+    value: Option<&'de Node>,
+    notes: &'a Notes<'de>,
 }
 
-impl<'n> MapAccess<'n> for Entries<'_, 'n> {
+impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     type Error = Fault;
 
-    fn next_key_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         let Some(entry) = self.entries.next() else { return Ok(None) };
         self.value = Some(&entry.value);
         seed.deserialize(Key(entry)).map(Some)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         let node = self.value.take().ok_or_else(|| Fault::new("a value without a key"))?;
         seed.deserialize(De { node, notes: self.notes })
     }
 }
 
 /// The key of an entry, with its place, for `Field<String>`.
-struct Key<'n>(&'n Entry);
+struct Key<'de>(&'de Entry);
 
-impl<'n> Deserializer<'n> for Key<'n> {
+impl<'de> Deserializer<'de> for Key<'de> {
     type Error = Fault;
 
-    fn deserialize_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_borrowed_str(&self.0.key)
     }
 
-    fn deserialize_option<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'n>>(self, _: &'static str, _: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_seq(PlacedKey { entry: self.0, step: 0 })
     }
 
@@ -319,15 +335,15 @@ impl<'n> Deserializer<'n> for Key<'n> {
     }
 }
 
-struct PlacedKey<'n> {
-    entry: &'n Entry,
+struct PlacedKey<'de> {
+    entry: &'de Entry,
     step: u8,
 }
 
-impl<'n> SeqAccess<'n> for PlacedKey<'n> {
+impl<'de> SeqAccess<'de> for PlacedKey<'de> {
     type Error = Fault;
 
-    fn next_element_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         self.step += 1;
         let place = self.entry.place;
         match self.step {
@@ -341,18 +357,18 @@ impl<'n> SeqAccess<'n> for PlacedKey<'n> {
 }
 
 /// A map with keys that a shape knows; the others are noted and skipped.
-struct Known<'a, 'n> {
+struct Known<'a, 'de> {
     shape: &'static str,
     fields: &'static [&'static str],
-    entries: std::slice::Iter<'n, Entry>,
-    value: Option<&'n Node>,
-    notes: &'a Notes<'n>,
+    entries: std::slice::Iter<'de, Entry>,
+    value: Option<&'de Node>,
+    notes: &'a Notes<'de>,
 }
 
-impl<'n> MapAccess<'n> for Known<'_, 'n> {
+impl<'de> MapAccess<'de> for Known<'_, 'de> {
     type Error = Fault;
 
-    fn next_key_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         for entry in self.entries.by_ref() {
             if self.fields.contains(&entry.key.as_str()) {
                 self.value = Some(&entry.value);
@@ -363,7 +379,7 @@ impl<'n> MapAccess<'n> for Known<'_, 'n> {
         Ok(None)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         let node = self.value.take().ok_or_else(|| Fault::new("a value without a key"))?;
         seed.deserialize(De { node, notes: self.notes })
     }
@@ -380,33 +396,33 @@ fn unknown(shape: &str, fields: &[&str], key: &str) -> Fault {
     }
 }
 
-struct Word<'n>(&'n str);
+struct Word<'de>(&'de str);
 
-impl<'n> EnumAccess<'n> for Word<'n> {
+impl<'de> EnumAccess<'de> for Word<'de> {
     type Error = Fault;
     type Variant = Self;
 
-    fn variant_seed<S: DeserializeSeed<'n>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
         seed.deserialize(StrDeserializer::new(self.0)).map(|word| (word, self))
     }
 }
 
-impl<'n> VariantAccess<'n> for Word<'n> {
+impl<'de> VariantAccess<'de> for Word<'de> {
     type Error = Fault;
 
     fn unit_variant(self) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'n>>(self, _: S) -> Result<S::Value, Fault> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, Fault> {
         Err(Fault::new(format!("`{}` needs a value", self.0)))
     }
 
-    fn tuple_variant<V: Visitor<'n>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
         Err(Fault::new(format!("`{}` needs a value", self.0)))
     }
 
-    fn struct_variant<V: Visitor<'n>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Fault> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Fault> {
         Err(Fault::new(format!("`{}` needs a value", self.0)))
     }
 }

@@ -1,0 +1,12 @@
+//! The loader from outside: real files in a folder, what comes out, and what is refused where and with which remedy.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod files;
+mod folder;
+mod good;
+mod hostile;
+mod keys;
+mod order;
+mod planned;
+mod refusals;
+mod schema;

@@ -1,0 +1,41 @@
+//! What the design knows and this version does not: refused by name, never ignored.
+
+use crate::folder::{Folder, with};
+
+fn told(text: String) -> String {
+    Folder::new().load(text).err().expect("refused").to_string()
+}
+
+#[test]
+fn planned_keys_are_refused_by_name() {
+    for (old, new, key) in [
+        ("  openai: { url: https://api.openai.com }\n", "  openai: { url: https://api.openai.com, preset: openai }\n", "preset"),
+        ("    key: openai\n", "    key: openai\n    ceilings: { key: { requests: 60/1h } }\n", "ceilings"),
+        ("body: { limit: 256KiB }", "body: { limit: 256KiB, one_of: { /model: [a] } }", "one_of"),
+        ("body: { limit: 256KiB }", "body: { limit: 256KiB, cap: { /n: 1 } }", "cap"),
+        ("state: { dir: state }", "state: { dir: state, database: postgres }", "database"),
+        ("state: { dir: state }", "state: { dir: state, shared: redis }", "shared"),
+        ("  cannot_verify: deprioritize\n", "  shared_state_down: count_locally\n", "shared_state_down"),
+        ("  cannot_verify: deprioritize\n", "  revocations: { alert_after: 5m }\n", "revocations"),
+    ] {
+        let told = told(with(old, new));
+        assert!(told.contains(&format!("`{key}` is not part of this version")), "{key}: {told}");
+        assert!(told.contains("= help:"), "{told}");
+        assert!(told.ends_with("1 error: this configuration is not used"), "{told}");
+    }
+}
+
+#[test]
+fn planned_words_are_refused_by_name() {
+    for (old, new, words) in [
+        ("concurrency: 100", "concurrency: adaptive", "adaptive limit is planned"),
+        ("lifetime: 5m }", "lifetime: 5m, concealment: sealed }", "`sealed` is planned"),
+        ("require: [measurement]", "require: [measurement, apple-app-attest]", "appraises `measurement` only"),
+        ("linux: { require: [measurement] }", "ios: { require: [measurement] }", "App Attest is planned"),
+        ("level: warn", "level: debug", "would show injected keys"),
+    ] {
+        let told = told(with(old, new));
+        assert!(told.contains(words), "{told}");
+        assert!(told.ends_with("1 error: this configuration is not used"), "{told}");
+    }
+}
