@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -24,10 +24,12 @@ pub(crate) enum Step {
 /// Told of every step. Outside tests it does nothing.
 pub(crate) type StepHook<'a> = &'a mut dyn FnMut(Step);
 
-/// Replaces `path` by `bytes`, readable by the owner alone. The caller holds the [`Lock`] of that path.
+/// Replaces `path` by `bytes`, for the same readers as before: root may change what a service has to read. A new file
+/// is readable by the owner alone. The caller holds the [`Lock`] of that path.
 pub(crate) fn replace(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
     let temporary = beside(path, "tmp");
     let written = write_new(&temporary, bytes, step).and_then(|()| {
+        keep_readers(path, &temporary)?;
         step(Step::Rename);
         fs::rename(&temporary, path)
     });
@@ -99,6 +101,24 @@ fn write_new(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Gives the file at `new` the owner, group and permissions of the one at `old`, if there is one.
+fn keep_readers(old: &Path, new: &Path) -> io::Result<()> {
+    let about = match fs::metadata(old) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let own = fs::metadata(new)?;
+    if (own.uid(), own.gid()) != (about.uid(), about.gid()) {
+        // Only root can give a file away; for anybody else the file becomes his, as with any editor.
+        match chown(new, Some(about.uid()), Some(about.gid())) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
+    fs::set_permissions(new, about.permissions())
+}
+
 /// A rename is on disk only once the directory is.
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
@@ -142,6 +162,24 @@ mod tests {
         assert_eq!(Lock::take(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(first);
         Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_readers_and_a_new_one_has_none_but_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        replace(&path, b"new", &mut |_| {}).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        // Only root can try the other half; elsewhere the file is ours before and after.
+        let owner = if fs::metadata(&path).unwrap().uid() == 0 { 12345 } else { fs::metadata(&path).unwrap().uid() };
+        chown(&path, Some(owner), None).unwrap();
+        replace(&path, b"newer", &mut |_| {}).unwrap();
+        assert_eq!(
+            (mode(), fs::metadata(&path).unwrap().uid(), fs::read(&path).unwrap()),
+            (0o644, owner, b"newer".to_vec())
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ enum Place {
 }
 
 impl GenerationMemory {
-    /// A memory in a file, say `generations.json` in the gateway's state directory. The file is made when there is
+    /// A memory in a file, say `keystore-generations.json` in the gateway's state directory. The file is made when there is
     /// something to remember; its directory has to exist then.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Place::File(path.into()))

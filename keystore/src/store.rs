@@ -27,7 +27,8 @@ use crate::bounds::BoundsText;
 use crate::generation::GenerationMemory;
 use crate::handle::KeyHandle;
 use crate::master_key::MasterKey;
-use crate::sealed::{SealedRecord, StoreKeys, VersionState};
+pub use crate::sealed::VersionState;
+use crate::sealed::{SealedRecord, StoreKeys};
 
 /// An opened key store. Holds no clear key: each is unsealed by the first request that may have it.
 pub struct Keystore {
@@ -70,6 +71,15 @@ impl Keystore {
         let contents = read::open(path, master, memory)?;
         memory.remember(&contents.id, contents.generation)?;
         Ok(Self::new(&contents))
+    }
+
+    /// Opens a store as [`Keystore::open`] does, and remembers nothing: for commands that only look, which may run as
+    /// another user than the gateway, or before its state directory exists.
+    ///
+    /// # Errors
+    /// As [`Keystore::open`].
+    pub fn inspect(path: &Path, master: &MasterKey, memory: &GenerationMemory) -> Result<Self, StoreError> {
+        read::open(path, master, memory).map(|contents| Self::new(&contents))
     }
 
     /// Opens a store to change it. Until the [`Editor`] is committed or dropped nobody else can.

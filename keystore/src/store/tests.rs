@@ -113,6 +113,22 @@ fn refuses_an_older_generation_than_this_machine_has_seen_and_takes_it_on_a_fres
 }
 
 #[test]
+fn looking_refuses_as_opening_does_and_remembers_nothing() {
+    let sample = Sample::new();
+    let fresh = GenerationMemory::in_process();
+    assert_eq!(Keystore::inspect(&sample.path, &sample.master, &fresh).unwrap().generation(), 3);
+    let old = sample.text();
+    sample.put("third", "sk-third-0123456789abcdef", "api.example.com");
+    Keystore::inspect(&sample.path, &sample.master, &fresh).unwrap();
+    sample.write(old);
+    assert!(Keystore::inspect(&sample.path, &sample.master, &fresh).is_ok());
+    assert!(matches!(
+        Keystore::inspect(&sample.path, &sample.master, &sample.memory),
+        Err(StoreError::RolledBack { .. })
+    ));
+}
+
+#[test]
 fn refuses_fields_that_are_unknown_or_there_twice() {
     assert!(matches!(after(|file| file["extra"] = 1.into()), StoreError::Malformed { .. }));
     assert!(matches!(after(|file| file["records"][0]["extra"] = 1.into()), StoreError::Malformed { .. }));
