@@ -164,20 +164,39 @@ impl GuardedIo {
         Poll::Pending
     }
 
-    /// Gives `bytes` to the gate and takes note of what it says.
+    /// Gathers the head in `pending` until it is whole. False: the client left before that.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            match self.gate.head(&self.pending) {
+                Ok(Some(findings)) => {
+                    self.facts.set_findings(findings);
+                    if findings.is_invalid() {
+                        self.facts.stats().malformed.add();
+                    }
+                    return Poll::Ready(Ok(true));
+                }
+                Ok(None) => {}
+                Err(stop) => return Poll::Ready(Err(self.stopped(stop))),
+            }
+            match self.poll_read_ahead(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    self.facts.set_head(HeadPhase::Gone);
+                    return Poll::Ready(Ok(false));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_deadline(cx).map(Err),
+            }
+        }
+    }
+
+    /// How much of `bytes` may pass; a fault goes into the facts.
     fn pass(gate: &mut Gate, facts: &ConnFacts, bytes: &[u8]) -> Result<usize, Stop> {
         let passed = gate.pass(bytes);
         if gate.is_broken() {
             facts.set_broken_body();
         }
-        let passed = passed?;
-        if let Some(findings) = passed.head {
-            facts.set_findings(findings);
-            if findings.is_invalid() {
-                facts.stats().malformed.add();
-            }
-        }
-        Ok(passed.bytes)
+        passed
     }
 
     /// Passes on what was read ahead, as far as it belongs to this request and fits.
@@ -192,27 +211,24 @@ impl GuardedIo {
     }
 
     /// Reads from the socket into `buf`, and keeps back what belongs to the next request.
-    fn poll_socket(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<Result<(), Stop>>> {
+    fn poll_socket(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(socket) = &mut self.socket else { return Poll::Ready(Err(closed())) };
         let before = buf.filled().len();
         ready!(Pin::new(socket).poll_read(cx, buf))?;
         let read = buf.filled().get(before..).unwrap_or_default();
         if read.is_empty() {
             self.end_of_stream = true;
-            if self.facts.head_phase() == HeadPhase::Open {
-                self.facts.set_head(HeadPhase::Gone);
-            }
-            return Poll::Ready(Ok(Ok(())));
+            return Poll::Ready(Ok(()));
         }
         let passed = Self::pass(&mut self.gate, &self.facts, read);
         let kept = passed.unwrap_or(0);
         self.pending.extend_from_slice(read.get(kept..).unwrap_or_default());
         buf.set_filled(before + kept);
-        Poll::Ready(Ok(passed.map(|_| ())))
+        Poll::Ready(passed.map(drop).map_err(|stop| self.stopped(stop)))
     }
 
-    /// While the head is not whole: runs its clock, from the first time that it lets us wait.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// While no stage has seen the head: runs its clock, from the first time that it lets us wait.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.facts.head_phase() != HeadPhase::Open {
             self.deadline = None;
             return Poll::Pending;
@@ -220,7 +236,7 @@ impl GuardedIo {
         let late = self.deadline.get_or_insert_with(|| Box::pin(sleep(self.head_timeout)));
         ready!(late.as_mut().poll(cx));
         self.facts.stats().head_timeout.add();
-        Poll::Ready(Err(self.cut(Canned::HeadTimeout)))
+        Poll::Ready(self.cut(Canned::HeadTimeout))
     }
 
     /// Answers in place of everybody else and takes the connection away.
@@ -250,21 +266,21 @@ impl AsyncRead for GuardedIo {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if this.gate.is_done() {
-            return this.poll_idle(cx);
+        if this.gate.is_in_head() && !ready!(this.poll_head(cx))? {
+            return Poll::Ready(Ok(()));
         }
         if this.gate.is_shut() {
             return Poll::Ready(Err(this.stopped(Stop::Framing)));
         }
-        let read = if this.pending.is_empty() {
-            match this.poll_socket(cx, buf) {
-                Poll::Pending => return this.poll_deadline(cx),
-                Poll::Ready(read) => read?,
-            }
+        let read = if this.gate.is_done() {
+            this.poll_idle(cx)
+        } else if this.pending.is_empty() {
+            this.poll_socket(cx, buf)
         } else {
-            this.read_pending(buf)
+            return Poll::Ready(this.read_pending(buf).map_err(|stop| this.stopped(stop)));
         };
-        Poll::Ready(read.map_err(|stop| this.stopped(stop)))
+        // A parser that wants more of a head that is whole for us runs into the head's deadline.
+        if read.is_pending() { this.poll_deadline(cx).map(Err) } else { read }
     }
 }
 

@@ -1,6 +1,6 @@
-//! The head scanner: reads an HTTP/1 request head as it passes, in whatever pieces it comes.
+//! The head scanner: reads an HTTP/1 request head before anybody else does.
 //!
-//! In: the bytes of one request from its first on. Out: where the head ends, how the body is framed, and the
+//! In: the bytes of one request from its first on, as they gather. Out: where the head ends, how the body is framed, and the
 //! [`HeadFindings`]. Proven between: a head that ends within its byte limit was seen whole, line by line, by us, before
 //! any parser that is more lenient made sense of it.
 //!
@@ -28,9 +28,9 @@ pub(crate) enum Framing {
 /// The answer of [`HeadScanner::feed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fed {
-    /// All bytes belong to the head, which goes on.
+    /// The head is not whole.
     More,
-    /// The head ends after this many of the bytes; 1 or more.
+    /// The head is whole and this long; 1 or more.
     End(usize),
     /// The head is longer than the limit.
     TooLarge,
@@ -40,9 +40,10 @@ pub(crate) enum Fed {
 #[derive(Debug, Default)]
 pub(crate) struct HeadScanner {
     findings: HeadFindings,
-    /// The beginning of a line whose end was not in the last piece; empty for a head that comes in one piece.
-    carry: Vec<u8>,
-    bytes: usize,
+    /// What was searched for line ends.
+    searched: usize,
+    /// Where the first unfinished line begins.
+    line_start: usize,
     fields: u32,
     length: Option<u64>,
     seen_request_line: bool,
@@ -53,31 +54,33 @@ pub(crate) struct HeadScanner {
 }
 
 impl HeadScanner {
-    /// Reads the next piece; `limit` bounds the whole head, blank lines before it included.
+    /// Reads on in `head`, which is all that came so far; `limit` bounds the whole head, blank lines before it included.
     ///
-    /// Call it no more after it answered other than [`Fed::More`].
-    pub(crate) fn feed(&mut self, piece: &[u8], limit: usize) -> Fed {
-        let room = limit.saturating_sub(self.bytes);
-        let mut start = 0;
-        for newline in memchr_iter(b'\n', piece) {
+    /// Call it again with more after it answered [`Fed::More`], and no more after any other answer.
+    pub(crate) fn feed(&mut self, head: &[u8], limit: usize) -> Fed {
+        let fresh = head.get(self.searched..).unwrap_or_default();
+        for newline in memchr_iter(b'\n', fresh) {
+            let newline = self.searched + newline;
             let end = newline + 1;
-            if end > room {
+            if end > limit {
                 return Fed::TooLarge;
             }
-            let line = piece.get(start..newline).unwrap_or_default();
-            start = end;
-            if self.carried_line(line) {
-                self.note_nul(piece.get(..end).unwrap_or_default());
-                self.finish();
+            let line = head.get(self.line_start..newline).unwrap_or_default();
+            self.line_start = end;
+            if self.line(line) {
+                self.finish(head.get(..end).unwrap_or_default());
                 return Fed::End(end);
             }
         }
-        if piece.len() > room {
+        if head.len() > limit {
             return Fed::TooLarge;
         }
-        self.bytes += piece.len();
-        self.note_nul(piece);
-        self.carry.extend_from_slice(piece.get(start..).unwrap_or_default());
+        if !self.seen_request_line && !is_plausible(head) {
+            // Another protocol altogether, TLS perhaps: it shall be told so now and not when its time is over.
+            self.findings.insert(HeadFinding::BadRequestLine);
+            return Fed::End(head.len());
+        }
+        self.searched = head.len();
         Fed::More
     }
 
@@ -100,22 +103,7 @@ impl HeadScanner {
         self.upgrade
     }
 
-    fn note_nul(&mut self, piece: &[u8]) {
-        if memchr(0, piece).is_some() {
-            self.findings.insert(HeadFinding::Nul);
-        }
-    }
-
-    /// One line without its LF, joined with what earlier pieces held of it. True: the head ends here.
-    fn carried_line(&mut self, rest: &[u8]) -> bool {
-        if self.carry.is_empty() {
-            return self.line(rest);
-        }
-        let mut line = std::mem::take(&mut self.carry);
-        line.extend_from_slice(rest);
-        self.line(&line)
-    }
-
+    /// One line without its LF. True: the head ends here.
     fn line(&mut self, line: &[u8]) -> bool {
         let line = line.strip_suffix(b"\r").unwrap_or_else(|| {
             self.findings.insert(HeadFinding::BareLineFeed);
@@ -218,7 +206,10 @@ impl HeadScanner {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, head: &[u8]) {
+        if memchr(0, head).is_some() {
+            self.findings.insert(HeadFinding::Nul);
+        }
         let old = self.findings.contains(HeadFinding::Http10);
         if !self.seen_host && !old && !self.findings.contains(HeadFinding::BadVersion) {
             self.findings.insert(HeadFinding::NoHost);
@@ -231,6 +222,11 @@ impl HeadScanner {
             self.findings.insert(HeadFinding::BadTransferEncoding);
         }
     }
+}
+
+/// Whether the first byte, blank lines aside, can begin a method.
+fn is_plausible(head: &[u8]) -> bool {
+    head.iter().find(|byte| !matches!(byte, b'\r' | b'\n')).is_none_or(u8::is_ascii_graphic)
 }
 
 /// What follows `name` (in lower case, its colon included), if the line begins with it.

@@ -17,18 +17,52 @@ fn limits(change: impl FnOnce(&mut ConnectionLimits)) -> How {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refuses_content_length_beside_transfer_encoding() {
+async fn a_head_with_a_finding_is_the_last_on_its_connection() {
     let mut upstream = Upstream::start().await;
     let mut gateway = Gateway::before(upstream.address);
-    let mut client = gateway.connect().await;
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").await;
-    client.send(ONE).await;
-    assert_eq!(client.response().await, (400, "refused".into()));
-    assert_eq!(client.rest().await, "", "nothing more is served on that connection");
-    let Seen::Head { findings, listener, http2, .. } = gateway.head().await else { panic!() };
-    assert_eq!((findings, listener.as_str(), http2), (vec!["length_and_encoding"], "public", false));
+    let heads = [
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "length_and_encoding",
+        ),
+        ("GET / HTTP/1.1\nHost: a\r\n\r\n", "bare_line_feed"),
+        ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "bad_request_line"),
+        ("GET / HTTP/1.1\r\n\r\n", "no_host"),
+    ];
+    for (number, (head, finding)) in heads.into_iter().enumerate() {
+        let mut client = gateway.connect().await;
+        client.send([head, ONE].concat()).await;
+        assert_eq!(client.response().await, (400, "refused".into()), "{finding}");
+        assert_eq!(client.rest().await, "", "nothing more is served after {finding}");
+        let Seen::Head { findings, listener, http2, .. } = gateway.head().await else { panic!() };
+        assert_eq!((findings, listener.as_str(), http2), (vec![finding], "public", false));
+        counted(&gateway.stats.malformed, number as u64 + 1).await;
+    }
     assert!(upstream.whole.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_protocol_is_told_at_once() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(upstream.address);
+    let mut client = gateway.connect().await;
+    client.send(b"\x16\x03\x01\x02\x00\x01").await;
+    assert!(client.rest().await.starts_with("HTTP/1.1 400 "));
     counted(&gateway.stats.malformed, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_in_pieces_is_served_like_one_in_one() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(upstream.address);
+    let mut client = gateway.connect().await;
+    // Larger than any single read on the way.
+    let head = format!("GET /one HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", "c".repeat(20_000));
+    for piece in head.as_bytes().chunks(999) {
+        client.send(piece).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.response().await, (200, "GET /one 0".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,4 +238,14 @@ async fn a_switch_that_was_not_asked_for_passes_nothing() {
     client.send("GET /switch HTTP/1.1\r\nHost: a\r\n\r\nping").await;
     client.until(b"\r\n\r\n").await;
     assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_looks_like_a_switch_switches_nothing() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(upstream.address);
+    let mut client = gateway.connect().await;
+    client.send(["GET /quote HTTP/1.1\r\nHost: a\r\n\r\n", ONE].concat()).await;
+    assert_eq!(client.response().await, (200, "HTTP/1.1 101 is a quotation".into()));
+    assert_eq!(client.response().await, (200, "GET /one 0".into()));
 }

@@ -148,12 +148,18 @@ impl ProxyHttp for Tiny {
                 && name.as_str().contains('_')
         });
         let refuse = context.findings.is_invalid() || disguised || !known.contains(&head.method.as_str());
-        if refuse || head.uri.path() == "/refuse" {
-            let mut answer = ResponseHeader::build(400, Some(2))?;
-            answer.insert_header("content-length", "7")?;
-            session.set_keepalive(None);
+        let own = if refuse || head.uri.path() == "/refuse" {
+            Some((400, "refused"))
+        } else if head.uri.path() == "/quote" {
+            Some((200, "HTTP/1.1 101 is a quotation"))
+        } else {
+            None
+        };
+        if let Some((status, text)) = own {
+            let mut answer = ResponseHeader::build(status, Some(2))?;
+            answer.insert_header("content-length", text.len().to_string())?;
             session.write_response_header(Box::new(answer), false).await?;
-            session.write_response_body(Some(Bytes::from_static(b"refused")), true).await?;
+            session.write_response_body(Some(Bytes::from_static(text.as_bytes())), true).await?;
             return Ok(true);
         }
         if head.uri.path() == "/switch" {
