@@ -1,0 +1,133 @@
+//! In: HTTP requests. Out: HTTP answers. What is proven before a handler does its work: the client is within its rate,
+//! the body is complete, in time and at most 64 KiB, and there is room to work on it.
+//!
+//! | request | file | answer |
+//! | --- | --- | --- |
+//! | `POST {path}/challenge` | [`challenge`] | a challenge |
+//! | `POST {path}/attest` | [`attest`] | a result token, always, once the challenge was good |
+//! | `GET {path}/gateway/keysets` | [`keysets`] | the signed key-set document, to gateways alone |
+//! | `GET {path}/health` | [`health`] | 200 or 503 |
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+mod attest;
+mod challenge;
+mod health;
+mod keysets;
+
+use crate::{
+    listener::Peer,
+    metrics::Code,
+    refusal::Refusal,
+    service::Service,
+};
+
+/// Bytes of a request body.
+const MAX_BODY: usize = 64 * 1024;
+/// Time for a whole request body.
+const BODY: Duration = Duration::from_secs(10);
+/// Requests between arrival and answer: what waits for its quantum counts too.
+const MAX_OPEN: usize = 16 * 1024;
+
+/// By which the gateway in the same process vouches for the address it names.
+const INTERNAL: HeaderName = HeaderName::from_static("assay-internal");
+/// The address of the client, as the gateway in the same process saw it.
+const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("assay-client-address");
+
+/// What every handler works with.
+pub(crate) struct Api {
+    service: Arc<Service>,
+    internal_secret: String,
+    open: Semaphore,
+    appraisals: Semaphore,
+}
+
+/// The routes of the service under `path` (no slash at its end; may be empty).
+pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String, appraisals: usize) -> Router {
+    let api = Arc::new(Api {
+        service,
+        internal_secret,
+        open: Semaphore::new(MAX_OPEN),
+        appraisals: Semaphore::new(appraisals),
+    });
+    Router::new()
+        .route(&format!("{path}/challenge"), post(challenge::issue))
+        .route(&format!("{path}/attest"), post(attest::attest))
+        .route(&format!("{path}/gateway/keysets"), get(keysets::document))
+        .route(&format!("{path}/health"), get(health::health))
+        .fallback(|| async { Refusal::NotFound.into_response() })
+        .method_not_allowed_fallback(|| async { Refusal::MethodNotAllowed.into_response() })
+        .with_state(api)
+}
+
+impl Api {
+    /// Counts one request of `address` against its rate.
+    fn check_rate(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.service.limits.check(address).map_err(|wait| Refusal::RateLimited { wait })
+    }
+
+    /// A seat for one request; 503 where there is none.
+    fn seat(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.open.try_acquire().map_err(|_| Refusal::Unavailable)
+    }
+
+    /// Whose request this is. The named address is believed only from the gateway in the same process, which alone
+    /// knows the secret; anybody else is who the connection says.
+    fn client_address(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>()?.0.ip();
+        let headers = request.headers();
+        let vouched = only(headers, &INTERNAL)
+            .is_some_and(|secret| secret.as_bytes().ct_eq(self.internal_secret.as_bytes()).into());
+        if !vouched {
+            return Some(peer);
+        }
+        only(headers, &CLIENT_ADDRESS).and_then(|address| address.to_str().ok()?.parse().ok()).or(Some(peer))
+    }
+
+    /// Counts and answers a refusal.
+    fn refuse(&self, refusal: Refusal) -> Response {
+        self.service.metrics.refusals.get_or_create(&Code { code: refusal.code() }).inc();
+        refusal.into_response()
+    }
+}
+
+/// The value of `name` where it stands exactly once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// The whole body, bounded in bytes and time.
+async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(BODY, Limited::new(body, MAX_BODY).collect()).await {
+        Err(_) => Err(Refusal::TooSlow),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        // The connection broke: nobody will read this answer.
+        Ok(Err(_)) => Err(Refusal::NotAnEnvelope { detail: "the body ended early".to_owned() }),
+    }
+}
+
+/// A JSON answer that no cache keeps.
+fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
