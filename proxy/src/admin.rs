@@ -1,0 +1,149 @@
+//! Metrics, status and reload, for operators and scrapers.
+//!
+//! In come requests on a listener that is bound to loopback, or asks for a bearer token; out go figures
+//! and names. No secret, no token and no client's data is in reach.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_lc_rs::digest;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::reload::Reloader;
+use crate::runtime::Runtime;
+
+/// The token that callers must show, kept as its hash.
+#[derive(Clone)]
+pub(crate) struct AdminToken([u8; 32]);
+
+impl AdminToken {
+    /// Reads it from a file; a trailing line end is not part of it.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds a token under 16 bytes.
+    pub(crate) fn from_file(path: &Path) -> Result<Self, String> {
+        let text = zeroize::Zeroizing::new(
+            std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?,
+        );
+        let token = text.trim();
+        if token.len() < 16 {
+            return Err(format!("{}: the admin token must have 16 bytes at least", path.display()));
+        }
+        Ok(Self(hash(token.as_bytes())))
+    }
+
+    fn allows(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        // Hashes have one length: the comparison tells nothing, not even how long the token is.
+        shown.is_some_and(|shown| self.0.ct_eq(&hash(shown)).into())
+    }
+}
+
+fn hash(text: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
+    hash
+}
+
+#[derive(Clone)]
+struct Admin {
+    runtime: Arc<Runtime>,
+    reloader: Arc<Reloader>,
+    token: Option<AdminToken>,
+}
+
+/// The whole API.
+pub(crate) fn api(runtime: Arc<Runtime>, reloader: Arc<Reloader>, token: Option<AdminToken>) -> Router {
+    let admin = Admin { runtime, reloader, token };
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .route("/reload", post(reload))
+        .layer(middleware::from_fn_with_state(admin.clone(), guard))
+        .with_state(admin)
+}
+
+async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    match &admin.token {
+        Some(token) if !token.allows(request.headers()) => {
+            (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")]).into_response()
+        }
+        // Without a token the listener is on loopback; a page in a browser there must not get at it.
+        None if request.headers().contains_key("origin") => StatusCode::FORBIDDEN.into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.runtime.refresh_gauges();
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], admin.runtime.metrics.text()).into_response()
+}
+
+async fn reload(State(admin): State<Admin>) -> Response {
+    match admin.reloader.reload().await {
+        Ok(generation) => Json(json!({ "ok": true, "generation": generation })).into_response(),
+        Err(report) => {
+            (StatusCode::CONFLICT, Json(json!({ "ok": false, "error": report }))).into_response()
+        }
+    }
+}
+
+async fn status(State(admin): State<Admin>) -> Json<Value> {
+    let runtime = &admin.runtime;
+    let generation = runtime.generation.load_full();
+    let last = admin.reloader.last();
+    let upstreams = generation.upstreams.values().map(|upstream| {
+        let admission = &upstream.admission;
+        let [critical, attested, partial, unattested] = admission.inflight_by_class();
+        json!({
+            "name": &*upstream.name,
+            "addresses": upstream.addresses(),
+            "problem": upstream.resolved().problem,
+            "concurrency": admission.limit(),
+            "waiting": admission.waiting(),
+            "inflight": {
+                "critical": critical, "attested": attested, "partial": partial, "unattested": unattested,
+            },
+        })
+    });
+    let own = generation.own.as_ref().map(|own| {
+        json!({
+            "number": own.number(),
+            "age_seconds": own.age(Instant::now()).map(|age| age.as_secs()),
+            "problem": own.problem(),
+        })
+    });
+    let routes = generation.routes.iter().map(|route| {
+        json!({
+            "name": &*route.name,
+            "upstream": &*route.upstream.name,
+            "policy": route.settings.policy.name(),
+            "key": route.key.as_ref().map(|key| json!({
+                "name": &*key.name,
+                "version": key.handle.version().get(),
+                "fingerprint": key.fingerprint,
+            })),
+        })
+    });
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "generation": generation.number,
+        "uptime_seconds": runtime.epoch.elapsed().as_secs(),
+        "draining": runtime.is_draining(),
+        "last_reload": { "ok": last.ok, "error": last.error, "at": last.at.secs() },
+        "connections": runtime.open_connections(),
+        "key_set": own,
+        "upstreams": upstreams.collect::<Vec<_>>(),
+        "routes": routes.collect::<Vec<_>>(),
+    }))
+}

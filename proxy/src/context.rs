@@ -1,0 +1,161 @@
+//! What one request has gathered: its proofs so far, and its times.
+//!
+//! Pingora hands it from hook to hook. A later stage takes what it needs from [`Progress`] and can't
+//! reach what an earlier one did not prove. Everything that has to be given back (the seat) is given
+//! back by `Drop`, so an aborted request leaves nothing behind.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attest_core::target::Target;
+use http::uri::PathAndQuery;
+use policies::{Permit, Refused};
+
+use crate::admission::Seat;
+use crate::decision_id::DecisionId;
+use crate::internal::Internal;
+use crate::refusal::Stop;
+use crate::route::Route;
+use crate::stages::admit::Admitted;
+use crate::stages::extract::Presented;
+
+/// One request.
+pub(crate) struct Context {
+    /// When its head had been read.
+    pub started: Instant,
+    /// Its id in answer and log.
+    pub id: DecisionId,
+    /// What stage 2 made of the head.
+    pub request: Option<Extracted>,
+    /// The proofs of stages 4 and 5.
+    pub progress: Progress,
+    /// Why it went no further.
+    pub stop: Option<Stop>,
+    /// How it ended for the client.
+    pub end: End,
+    /// How long things took.
+    pub times: Times,
+    /// Attempts at the upstream so far.
+    pub attempts: usize,
+    /// Bytes of request body seen in this attempt.
+    pub body_in: u64,
+    /// Finds the key that was added, in the head of the answer.
+    pub guard: Option<Arc<keystore::Guard>>,
+    /// The scrubber of the response body, on routes that have one.
+    pub scrubber: Option<keystore::guard::Stream>,
+    /// Places masked in response headers.
+    pub masked_headers: u64,
+    /// Seats in use at the upstream when this one was taken.
+    pub inflight: Option<u32>,
+}
+
+/// The head, understood.
+pub(crate) struct Extracted {
+    /// The one canonical target.
+    pub target: Target,
+    /// Path and query as they go upstream.
+    pub upstream_target: PathAndQuery,
+    /// Where it goes.
+    pub place: Place,
+    /// The token.
+    pub presented: Presented,
+    /// The client's address, through trusted proxies.
+    pub address: IpAddr,
+    /// Bytes of body that the operation takes; nothing where it is not bounded.
+    pub most_body: Option<u64>,
+}
+
+/// Where a request goes.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// A route of the configuration.
+    Route(Arc<Route>),
+    /// The attestation service of this process, behind the public listener.
+    Internal(Arc<Internal>),
+}
+
+/// How far a request came, with the proof of it.
+pub(crate) enum Progress {
+    /// Not decided.
+    Undecided,
+    /// Stage 4 said no.
+    Refused(Refused),
+    /// Stage 4 said yes and stage 5 no.
+    NotAdmitted(Permit),
+    /// Stage 5 said yes.
+    Admitted(Admitted),
+    /// The service's own API: no policy, but a seat.
+    Internal {
+        /// Its seat, until it is over.
+        #[expect(dead_code, reason = "held for its Drop")]
+        seat: Seat,
+    },
+}
+
+/// How a request ended for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Whole.
+    Complete,
+    /// The client went away.
+    ClientGone,
+    /// The upstream broke off in the middle.
+    UpstreamCut,
+    /// Somebody was too slow.
+    Timeout,
+}
+
+impl End {
+    /// The word in the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::ClientGone => "client_gone",
+            Self::UpstreamCut => "upstream_cut",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// How long things took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// Waiting for a seat.
+    pub queued: Duration,
+    /// When the request was handed to the upstream connection, last attempt.
+    pub handed_over: Option<Instant>,
+    /// When a peer was asked for, last attempt: the connection is made after it.
+    pub dialled: Option<Instant>,
+    /// When the head of the answer came.
+    pub first_byte: Option<Instant>,
+}
+
+impl Context {
+    /// A request whose head was just read.
+    pub(crate) fn new(started: Instant, id: DecisionId) -> Self {
+        Self {
+            started,
+            id,
+            request: None,
+            progress: Progress::Undecided,
+            stop: None,
+            end: End::Complete,
+            times: Times::default(),
+            attempts: 0,
+            body_in: 0,
+            guard: None,
+            scrubber: None,
+            masked_headers: 0,
+            inflight: None,
+        }
+    }
+
+    /// The route, once it is known and one of the configuration's.
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        match &self.request.as_ref()?.place {
+            Place::Route(route) => Some(route),
+            Place::Internal(_) => None,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Where signed key set documents come from: this process, or the service elsewhere.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use attest_core::feed::{FeedPublicKey, MAX_DOCUMENT_BYTES, SignedDocument};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use settings::RemoteSettings;
+use zeroize::Zeroizing;
+
+use crate::upstream::address;
+
+/// Time for a whole fetch.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A document as it arrived, and the key that has to have signed it.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The signed document.
+    pub document: SignedDocument,
+    /// The public half of the service's feed key.
+    pub pinned: FeedPublicKey,
+}
+
+/// Something that can be asked for the current key sets.
+#[async_trait]
+pub trait FetchKeySets: Send + Sync {
+    /// The signed document as it is now.
+    ///
+    /// # Errors
+    /// Why there is none, for the operator; it holds no secret.
+    async fn fetch(&self) -> Result<Fetched, String>;
+}
+
+/// Why a remote service can't be asked at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteError {
+    /// A file it needs.
+    #[error("attestation.remote: {}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+    /// The client can't be built.
+    #[error("attestation.remote: {0}")]
+    Client(String),
+}
+
+/// The service on another machine.
+pub(crate) struct Remote {
+    client: reqwest::Client,
+    url: String,
+    bearer: Zeroizing<String>,
+    pinned: FeedPublicKey,
+}
+
+impl Remote {
+    /// A client for the service. Reads the files, connects to nothing yet.
+    pub(crate) fn new(settings: &RemoteSettings) -> Result<Self, RemoteError> {
+        let text = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .map(|text| Zeroizing::new(text.trim_end().to_owned()))
+                .map_err(|why| RemoteError::File { path: path.clone(), why: why.to_string() })
+        };
+        let bearer = text(&settings.gateway_token_file)?;
+        let pinned = FeedPublicKey::parse(settings.feed_key.as_str()).map_err(|why| RemoteError::File {
+            path: settings.feed_key_file.clone(),
+            why: why.to_string(),
+        })?;
+        let mut client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .connect_timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(NoMetadata));
+        if let Some(path) = &settings.ca_file {
+            let problem = |why: String| RemoteError::File { path: path.clone(), why };
+            let pem = std::fs::read(path).map_err(|why| problem(why.to_string()))?;
+            let roots =
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| problem(why.to_string()))?;
+            client = client.tls_certs_only(roots);
+        }
+        let client = client.build().map_err(|why| RemoteError::Client(why.to_string()))?;
+        Ok(Self { client, url: format!("{}/gateway/keysets", settings.url), bearer, pinned })
+    }
+}
+
+#[async_trait]
+impl FetchKeySets for Remote {
+    async fn fetch(&self) -> Result<Fetched, String> {
+        let told = |why: reqwest::Error| why.without_url().to_string();
+        let mut response =
+            self.client.get(&self.url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
+        if !response.status().is_success() {
+            return Err(format!("the service answered {}", response.status().as_u16()));
+        }
+        let mut document = Zeroizing::new(Vec::new());
+        while let Some(piece) = response.chunk().await.map_err(told)? {
+            if document.len() + piece.len() > MAX_DOCUMENT_BYTES {
+                return Err(format!("the document is larger than {MAX_DOCUMENT_BYTES} bytes"));
+            }
+            document.extend_from_slice(&piece);
+        }
+        let document = SignedDocument::parse(&document).map_err(|why| why.to_string())?;
+        Ok(Fetched { document, pinned: self.pinned.clone() })
+    }
+}
+
+/// Resolves names as the system does and drops metadata services. A service may well be in a private
+/// network: its certificate and the pinned key say who it is.
+struct NoMetadata;
+
+impl Resolve for NoMetadata {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let usable: Vec<SocketAddr> =
+                found.filter(|found| !address::is_metadata(address::unwrapped(found.ip()))).collect();
+            Ok(Box::new(usable.into_iter()) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! Request limits: so many a window, for each device, address, app or route.
+//!
+//! In comes a limit and whom it counts; out goes what is left, or how long to wait. The arithmetic is
+//! GCRA (the generic cell rate algorithm): one number a subject, the time at which its allowance is
+//! full again, so that a window has no edge to burst across.
+//!
+//! Subjects are chosen by clients, so the map is bounded: [`SHARDS`] x [`CELLS`] live subjects. One
+//! that is full of live subjects lets newcomers share a single cell: under a flood of made-up
+//! subjects strangers are limited together, and nobody's count is forgotten.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Shards of the map; a power of two, enough that two cores seldom meet on one.
+const SHARDS: usize = 64;
+/// Live subjects of one shard.
+const CELLS: usize = 4096;
+/// How often a full shard may be swept: a sweep walks all cells.
+const SWEEP_EVERY: u64 = 100_000_000;
+
+/// `requests` in each `window`, all of which may come at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    requests: u32,
+    window: u64,
+    /// Nanoseconds that one request uses up.
+    cost: u64,
+}
+
+impl Rate {
+    /// `requests` and `window` of zero are raised to one request and one nanosecond: a limit that
+    /// came out as zero must not divide by it.
+    pub(crate) fn new(requests: u32, window: Duration) -> Self {
+        let requests = requests.max(1);
+        let window = nanos(window).max(1);
+        Self { requests, window, cost: (window / u64::from(requests)).max(1) }
+    }
+
+    /// Requests in a window.
+    pub(crate) fn requests(self) -> u32 {
+        self.requests
+    }
+
+    /// The window in whole seconds, rounded up: the unit of the RateLimit headers.
+    pub(crate) fn window_secs(self) -> u64 {
+        self.window.div_ceil(1_000_000_000)
+    }
+}
+
+/// What one request found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// It counts; so many more fit right now.
+    Within {
+        /// Requests that would still pass at this instant.
+        remaining: u32,
+    },
+    /// It does not count, and would after this long.
+    Exceeded {
+        /// Until the next request fits.
+        retry_after: Duration,
+    },
+}
+
+/// The counts of all limits of all routes. One for the life of the process: they survive a reload,
+/// since a subject is found by the limit's name.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    hasher: RandomState,
+    epoch: Instant,
+    shards: Vec<Mutex<Shard>>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    /// Subject to the time (nanoseconds since the epoch) at which its allowance is whole again.
+    full_at: HashMap<u64, u64>,
+    overflow: u64,
+    swept: u64,
+}
+
+impl Limits {
+    /// No counts yet; times are measured from `epoch`.
+    pub(crate) fn new(epoch: Instant) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            epoch,
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Counts one request of `subject` (limit, route and whom it is for) at `now`.
+    pub(crate) fn count(&self, subject: &impl Hash, rate: Rate, now: Instant) -> Count {
+        let key = self.hasher.hash_one(subject);
+        let now = nanos(now.saturating_duration_since(self.epoch));
+        // The low bits choose the shard, the map uses the rest.
+        let shard = usize::try_from(key).unwrap_or(0) % SHARDS;
+        let Some(shard) = self.shards.get(shard) else {
+            return Count::Exceeded { retry_after: Duration::from_secs(1) };
+        };
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = shard.cell(key, now);
+        let (full_at, count) = step(*cell, rate, now);
+        *cell = full_at;
+        count
+    }
+}
+
+impl Shard {
+    fn cell(&mut self, key: u64, now: u64) -> &mut u64 {
+        if self.full_at.len() >= CELLS && !self.full_at.contains_key(&key) {
+            if now >= self.swept.saturating_add(SWEEP_EVERY) {
+                self.swept = now;
+                // A cell whose allowance is whole says the same as no cell.
+                self.full_at.retain(|_, full_at| *full_at > now);
+            }
+            if self.full_at.len() >= CELLS {
+                return &mut self.overflow;
+            }
+        }
+        self.full_at.entry(key).or_insert(0)
+    }
+}
+
+/// One step of GCRA: the cell's new value and the answer.
+fn step(full_at: u64, rate: Rate, now: u64) -> (u64, Count) {
+    let begin = full_at.max(now);
+    let next = begin.saturating_add(rate.cost);
+    let used = next - now;
+    if used > rate.window {
+        return (full_at, Count::Exceeded { retry_after: Duration::from_nanos(used - rate.window) });
+    }
+    let remaining = (rate.window - used) / rate.cost;
+    (next, Count::Within { remaining: u32::try_from(remaining).unwrap_or(u32::MAX) })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn refuses_the_request_after_the_last_one_and_says_when() {
+        let start = Instant::now();
+        let limits = Limits::new(start);
+        let rate = Rate::new(3, MINUTE);
+        for remaining in [2, 1, 0] {
+            assert_eq!(limits.count(&"a", rate, start), Count::Within { remaining });
+        }
+        assert_eq!(limits.count(&"a", rate, start), Count::Exceeded { retry_after: MINUTE / 3 });
+        let later = start + MINUTE / 3;
+        assert_eq!(limits.count(&"a", rate, later), Count::Within { remaining: 0 });
+        assert!(matches!(limits.count(&"b", rate, start), Count::Within { .. }));
+    }
+
+    #[test]
+    fn a_refused_request_does_not_count() {
+        let start = Instant::now();
+        let limits = Limits::new(start);
+        let rate = Rate::new(1, MINUTE);
+        limits.count(&"a", rate, start);
+        for _ in 0..10 {
+            assert!(matches!(limits.count(&"a", rate, start), Count::Exceeded { .. }));
+        }
+        assert!(matches!(limits.count(&"a", rate, start + MINUTE), Count::Within { .. }));
+    }
+
+    #[test]
+    fn made_up_subjects_share_one_cell_once_the_map_is_full() {
+        let start = Instant::now();
+        let limits = Limits::new(start);
+        let rate = Rate::new(1, MINUTE);
+        let mut passed = 0_usize;
+        for subject in 0..(SHARDS * CELLS * 2) {
+            passed += usize::from(matches!(limits.count(&subject, rate, start), Count::Within { .. }));
+        }
+        let bound = SHARDS * (CELLS + 1);
+        assert!(passed <= bound, "{passed} passed, {bound} is all there is room for");
+        assert!(matches!(
+            limits.count(&"late", rate, start + MINUTE * 2),
+            Count::Within { .. }
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_burst_plus_the_rate(
+            requests in 1_u32..50,
+            gaps in proptest::collection::vec(0_u64..5_000, 1..300),
+        ) {
+            let rate = Rate::new(requests, MINUTE);
+            let (mut cell, mut now, mut passed) = (0, 0, 0_u64);
+            for gap in gaps {
+                now += gap * 1_000_000;
+                let (next, count) = step(cell, rate, now);
+                cell = next;
+                passed += u64::from(matches!(count, Count::Within { .. }));
+            }
+            let allowed = u64::from(requests) + now / rate.cost + 1;
+            prop_assert!(passed <= allowed, "{} of {}", passed, allowed);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The only table from a stop to what the client learns.
+//!
+//! In comes a [`Stop`], our own word for why a request goes no further; out goes an [`Answer`]: status,
+//! code, headers, body. Whoever adds a stop is made to decide here. The reason itself goes to log and
+//! metrics and never into an answer.
+//!
+//! Proven here: every presented token that did not lead to a permit gets the same status, the same
+//! headers and a body of the same length, whatever was wrong with it. Only what needs no key to find
+//! out may differ: no token, a token whose own unverified `exp` has passed, limits, our own faults.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use pingora_http::ResponseHeader;
+
+use crate::admission::Shed;
+use crate::limits::Rate;
+
+/// Why a request goes no further. Each stage has its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Extract: two parsers could read the head differently, or it can't be served at all.
+    BadRequest(&'static str),
+    /// Extract: no route has this host and path.
+    NoRoute,
+    /// Extract: the route does not offer this method and path.
+    NoOperation,
+    /// Extract or exchange: more body than the operation takes.
+    BodyTooLarge,
+    /// Decide: no token, or one whose own, unverified `exp` has passed.
+    AttestationRequired,
+    /// Decide: a token was shown, and it did not lead to a permit.
+    Refused,
+    /// Decide: we could not judge the token, and the fault is ours.
+    Unverifiable,
+    /// Admit: a limit of the policy is used up.
+    Limited(Limited),
+    /// Admit: the upstream has no seat for this class.
+    Overloaded(Shed),
+    /// Admit: the request body did not arrive in time.
+    BodyTimeout,
+    /// Inject: the key may not be used for this request, or is not there.
+    KeyUnavailable,
+    /// Route or exchange: no address, no connection, or an answer that is none.
+    UpstreamUnreachable,
+    /// Exchange: the upstream was too slow.
+    UpstreamTimeout,
+    /// Respond: the upstream's answer may not be passed on.
+    UpstreamRefused(&'static str),
+    /// Something of ours failed that none of the above names.
+    Internal,
+}
+
+/// A limit that was reached, in what its headers need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limited {
+    /// The limit's name in the policy.
+    pub name: Box<str>,
+    /// What it allows.
+    pub rate: Rate,
+    /// Until the next request fits.
+    pub retry_after: Duration,
+}
+
+/// What the client learns, but for the decision id.
+#[derive(Debug)]
+struct Row {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    /// The same as a status of gRPC, for clients that speak it.
+    grpc: &'static str,
+    retry: Retry,
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    /// Nothing is said.
+    Unsaid,
+    /// Soon, spread over a few seconds so that they do not all come back at once.
+    Soon,
+    /// Exactly then.
+    After(Duration),
+}
+
+impl Stop {
+    #[deny(clippy::wildcard_enum_match_arm, reason = "a new stop needs a decision")]
+    fn row(&self) -> Row {
+        let row = |status, code, title, grpc| Row { status, code, title, grpc, retry: Retry::Unsaid };
+        match self {
+            Self::BadRequest(_) => {
+                row(StatusCode::BAD_REQUEST, "bad_request", "The request is malformed", "13")
+            }
+            Self::NoRoute => row(StatusCode::NOT_FOUND, "no_route", "Nothing is served here", "12"),
+            Self::NoOperation => {
+                row(StatusCode::NOT_FOUND, "no_operation", "This route does not offer that", "12")
+            }
+            Self::BodyTooLarge => {
+                row(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", "8")
+            }
+            Self::AttestationRequired => row(
+                StatusCode::UNAUTHORIZED,
+                "attestation_required",
+                "An attestation token is required",
+                "16",
+            ),
+            Self::Refused => row(StatusCode::FORBIDDEN, "refused", "The request was refused", "7"),
+            Self::Unverifiable => Row {
+                retry: Retry::Soon,
+                ..row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", "14")
+            },
+            Self::Limited(limited) => Row {
+                retry: Retry::After(limited.retry_after),
+                ..row(StatusCode::TOO_MANY_REQUESTS, "limited", "Too many requests", "8")
+            },
+            Self::Overloaded(_) => Row {
+                retry: Retry::Soon,
+                ..row(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Try again later", "14")
+            },
+            Self::BodyTimeout => {
+                row(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "4")
+            }
+            Self::KeyUnavailable => Row {
+                retry: Retry::Soon,
+                ..row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", "14")
+            },
+            Self::UpstreamUnreachable => {
+                row(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The API can't be reached", "14")
+            }
+            Self::UpstreamTimeout => {
+                row(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The API took too long", "4")
+            }
+            Self::UpstreamRefused(_) => row(
+                StatusCode::BAD_GATEWAY,
+                "upstream_refused",
+                "The API's answer can't be passed on",
+                "14",
+            ),
+            Self::Internal => {
+                row(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", "13")
+            }
+        }
+    }
+
+    /// The stable code, for clients, log and metrics alike.
+    pub(crate) fn code(&self) -> &'static str {
+        self.row().code
+    }
+
+    /// The status a client sees (a gRPC client sees 200 with a `grpc-status`).
+    pub(crate) fn status(&self) -> StatusCode {
+        self.row().status
+    }
+
+    /// What the log says beyond the code; empty where the code says it all.
+    pub(crate) fn detail(&self) -> &'static str {
+        match self {
+            Self::BadRequest(what) | Self::UpstreamRefused(what) => what,
+            Self::Overloaded(shed) => shed.as_str(),
+            _ => "",
+        }
+    }
+
+    /// The whole answer. `decision`: the request's id, 26 characters. `spread`: any number, it
+    /// chooses where in the window of `Retry-After` this client falls.
+    pub(crate) fn answer(&self, decision: &str, grpc: bool, spread: u64) -> Option<Answer> {
+        let row = self.row();
+        let mut head = if grpc {
+            // Trailers-only: gRPC clients read the status from the head of a body-less 200.
+            let mut head = ResponseHeader::build(StatusCode::OK, Some(8)).ok()?;
+            put(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            put(&mut head, GRPC_STATUS, HeaderValue::from_static(row.grpc));
+            put(&mut head, GRPC_MESSAGE, HeaderValue::from_static(row.code));
+            head
+        } else {
+            let mut head = ResponseHeader::build(row.status, Some(8)).ok()?;
+            put(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+            head
+        };
+        put(&mut head, CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if row.status == StatusCode::UNAUTHORIZED {
+            put(&mut head, WWW_AUTHENTICATE, HeaderValue::from_static("Assay"));
+        }
+        let retry = match row.retry {
+            Retry::Unsaid => None,
+            Retry::Soon => Some(1 + spread % SPREAD_SECS),
+            Retry::After(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+        };
+        if let Some(retry) = retry {
+            put(&mut head, RETRY_AFTER, HeaderValue::from(retry));
+        }
+        if let Self::Limited(limited) = self {
+            put_limit(&mut head, limited);
+        }
+        let body = if grpc { Bytes::new() } else { row.problem(decision) };
+        if !grpc {
+            put(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        Some(Answer { head, body })
+    }
+}
+
+/// An answer of ours, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Status and headers.
+    pub head: ResponseHeader,
+    /// Empty for gRPC.
+    pub body: Bytes,
+}
+
+impl Row {
+    /// RFC 9457, written by hand: every part is ours and needs no escaping.
+    fn problem(&self, decision: &str) -> Bytes {
+        let Self { status, code, title, .. } = self;
+        let status = status.as_u16();
+        Bytes::from(format!(
+            "{{\"type\":\"https://assay.dev/problems/{code}\",\"title\":\"{title}\",\
+             \"status\":{status},\"code\":\"{code}\",\"decision\":\"{decision}\"}}\n"
+        ))
+    }
+}
+
+/// The headers of draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4; nothing is left.
+fn put_limit(head: &mut ResponseHeader, limited: &Limited) {
+    // A structured-fields string: the name is a word of the policy, quotes and backslashes can't be in it.
+    let name: String = limited.name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    let (requests, window) = (limited.rate.requests(), limited.rate.window_secs());
+    let retry = limited.retry_after.as_secs() + u64::from(limited.retry_after.subsec_nanos() > 0);
+    if let Ok(policy) = HeaderValue::try_from(format!("\"{name}\";q={requests};w={window}")) {
+        put(head, RATELIMIT_POLICY, policy);
+    }
+    if let Ok(left) = HeaderValue::try_from(format!("\"{name}\";r=0;t={retry}")) {
+        put(head, RATELIMIT, left);
+    }
+}
+
+fn put(head: &mut ResponseHeader, name: HeaderName, value: HeaderValue) {
+    // Fails for invalid names or values alone; these are neither.
+    let _ = head.insert_header(name, value);
+}
+
+/// Clients that are told "soon" come back spread over so many seconds.
+const SPREAD_SECS: u64 = 5;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+    fn stops() -> Vec<Stop> {
+        let rate = Rate::new(60, Duration::from_secs(60));
+        vec![
+            Stop::BadRequest("dot segment"),
+            Stop::NoRoute,
+            Stop::NoOperation,
+            Stop::BodyTooLarge,
+            Stop::AttestationRequired,
+            Stop::Refused,
+            Stop::Unverifiable,
+            Stop::Limited(Limited { name: "search".into(), rate, retry_after: Duration::from_millis(1_500) }),
+            Stop::Overloaded(Shed::Deadline),
+            Stop::BodyTimeout,
+            Stop::KeyUnavailable,
+            Stop::UpstreamUnreachable,
+            Stop::UpstreamTimeout,
+            Stop::UpstreamRefused("101"),
+            Stop::Internal,
+        ]
+    }
+
+    #[test]
+    fn only_a_missing_or_stale_token_is_told_how_to_authenticate() {
+        for stop in stops() {
+            let answer = stop.answer(ID, false, 0).unwrap();
+            let told = answer.head.headers.contains_key(WWW_AUTHENTICATE);
+            assert_eq!(told, stop == Stop::AttestationRequired, "{stop:?}");
+        }
+    }
+
+    #[test]
+    fn no_answer_carries_the_detail() {
+        for stop in stops() {
+            let answer = stop.answer(ID, false, 0).unwrap();
+            let body = String::from_utf8(answer.body.to_vec()).unwrap();
+            let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["status"], stop.status().as_u16());
+            assert_eq!(problem["code"], stop.code());
+            assert_eq!(problem["decision"], ID);
+            if !stop.detail().is_empty() {
+                assert!(!body.contains(&format!("\"{}\"", stop.detail())), "{stop:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn overload_and_our_faults_spread_the_clients_they_send_away() {
+        for stop in [Stop::Unverifiable, Stop::Overloaded(Shed::Full), Stop::KeyUnavailable] {
+            let after = |spread| stop.answer(ID, false, spread).unwrap().head.headers[RETRY_AFTER].clone();
+            assert_eq!(after(0), "1");
+            assert_eq!(after(4), "5");
+        }
+    }
+
+    #[test]
+    fn a_limit_says_what_it_is_and_when() {
+        let Some(limited) = stops().into_iter().find(|stop| stop.code() == "limited") else { panic!() };
+        let head = limited.answer(ID, false, 0).unwrap().head;
+        assert_eq!(head.headers[RETRY_AFTER], "2");
+        assert_eq!(head.headers[RATELIMIT_POLICY], "\"search\";q=60;w=60");
+        assert_eq!(head.headers[RATELIMIT], "\"search\";r=0;t=2");
+    }
+
+    #[test]
+    fn grpc_gets_the_same_as_a_status_of_its_own() {
+        let answer = Stop::Refused.answer(ID, true, 0).unwrap();
+        assert_eq!(answer.head.status, StatusCode::OK);
+        assert_eq!(answer.head.headers[GRPC_STATUS], "7");
+        assert!(answer.body.is_empty());
+    }
+}

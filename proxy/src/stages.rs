@@ -1,0 +1,65 @@
+//! The stages of a request, in the order in which it meets them.
+//!
+//! | hook of Pingora | stage | runs |
+//! | --- | --- | --- |
+//! | `early_request_filter` | the session's own timers | once |
+//! | `request_filter` | [`extract`], [`verify`], [`decide`], [`admit`] | once |
+//! | `upstream_peer` | [`route`] | per attempt |
+//! | `upstream_request_filter` | [`inject`] | per attempt, on a copy of the client's head |
+//! | `upstream_response_filter`, `response_body_filter` | [`respond`] | per answer, per piece |
+//! | `fail_to_proxy` | [`respond`], after [`exchange`] said whose fault it was | once |
+//! | `logging` | [`log`] | once, then `Drop` gives the seat back |
+
+use pingora_proxy::Session;
+use policies::Decision;
+
+use crate::context::{Context, Extracted, Place, Progress};
+use crate::refusal::Stop;
+use crate::runtime::Runtime;
+
+pub mod admit;
+pub(crate) mod decide;
+pub(crate) mod exchange;
+pub(crate) mod extract;
+pub(crate) mod inject;
+pub(crate) mod log;
+pub(crate) mod respond;
+pub(crate) mod route;
+pub(crate) mod verify;
+
+/// Stages 2 to 5: from a head to the right to be sent upstream.
+///
+/// # Errors
+/// The stop, for [`respond::refuse`].
+pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Runtime) -> Result<(), Stop> {
+    let request = extract::extract(session, runtime)?;
+    let request = ctx.request.insert(request);
+    extract::check_length(session, request)?;
+    match request.place.clone() {
+        Place::Internal(internal) => {
+            let seat = admit::admit_internal(session, &internal, &mut ctx.times).await?;
+            ctx.progress = Progress::Internal { seat };
+        }
+        Place::Route(route) => {
+            let Extracted { target, presented, address, .. } = request;
+            let headers = &session.req_header().headers;
+            let verified = verify::verify(presented, &route, headers, runtime, ctx.started);
+            let permit = match decide::decide(verified, &route, target, *address, headers, runtime.clock.now()) {
+                Decision::Permit(permit) => permit,
+                Decision::Refuse(refused) => {
+                    let stop = decide::stop_of(&refused);
+                    ctx.progress = Progress::Refused(refused);
+                    return Err(stop);
+                }
+            };
+            match admit::admit(permit, session, &route, ctx, runtime).await {
+                Ok(admitted) => ctx.progress = Progress::Admitted(admitted),
+                Err((permit, stop)) => {
+                    ctx.progress = Progress::NotAdmitted(permit);
+                    return Err(stop);
+                }
+            }
+        }
+    }
+    Ok(())
+}

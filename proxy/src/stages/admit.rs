@@ -1,0 +1,201 @@
+//! Stage 5: from a permit to a seat at the upstream.
+//!
+//! In comes the [`Permit`]; out goes an [`Admitted`], or 429 or 503 before any key is opened. Proven
+//! between: the policy's limits have room, the upstream has a seat for this class, and unattested
+//! traffic holds none while its body is still on the way.
+//!
+//! An [`Admitted`] comes from here alone. Stage 7 demands one, so a stage that is skipped does not compile:
+//!
+//! ```compile_fail
+//! fn forged(permit: policies::Permit) -> proxy::stages::admit::Admitted {
+//!     proxy::stages::admit::Admitted { permit, seat: None }
+//! }
+//! ```
+//!
+//! It can be looked at:
+//!
+//! ```
+//! fn seen(admitted: &proxy::stages::admit::Admitted) -> policies::Class {
+//!     admitted.permit().class()
+//! }
+//! ```
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http::header::EXPECT;
+use pingora_proxy::Session;
+use policies::{Class, Permit};
+use tokio::time::timeout;
+
+use super::extract::{self, BODY_PATIENCE};
+use crate::admission::{Seat, Shed};
+use crate::connection::client_left;
+use crate::context::{Context, Times};
+use crate::internal::Internal;
+use crate::limits::{Count, Rate};
+use crate::refusal::{Limited, Stop};
+use crate::route::Route;
+use crate::runtime::Runtime;
+use crate::telemetry::metrics::{LimitLabels, ShedLabels};
+use crate::upstream::Upstream;
+
+/// A permit with a seat. Dropping it frees the seat.
+pub struct Admitted {
+    permit: Permit,
+    /// Empty once the head of a stream has arrived: a stream doesn't keep others out.
+    seat: Option<Seat>,
+}
+
+impl Admitted {
+    /// What the policy said.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Frees the seat and keeps the permit.
+    pub(crate) fn leave_seat(&mut self) {
+        self.seat = None;
+    }
+}
+
+/// The whole stage.
+///
+/// # Errors
+/// The permit, for the log, and why it was not enough.
+pub(crate) async fn admit(
+    permit: Permit,
+    session: &mut Session,
+    route: &Route,
+    ctx: &mut Context,
+    runtime: &Runtime,
+) -> Result<Admitted, (Permit, Stop)> {
+    let address = ctx.request.as_ref().map(|request| request.address);
+    if let Err(limited) = within_limits(&permit, route, address, runtime, ctx.started) {
+        return Err((permit, Stop::Limited(limited)));
+    }
+    let class = permit.class();
+    // A client that trickles its body would hold a seat for as long as it likes.
+    if matches!(class, Class::Partial | Class::Unattested)
+        && !session.is_body_done()
+        && let Err(stop) = body_in(session).await
+    {
+        return Err((permit, stop));
+    }
+    match seat(session, &route.upstream, class, &mut ctx.times).await {
+        Ok(seat) => {
+            ctx.inflight = Some(route.upstream.admission.inflight());
+            Ok(Admitted { permit, seat: Some(seat) })
+        }
+        Err(shed) => {
+            let labels =
+                ShedLabels { upstream: route.upstream.name.clone(), class: class.as_str(), why: shed.as_str() };
+            runtime.metrics.shed.get_or_create(&labels).inc();
+            Err((permit, Stop::Overloaded(shed)))
+        }
+    }
+}
+
+/// A seat for a request to the service of this process.
+pub(crate) async fn admit_internal(
+    session: &mut Session,
+    internal: &Internal,
+    times: &mut Times,
+) -> Result<Seat, Stop> {
+    seat(session, &internal.upstream, Class::Attested, times).await.map_err(Stop::Overloaded)
+}
+
+async fn seat(session: &mut Session, upstream: &Upstream, class: Class, times: &mut Times) -> Result<Seat, Shed> {
+    if let Some(seat) = upstream.admission.try_enter(class) {
+        return Ok(seat);
+    }
+    let since = Instant::now();
+    let seat = upstream.admission.enter(class, client_left(session)).await;
+    times.queued = since.elapsed();
+    seat
+}
+
+/// Counts the request against each limit of the rule; the first that is used up refuses it.
+fn within_limits(
+    permit: &Permit,
+    route: &Route,
+    address: Option<IpAddr>,
+    runtime: &Runtime,
+    now: Instant,
+) -> Result<(), Limited> {
+    for limit in permit.limits() {
+        let rate = Rate::new(limit.requests.get(), limit.window);
+        let subject = Subject::of(limit.per, permit, route, address);
+        let named = (&*limit.name, limit.per.as_str(), subject);
+        if let Count::Exceeded { retry_after } = runtime.limits.count(&named, rate, now) {
+            let labels = LimitLabels { route: route.name.clone(), limit: (&*limit.name).into() };
+            runtime.metrics.limited.get_or_create(&labels).inc();
+            return Err(Limited { name: limit.name.clone(), rate, retry_after });
+        }
+    }
+    Ok(())
+}
+
+/// Whom a limit counts.
+#[derive(Debug, Hash, PartialEq, Eq)]
+enum Subject<'a> {
+    Device(&'a str, &'a str),
+    Address(&'a str, IpAddr),
+    App(&'a str, &'a str),
+    Route(&'a str),
+    All,
+}
+
+impl<'a> Subject<'a> {
+    fn of(per: policies::Per, permit: &'a Permit, route: &'a Route, address: Option<IpAddr>) -> Self {
+        use policies::Per;
+        let verified = permit.verified();
+        let name = &*route.settings.name;
+        let network = || Self::Address(name, network(address));
+        match per {
+            // A device id in software is free: a script makes a million. Only where platform Evidence
+            // vouches for its key does a device count by itself, else its network does.
+            Per::Device => match verified.device() {
+                Some(device) if verified.kinds().has_platform() => Self::Device(name, device),
+                _ => network(),
+            },
+            Per::Address => network(),
+            Per::App => verified.claims().and_then(|claims| claims.app()).map_or_else(network, |app| Self::App(name, app)),
+            Per::Route => Self::Route(name),
+            Per::All => Self::All,
+        }
+    }
+}
+
+/// An address as limits count it: IPv6 by /64, since that is what one subscriber has.
+fn network(address: Option<IpAddr>) -> IpAddr {
+    match address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)) {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+    }
+}
+
+/// Reads a whole body into Pingora's replay buffer, which takes 64 KiB and plays it to the upstream later.
+async fn body_in(session: &mut Session) -> Result<(), Stop> {
+    if extract::content_length(session).is_some_and(|length| length > REPLAY_BYTES) {
+        return Err(Stop::BodyTooLarge);
+    }
+    session.enable_retry_buffering();
+    if session.req_header().headers.contains_key(EXPECT) {
+        // It waits for this before it sends anything.
+        session.write_continue_response().await.map_err(|_| Stop::Overloaded(Shed::ClientLeft))?;
+    }
+    let whole = async {
+        // A body of one byte a second would pass a limit on each read alone.
+        while session.read_request_body().await.map_err(|_| Stop::BadRequest("body"))?.is_some() {
+            if session.retry_buffer_truncated() {
+                return Err(Stop::BodyTooLarge);
+            }
+        }
+        Ok(())
+    };
+    timeout(BODY_PATIENCE, whole).await.unwrap_or(Err(Stop::BodyTimeout))
+}
+
+/// Pingora's own bound on what it can play again.
+pub(crate) const REPLAY_BYTES: u64 = 64 * 1024;

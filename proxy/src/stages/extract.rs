@@ -1,0 +1,351 @@
+//! Stage 2: from a head to one canonical target, its route and the token's text.
+//!
+//! In comes what the client sent; out goes an [`Extracted`], or a 400 or 404. Proven between: the head
+//! has one reading only; the path that policy will judge is the path that the upstream will see; the
+//! address is the peer's own, or was named by a proxy that the configuration trusts.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use attest_core::target::{Scheme, Target, TargetError, TargetOptions};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use ipnet::IpNet;
+use pingora_error::{Error, ErrorType, Result as PingoraResult};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use settings::Source;
+
+use crate::connection::{self, HeadFinding};
+use crate::context::{Context, Extracted, Place};
+use crate::generation::Generation;
+use crate::internal;
+use crate::refusal::Stop;
+use crate::route::{Route, names, same_parameter};
+use crate::runtime::Runtime;
+
+/// The token as it was presented, not yet looked into.
+pub(crate) enum Presented {
+    /// In none of the route's places, or empty.
+    Nothing,
+    /// In exactly one.
+    Token {
+        /// Its text.
+        text: Text,
+        /// Which place, for the log.
+        source: &'static str,
+    },
+    /// In several places, or several times in one: nobody can say which one counts.
+    Several,
+}
+
+/// A token's text inside the header value that it came in: a counted reference, not a copy.
+pub(crate) struct Text {
+    value: HeaderValue,
+    part: Range<usize>,
+}
+
+impl Text {
+    /// The bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.value.as_bytes().get(self.part.clone()).unwrap_or_default()
+    }
+
+    /// What follows the first `from` bytes, without blanks around it; nothing if that is empty.
+    fn after(value: &HeaderValue, from: usize) -> Option<Self> {
+        let rest = value.as_bytes().get(from..)?;
+        let start = from + (rest.len() - rest.trim_ascii_start().len());
+        let end = from + rest.trim_ascii_end().len();
+        (start < end).then(|| Self { value: value.clone(), part: start..end })
+    }
+}
+
+impl Presented {
+    /// The word in the log.
+    pub(crate) fn source(&self) -> Option<&'static str> {
+        match self {
+            Self::Token { source, .. } => Some(source),
+            Self::Several => Some("several"),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// Ends the head phase and sets the session's timers: Pingora's own defaults are none.
+pub(crate) fn settle_session(session: &mut Session, runtime: &Runtime) {
+    if let Some(facts) = connection::facts(session) {
+        facts.leave_head();
+    }
+    let generation = runtime.generation.load();
+    let limits = &generation.limits;
+    // Only if it is still on: Pingora turned it off for HTTP/1.0 and doubtful framing, and means it.
+    if session.get_keepalive().is_some() {
+        let idle = (!runtime.is_draining()).then(|| limits.idle_timeout.as_secs().max(1));
+        session.set_keepalive(idle);
+    }
+    session.set_read_timeout(Some(limits.body_timeout));
+    session.set_write_timeout(Some(limits.write_timeout));
+}
+
+/// The whole stage.
+pub(crate) fn extract(session: &mut Session, runtime: &Runtime) -> Result<Extracted, Stop> {
+    if let Err(stop) = refuse_findings(session) {
+        // What follows on this connection may be the rest of a smuggled request.
+        session.set_keepalive(None);
+        return Err(stop);
+    }
+    let generation = runtime.generation.load();
+    let (peer, tls) = connection::facts(session)
+        .map_or((None, false), |facts| (Some(facts.peer().ip()), facts.tls().is_some()));
+    let peer = peer.ok_or(Stop::Internal)?;
+    let head = session.req_header();
+    check_head(head)?;
+    let address = client_address(peer, &head.headers, &generation.trusted_proxies);
+    let scheme = if tls { Scheme::Https } else { Scheme::Http };
+    let target = canonical(head, scheme)?;
+    place(head, target, address, &generation)
+}
+
+fn place(
+    head: &RequestHeader,
+    target: Target,
+    address: IpAddr,
+    generation: &Generation,
+) -> Result<Extracted, Stop> {
+    if let Some(internal) = &generation.internal
+        && internal.serves(target.host(), target.path())
+    {
+        return Ok(Extracted {
+            upstream_target: target.path_and_query().clone(),
+            place: Place::Internal(internal.clone()),
+            presented: Presented::Nothing,
+            address,
+            most_body: Some(internal::MOST_BODY),
+            target,
+        });
+    }
+    let route = generation.table.find(target.host(), target.path()).ok_or(Stop::NoRoute)?;
+    let (upstream_target, most_body) = route
+        .upstream_target(target.method(), target.path_and_query())
+        .ok_or(Stop::NoOperation)?;
+    let presented = presented(route, &head.headers, target.query());
+    Ok(Extracted { upstream_target, place: Place::Route(route.clone()), presented, address, most_body, target })
+}
+
+fn refuse_findings(session: &Session) -> Result<(), Stop> {
+    let Some(facts) = connection::facts(session) else { return Ok(()) };
+    let findings = facts.take_head_findings();
+    if !findings.is_invalid() {
+        return Ok(());
+    }
+    let finding = findings.iter().find(|finding| *finding != HeadFinding::Http10);
+    Err(Stop::BadRequest(finding.map_or("head", HeadFinding::as_str)))
+}
+
+/// What no scanner of raw bytes is needed for; HTTP/2 heads pass here alone.
+fn check_head(head: &RequestHeader) -> Result<(), Stop> {
+    if head.version < Version::HTTP_11 {
+        // Its client can't be sent chunked bodies, and may not know what `Host` it wants.
+        return Err(Stop::BadRequest("http_1_0"));
+    }
+    if !METHODS.contains(&head.method) {
+        return Err(Stop::BadRequest("method"));
+    }
+    check_nominations(&head.headers)
+}
+
+const METHODS: [Method; 7] =
+    [Method::GET, Method::POST, Method::PUT, Method::HEAD, Method::DELETE, Method::PATCH, Method::OPTIONS];
+
+/// Pingora refuses these too, but after a seat and a connection were taken.
+fn check_nominations(headers: &HeaderMap) -> Result<(), Stop> {
+    let mut nominated = 0;
+    for value in headers.get_all(CONNECTION) {
+        for name in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if name.is_empty() {
+                continue;
+            }
+            nominated += 1;
+            let allowed = HeaderName::from_bytes(name).is_ok_and(|name| !PROTECTED.contains(&name.as_str()));
+            if !allowed || nominated > MOST_NOMINATIONS {
+                return Err(Stop::BadRequest("connection_header"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Headers that a client may not have taken out on the way by naming them in `Connection`.
+const PROTECTED: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+const MOST_NOMINATIONS: usize = 9;
+
+fn canonical(head: &RequestHeader, scheme: Scheme) -> Result<Target, Stop> {
+    let authority = match head.uri.authority() {
+        // HTTP/2, and absolute-form; Pingora has compared it with `Host`.
+        Some(authority) => authority.as_str(),
+        None => head
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .ok_or(Stop::BadRequest("host"))?,
+    };
+    let path_and_query = head.uri.path_and_query().ok_or(Stop::BadRequest("target"))?;
+    Target::parse(&head.method, scheme, authority, path_and_query, TargetOptions::default())
+        .map_err(|why| Stop::BadRequest(target_word(why)))
+}
+
+/// The word in the log for each way a target can be ambiguous.
+fn target_word(why: TargetError) -> &'static str {
+    match why {
+        TargetError::BadAuthority => "authority",
+        TargetError::NotAPath => "target_form",
+        TargetError::DotSegment => "dot_segment",
+        TargetError::EncodedSlash => "encoded_slash",
+        TargetError::Backslash => "backslash",
+        TargetError::EmptySegment => "empty_segment",
+        TargetError::Semicolon => "semicolon",
+        TargetError::ControlByte => "control_in_target",
+        TargetError::ForbiddenCharacter => "target_character",
+        TargetError::BrokenEscape => "broken_escape",
+        TargetError::DoubleEscape => "double_escape",
+        _ => "target",
+    }
+}
+
+/// The peer, or the rightmost address of `X-Forwarded-For` that is not a trusted proxy's. What a client
+/// wrote itself stands further left and is never reached.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
+    let mut client = peer.to_canonical();
+    if trusted.is_empty() || !is_trusted(&client) {
+        return client;
+    }
+    let lines: Vec<&HeaderValue> = headers.get_all(names::X_FORWARDED_FOR).iter().collect();
+    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    for hop in hops.take(MOST_HOPS) {
+        let named = std::str::from_utf8(hop.trim_ascii()).ok().and_then(|text| text.parse::<IpAddr>().ok());
+        match named {
+            Some(address) => client = address.to_canonical(),
+            // Not an address: nobody vouches for what is left of it.
+            None => break,
+        }
+        if !is_trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+const MOST_HOPS: usize = 32;
+
+/// Looks into each place that the route takes tokens from.
+fn presented(route: &Route, headers: &HeaderMap, query: Option<&str>) -> Presented {
+    let mut found = Presented::Nothing;
+    let optional_bearer = route.settings.token.optional_bearer_prefix;
+    for source in &route.settings.token.from {
+        let (filled, source) = match source {
+            Source::Header(name) => {
+                (in_header(headers, name, |value| header_token(value, optional_bearer)), "header")
+            }
+            // Another scheme of `Authorization` is not this place being filled.
+            Source::Bearer => (in_header(headers, &AUTHORIZATION, bearer), "bearer"),
+            Source::Query(name) => (in_query(query, name), "query"),
+        };
+        match (filled, &found) {
+            (Filled::No, _) => {}
+            (Filled::Once(text), Presented::Nothing) => found = Presented::Token { text, source },
+            (Filled::Once(_), Presented::Token { .. } | Presented::Several) | (Filled::Several, _) => {
+                return Presented::Several;
+            }
+        }
+    }
+    found
+}
+
+/// How often one place is filled. An empty value is no token.
+enum Filled {
+    No,
+    Once(Text),
+    Several,
+}
+
+fn in_header(headers: &HeaderMap, name: &HeaderName, token: impl Fn(&HeaderValue) -> Option<Text>) -> Filled {
+    let mut filled = Filled::No;
+    for text in headers.get_all(name).iter().filter_map(token) {
+        filled = match filled {
+            Filled::No => Filled::Once(text),
+            Filled::Once(_) | Filled::Several => return Filled::Several,
+        };
+    }
+    filled
+}
+
+fn header_token(value: &HeaderValue, optional_bearer: bool) -> Option<Text> {
+    let skipped = if optional_bearer && has_bearer(value) { BEARER.len() } else { 0 };
+    Text::after(value, skipped)
+}
+
+fn bearer(value: &HeaderValue) -> Option<Text> {
+    if has_bearer(value) { Text::after(value, BEARER.len()) } else { None }
+}
+
+/// Whether it begins with the scheme, in any case (RFC 9110, section 11.1).
+fn has_bearer(value: &HeaderValue) -> bool {
+    value.as_bytes().get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER))
+}
+
+const BEARER: &[u8] = b"bearer ";
+
+fn in_query(query: Option<&str>, name: &str) -> Filled {
+    let mut filled = Filled::No;
+    for pair in query.unwrap_or_default().split('&') {
+        let (sent, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if value.is_empty() || !same_parameter(name, sent) {
+            continue;
+        }
+        // The alphabet of tokens needs no escaping; an escaped one is malformed later.
+        let Some(text) = HeaderValue::from_str(value).ok().and_then(|value| Text::after(&value, 0)) else {
+            continue;
+        };
+        filled = match filled {
+            Filled::No => Filled::Once(text),
+            Filled::Once(_) | Filled::Several => return Filled::Several,
+        };
+    }
+    filled
+}
+
+/// Refuses a body that says it is too long, before anything of it is read.
+pub(crate) fn check_length(session: &Session, request: &Extracted) -> Result<(), Stop> {
+    let Some(most) = request.most_body else { return Ok(()) };
+    match content_length(session) {
+        Some(length) if length > most => Err(Stop::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+/// `Content-Length`, where there is one.
+pub(crate) fn content_length(session: &Session) -> Option<u64> {
+    session.req_header().headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Counts a piece of a body that did not say how long it is; over the bound, the exchange is broken off
+/// and the upstream never sees a whole request.
+pub(crate) fn count_body(piece: Option<&Bytes>, ctx: &mut Context) -> PingoraResult<()> {
+    let Some(piece) = piece else { return Ok(()) };
+    ctx.body_in = ctx.body_in.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    let most = ctx.request.as_ref().and_then(|request| request.most_body);
+    if most.is_some_and(|most| ctx.body_in > most) {
+        ctx.stop = Some(Stop::BodyTooLarge);
+        return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
+    }
+    Ok(())
+}
+
+/// The longest that a whole small body may take to arrive.
+pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

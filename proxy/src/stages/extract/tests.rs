@@ -1,0 +1,60 @@
+use super::*;
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        map.append(*name, value.parse().unwrap());
+    }
+    map
+}
+
+fn address(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+    let pairs: Vec<_> = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect();
+    let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+    client_address(peer.parse().unwrap(), &headers(&pairs), &trusted).to_string()
+}
+
+#[test]
+fn an_untrusted_peer_can_t_name_another_address() {
+    assert_eq!(address("203.0.113.9", &["10.0.0.1"], &[]), "203.0.113.9");
+    assert_eq!(address("203.0.113.9", &["10.0.0.1"], &["10.0.0.0/8"]), "203.0.113.9");
+}
+
+#[test]
+fn the_rightmost_address_that_is_no_trusted_proxy_counts() {
+    let trusted = &["10.0.0.0/8"][..];
+    assert_eq!(address("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"], trusted), "198.51.100.7");
+    assert_eq!(address("10.0.0.1", &["1.1.1.1", "198.51.100.7"], trusted), "198.51.100.7");
+    assert_eq!(address("::ffff:10.0.0.1", &["198.51.100.7"], trusted), "198.51.100.7");
+    assert_eq!(address("10.0.0.1", &["1.1.1.1, nonsense, 10.0.0.3"], trusted), "10.0.0.3");
+    assert_eq!(address("10.0.0.1", &[], trusted), "10.0.0.1");
+}
+
+#[test]
+fn refuses_nominations_that_would_hide_what_we_rely_on() {
+    for value in ["host", "close, X-Forwarded-For", "a b", "a,b,c,d,e,f,g,h,i,j", "\"x-forwarded-for\""] {
+        let refused = check_nominations(&headers(&[("connection", value)]));
+        assert_eq!(refused, Err(Stop::BadRequest("connection_header")), "{value}");
+    }
+    assert_eq!(check_nominations(&headers(&[("connection", "keep-alive, x-api-key")])), Ok(()));
+}
+
+#[test]
+fn a_parameter_that_is_written_in_escapes_is_the_same_parameter() {
+    assert!(matches!(in_query(Some("a=1&%6bey=abc"), "key"), Filled::Once(_)));
+    assert!(matches!(in_query(Some("key=abc&%6Bey=def"), "key"), Filled::Several));
+    assert!(matches!(in_query(Some("keys=abc&key="), "key"), Filled::No));
+}
+
+#[test]
+fn a_bearer_prefix_is_taken_off_where_the_route_allows_it() {
+    let text = |text: Option<Text>| text.map(|text| String::from_utf8(text.as_bytes().to_vec()).unwrap());
+    let value = |text: &str| HeaderValue::from_str(text).unwrap();
+    assert_eq!(text(header_token(&value("Bearer abc"), true)).as_deref(), Some("abc"));
+    assert_eq!(text(header_token(&value("Bearer abc"), false)).as_deref(), Some("Bearer abc"));
+    assert_eq!(text(header_token(&value(" abc "), true)).as_deref(), Some("abc"));
+    assert_eq!(text(bearer(&value("bEaReR  abc "))).as_deref(), Some("abc"));
+    for nothing in ["Basic abc", "Bea", "Bearer ", ""] {
+        assert!(bearer(&value(nothing)).is_none(), "{nothing}");
+    }
+}

@@ -1,0 +1,267 @@
+//! Stage 10: the request is over; what can be told of it is told.
+//!
+//! In comes everything that was gathered; out go one line and a few counters. No token, no key, no
+//! query and no body is in reach here, so none can be written. Times are told apart: our own, waiting,
+//! connecting, the upstream's.
+
+use std::time::{Duration, Instant};
+
+use attest_core::token::verify::Verified;
+use http::StatusCode;
+use pingora_proxy::Session;
+
+use crate::context::{Context, Extracted, Place, Progress};
+use crate::refusal::Stop;
+use crate::route::Route;
+use crate::runtime::Runtime;
+use crate::telemetry::access_log::Line;
+use crate::telemetry::metrics::{AnswerLabels, RequestLabels, RouteLabels, RuleLabels, WhyLabels};
+
+/// The whole stage.
+pub(crate) fn finish(session: &mut Session, ctx: &mut Context, runtime: &Runtime) {
+    let now = Instant::now();
+    let status = session.response_written().map(|head| head.status);
+    let scrubbed = ctx.masked_headers + ctx.scrubber.as_ref().map_or(0, keystore::guard::Stream::findings);
+    count(ctx, status, scrubbed, runtime);
+    if runtime.log.enabled() {
+        let bytes = (session.body_bytes_read(), session.body_bytes_sent());
+        runtime.log.line(|out| write(&mut Line::new(out), ctx, status, scrubbed, bytes, now, runtime));
+    }
+}
+
+/// What became of a request that was decided.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Action(policies::Action),
+    Limited,
+    Shed,
+}
+
+impl Outcome {
+    fn of(ctx: &Context, why: &policies::Why) -> Self {
+        match (&ctx.progress, &ctx.stop) {
+            (Progress::NotAdmitted(_), Some(Stop::Limited(_))) => Self::Limited,
+            (Progress::NotAdmitted(_), _) => Self::Shed,
+            _ => Self::Action(why.action()),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Action(action) => action.as_str(),
+            Self::Limited => "limited",
+            Self::Shed => "shed",
+        }
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Action(policies::Action::Allow) => 0,
+            Self::Action(policies::Action::Deprioritize) => 1,
+            Self::Action(policies::Action::Block) => 2,
+            Self::Limited => 3,
+            Self::Shed => 4,
+        }
+    }
+}
+
+fn count(ctx: &Context, status: Option<StatusCode>, scrubbed: u64, runtime: &Runtime) {
+    let metrics = &runtime.metrics;
+    if let (Some(handed_over), Progress::Admitted(_)) = (ctx.times.handed_over, &ctx.progress) {
+        metrics.gateway_seconds.observe(own_time(ctx, handed_over));
+    }
+    if let Some(Stop::BadRequest(what)) = &ctx.stop {
+        metrics.bad_requests.get_or_create(&WhyLabels { why: what }).inc();
+    }
+    let Some(route) = ctx.route() else { return };
+    let meters = &route.meters;
+    if let Some((verified, why)) = decided(ctx) {
+        let outcome = Outcome::of(ctx, why);
+        if let Some(counter) = meters.requests.of(verified.verdict(), outcome.index()) {
+            counter.count(&metrics.requests, || RequestLabels {
+                route: route.name.clone(),
+                verdict: verified.verdict().as_str(),
+                action: outcome.as_str(),
+            });
+        }
+        count_rules(route, why, runtime);
+        if verified.accepted_expired() {
+            meters.accepted_expired.count(&metrics.accepted_expired, || RouteLabels { route: route.name.clone() });
+        }
+    }
+    if let Some(status) = status {
+        let by_us = ctx.stop.is_some();
+        if let Some(counter) = meters.answers.of(status, by_us) {
+            counter.count(&metrics.answers, || AnswerLabels {
+                route: route.name.clone(),
+                answered_by: answered_by(ctx),
+                status: status.as_u16(),
+            });
+        }
+    }
+    if scrubbed > 0 {
+        meters.scrubbed.count_by(scrubbed, &metrics.scrubbed, || RouteLabels { route: route.name.clone() });
+    }
+}
+
+fn count_rules(route: &Route, why: &policies::Why, runtime: &Runtime) {
+    let hit = |rule: &str, outcome: &'static str, at: usize| {
+        if let Some(counter) = route.meters.rules.get(rule).and_then(|outcomes| outcomes.get(at)) {
+            counter.count(&runtime.metrics.rule_hits, || RuleLabels {
+                route: route.name.clone(),
+                rule: rule.into(),
+                outcome,
+            });
+        }
+    };
+    match why.would() {
+        Some(_) => hit(why.rule(), "would_block", 3),
+        None => hit(why.rule(), why.action().as_str(), Outcome::Action(why.action()).index()),
+    }
+    for (rule, _) in why.monitored() {
+        hit(rule, "monitored", 4);
+    }
+}
+
+fn decided(ctx: &Context) -> Option<(&Verified, &policies::Why)> {
+    match &ctx.progress {
+        Progress::Refused(refused) => Some((refused.verified(), refused.why())),
+        Progress::NotAdmitted(permit) => Some((permit.verified(), permit.why())),
+        Progress::Admitted(admitted) => Some((admitted.permit().verified(), admitted.permit().why())),
+        Progress::Undecided | Progress::Internal { .. } => None,
+    }
+}
+
+fn answered_by(ctx: &Context) -> &'static str {
+    match (&ctx.stop, &ctx.request) {
+        (Some(_), _) | (None, None) => "assay",
+        (None, Some(Extracted { place: Place::Internal(_), .. })) => "service",
+        (None, Some(_)) => "upstream",
+    }
+}
+
+/// Time until the hand-over that was ours: without waiting for a seat, and without the connection.
+fn own_time(ctx: &Context, handed_over: Instant) -> Duration {
+    let until = ctx.times.dialled.unwrap_or(handed_over).min(handed_over);
+    until.saturating_duration_since(ctx.started).saturating_sub(ctx.times.queued)
+}
+
+/// The line. Fields that a request has no value for are left out.
+fn write(
+    line: &mut Line<'_>,
+    ctx: &Context,
+    status: Option<StatusCode>,
+    scrubbed: u64,
+    (bytes_in, bytes_out): (usize, usize),
+    now: Instant,
+    runtime: &Runtime,
+) {
+    let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let sized = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    line.seconds("ts", runtime.clock.now()).text("id", ctx.id.text().as_str());
+    if let Some(request) = &ctx.request {
+        let target = &request.target;
+        if let Place::Route(route) = &request.place {
+            line.number("generation", whole(route.generation)).text("route", &route.name);
+        }
+        line.text("method", target.method().as_str())
+            .text("host", target.host())
+            .text("path", target.path())
+            .shown("address", request.address);
+    }
+    line.number_if("status", status.map(|status| i64::from(status.as_u16())))
+        .text("answered_by", answered_by(ctx))
+        .text("end", ctx.end.as_str());
+    if let Some(stop) = &ctx.stop {
+        line.text("code", stop.code()).text_if("detail", Some(stop.detail()));
+        if let Stop::Limited(limited) = stop {
+            line.object("limit", |line| {
+                line.text("name", &limited.name).millis("retry_ms", limited.retry_after);
+            });
+        }
+    }
+    if let (Some(request), Some((verified, why))) = (&ctx.request, decided(ctx)) {
+        who(line, request, verified, runtime);
+        reasons(line, ctx, why);
+    }
+    times(line, ctx, now);
+    if let Some(Place::Route(route)) = ctx.request.as_ref().map(|request| &request.place) {
+        if ctx.attempts > 0 {
+            line.text("upstream", &route.upstream.name).number("attempt", sized(ctx.attempts));
+        }
+        if let (Some(key), true) = (&route.key, ctx.guard.is_some()) {
+            line.object("key", |line| {
+                line.text("name", &key.name)
+                    .number("version", i64::from(key.handle.version().get()))
+                    .text("fingerprint", &key.fingerprint);
+            });
+            line.number("scrubbed", whole(scrubbed));
+        }
+    }
+    line.number("bytes_in", sized(bytes_in)).number("bytes_out", sized(bytes_out)).close();
+}
+
+/// What is known of the sender. Claims only where the signature is genuine.
+fn who(line: &mut Line<'_>, request: &Extracted, verified: &Verified, runtime: &Runtime) {
+    line.text("verdict", verified.verdict().as_str()).text_if("reason", Some(verified.reason()));
+    if let Place::Route(route) = &request.place
+        && let Some(source) = request.presented.source()
+    {
+        line.text("issuer", route.issuer.name()).text("source", source);
+    }
+    line.text_if("kid", verified.authenticated().and_then(|token| token.kid()));
+    if let Some(claims) = verified.claims() {
+        let now = runtime.clock.now().secs();
+        line.number_if("token_age_s", claims.iat().map(|iat| now - iat.secs()))
+            .number("expires_in_s", claims.exp().secs() - now)
+            .text_if("app", claims.app())
+            .text_if("version", claims.ver())
+            .text("tier", verified.tier().as_str())
+            .text_if("arc", claims.arc());
+    }
+    if let Some(device) = verified.device() {
+        line.hex("device", runtime.device_in_log(device));
+    }
+}
+
+/// Why it was decided as it was.
+fn reasons(line: &mut Line<'_>, ctx: &Context, why: &policies::Why) {
+    let mode = if why.would().is_some() { "monitor" } else { "enforce" };
+    line.text("policy", why.policy())
+        .text("rule", why.rule())
+        .text("mode", mode)
+        .text("action", Outcome::of(ctx, why).as_str())
+        .text_if("would", why.would().map(policies::Action::as_str))
+        .number_if("bucket", why.bucket().map(i64::from));
+    if let Some((rule, action)) = why.monitored().next() {
+        // The first tells what enforcing now would have done.
+        line.object("monitored", |line| {
+            line.text("rule", rule).text("action", action.as_str());
+        });
+    }
+    if why.key_withheld() {
+        line.text("withheld", "key");
+    }
+    let class = match &ctx.progress {
+        Progress::Admitted(admitted) => Some(admitted.permit().class()),
+        Progress::NotAdmitted(permit) => Some(permit.class()),
+        _ => None,
+    };
+    line.text_if("class", class.map(policies::Class::as_str));
+}
+
+/// How long it took, by whom.
+fn times(line: &mut Line<'_>, ctx: &Context, now: Instant) {
+    let times = &ctx.times;
+    let until = times.dialled.unwrap_or(now);
+    let own = own_time(ctx, until);
+    line.number("gateway_us", i64::try_from(own.as_micros()).unwrap_or(i64::MAX)).millis("queue_ms", times.queued);
+    line.number_if("inflight", ctx.inflight.map(i64::from));
+    if let (Some(dialled), Some(handed_over)) = (times.dialled, times.handed_over) {
+        line.millis("connect_ms", handed_over.saturating_duration_since(dialled));
+    }
+    if let (Some(handed_over), Some(first_byte)) = (times.handed_over, times.first_byte) {
+        line.millis("first_byte_ms", first_byte.saturating_duration_since(handed_over));
+    }
+    line.millis("total_ms", now.saturating_duration_since(ctx.started));
+}

@@ -1,0 +1,165 @@
+//! Stage 3: from a token's text to one verdict.
+//!
+//! In come the presented token and the route's issuer; out goes a [`Verified`], the proof that stage 4
+//! demands. The signature is checked once for each token and key set; everything that may change with
+//! time, route or request is checked on every request.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attest_core::token::claims::Claims;
+use attest_core::token::key_set::KeySet;
+use attest_core::token::verify::{
+    self, Authenticated, BindingStyle, BindingValue, Expect, Verified, exp_passed,
+};
+use attest_core::verdict::Verdict;
+use http::{HeaderMap, HeaderName};
+use settings::IssuerProfile;
+
+use super::extract::Presented;
+use crate::key_sets::{Edition, Usable};
+use crate::route::{Issuer, Route};
+use crate::runtime::Runtime;
+use crate::token_cache::{CacheKey, KeySetId};
+
+/// The whole stage. `now` is for the age of key sets; tokens are judged by the runtime's clock.
+pub(crate) fn verify(
+    presented: &Presented,
+    route: &Route,
+    headers: &HeaderMap,
+    runtime: &Runtime,
+    now: Instant,
+) -> Verified {
+    let text = match presented {
+        Presented::Nothing => return Verified::missing(),
+        Presented::Several => return Verified::refused(Verdict::Malformed, "several_tokens", false),
+        Presented::Token { text, .. } => text.as_bytes(),
+    };
+    let keys = match Keys::of(route, now) {
+        Ok(keys) => keys,
+        Err(reason) => return Verified::unverifiable(reason),
+    };
+    let id = CacheKey::of(keys.id, text);
+    let authenticated = match runtime.tokens.find(&id) {
+        Some(seen) => {
+            runtime.metrics.token_cache_hits.inc();
+            seen
+        }
+        None => {
+            runtime.metrics.token_cache_misses.inc();
+            match verify::authenticate(text, &keys.set) {
+                Ok(authenticated) => {
+                    let authenticated = Arc::new(authenticated);
+                    runtime.tokens.keep(id, text.len(), authenticated.clone());
+                    authenticated
+                }
+                Err((verdict, reason)) => return unproven(verdict, reason, text, keys.leeway, runtime),
+            }
+        }
+    };
+    check(&authenticated, &keys, route, headers, runtime)
+}
+
+/// A token that nothing vouches for. Whether its own `exp` has passed needs no key, and decides only
+/// between "fetch a token" and "refused".
+fn unproven(verdict: Verdict, reason: &'static str, text: &[u8], leeway: Duration, runtime: &Runtime) -> Verified {
+    let passed = verify::unverified_exp(text).is_some_and(|exp| exp_passed(exp, runtime.clock.now(), leeway));
+    Verified::refused(verdict, reason, passed)
+}
+
+/// The keys for one request, and what else the issuer asks.
+struct Keys<'a> {
+    set: Arc<KeySet>,
+    id: KeySetId,
+    edition: Option<Arc<Edition>>,
+    issuer: Option<&'a str>,
+    audience: Option<&'a str>,
+    leeway: Duration,
+    max_lifetime: Option<Duration>,
+    /// How long past its `exp` a token of ours passes right now.
+    accept_expired: Duration,
+    style: BindingStyle,
+}
+
+impl<'a> Keys<'a> {
+    fn of(route: &'a Route, now: Instant) -> Result<Self, &'static str> {
+        match &route.issuer {
+            Issuer::Named { settings, id } => Ok(Self {
+                set: settings.key_set.clone(),
+                id: *id,
+                edition: None,
+                issuer: settings.issuer.as_deref(),
+                audience: settings.audience.as_deref(),
+                leeway: settings.leeway,
+                max_lifetime: Some(settings.max_lifetime),
+                // Only what we issue can't be renewed while our service is away.
+                accept_expired: Duration::ZERO,
+                style: match settings.profile {
+                    IssuerProfile::Approov => BindingStyle::Concatenated,
+                    IssuerProfile::Jwt => BindingStyle::LengthPrefixed,
+                },
+            }),
+            Issuer::Own { key_sets, issuer, audience, leeway } => {
+                let faults = &route.settings.our_faults;
+                match key_sets.usable(faults.keys_stale, now) {
+                    Usable::Nothing(reason) => Err(reason),
+                    Usable::Keys { edition, service_down } => Ok(Self {
+                        set: edition.key_set.clone(),
+                        id: KeySetId { issuer: 0, number: edition.number },
+                        issuer: Some(issuer),
+                        audience: Some(audience),
+                        leeway: *leeway,
+                        max_lifetime: edition.key_set.max_lifetime(),
+                        accept_expired: match faults.accept_expired {
+                            Some(longer) if service_down => longer,
+                            _ => Duration::ZERO,
+                        },
+                        style: BindingStyle::LengthPrefixed,
+                        edition: Some(edition),
+                    }),
+                }
+            }
+        }
+    }
+}
+
+fn check(
+    authenticated: &Arc<Authenticated>,
+    keys: &Keys<'_>,
+    route: &Route,
+    headers: &HeaderMap,
+    runtime: &Runtime,
+) -> Verified {
+    let token = &route.settings.token;
+    // Empty, and without an allocation, on routes that bind nothing.
+    let bound = bound_values(&token.bind, headers);
+    let revoked = |claims: &Claims| keys.edition.as_ref().is_some_and(|edition| edition.revokes(claims));
+    let expect = Expect {
+        issuer: keys.issuer,
+        audience: keys.audience,
+        now: runtime.clock.now(),
+        leeway: keys.leeway,
+        max_lifetime: keys.max_lifetime,
+        accept_expired: keys.accept_expired,
+        accept_expired_may_unseal: route.settings.accept_expired_may_unseal,
+        binding: (!token.bind.is_empty()).then(|| match &bound {
+            Some(values) => BindingValue::Present { values, style: keys.style },
+            None => BindingValue::HeaderMissing,
+        }),
+        pay_optional: token.danger_pay_optional,
+        revoked: &revoked,
+    };
+    verify::check(authenticated, &expect)
+}
+
+/// The value of each header that a token must be bound to; nothing if one is absent or there twice.
+fn bound_values<'a>(names: &[HeaderName], headers: &'a HeaderMap) -> Option<Vec<&'a [u8]>> {
+    names
+        .iter()
+        .map(|name| {
+            let mut values = headers.get_all(name).iter();
+            let only = values.next()?;
+            values.next().is_none().then(|| only.as_bytes())
+        })
+        .collect()
+}

@@ -1,0 +1,381 @@
+//! From checked settings to a gateway that serves, and back to silence.
+//!
+//! In come [`Settings`] and what only the caller can give; out goes a [`GatewayHandle`], or the address or
+//! file that can't be used. Everything that can fail is tried before the first request is taken: sockets
+//! are bound first, then the configuration is built, then both are joined.
+//!
+//! Two runtimes: one for requests alone, one for everything that may take its time (admin API, probes,
+//! feeds, name resolution, reloads). Both belong to one thread, so a handle works in and outside async code.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use attest_core::time::Clock;
+use axum::Router;
+use pingora_core::server::configuration::ServerConf;
+use settings::{AccessLog as AccessLogSetting, Settings};
+use tokio::runtime::{Builder, Runtime as Tokio};
+use tokio::sync::watch;
+
+use crate::admin::{self, AdminToken};
+use crate::gateway::Gateway;
+use crate::generation::{Generation, GenerationError, LocalService};
+use crate::listener::{self, BindError, BoundListener, Certificates, Edge, Entrance, TlsError};
+use crate::probe;
+use crate::reload::{self, LastReload, LoadSettings, Reloader};
+use crate::runtime::Runtime;
+use crate::telemetry::access_log::{AccessLog, Writer};
+use crate::telemetry::metrics::Metrics;
+
+/// What a gateway needs beside its settings.
+pub struct Dependencies {
+    /// Now, for tokens and log lines.
+    pub clock: Arc<dyn Clock>,
+    /// Reads the configuration anew; called for each reload, never for the start.
+    pub reload: Arc<LoadSettings>,
+    /// The attestation service, when it runs in this process.
+    pub local_service: Option<LocalService>,
+    /// Where access lines go instead of where the settings say: for tests and the demonstration.
+    pub access_log: Option<Box<dyn std::io::Write + Send>>,
+}
+
+/// Why a gateway did not start. Names the address, file or setting.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A listener's address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The configuration can't run.
+    #[error(transparent)]
+    Configuration(#[from] GenerationError),
+    /// There is no public listener.
+    #[error("listeners.public: a gateway needs a listener for its clients")]
+    NoPublicListener,
+    /// The token of the admin listener.
+    #[error("listeners.admin.token_file: {0}")]
+    AdminToken(String),
+    /// The state folder.
+    #[error("state.dir: {0}")]
+    StateDir(String),
+    /// Roots for upstreams' certificates: what `SSL_CERT_FILE` names.
+    #[error("SSL_CERT_FILE names {0}, which is not there")]
+    NoRoots(String),
+    /// Threads or timers could not be had.
+    #[error("the runtime can't be started: {0}")]
+    Runtime(String),
+}
+
+/// A gateway that serves. Dropping it stops the gateway and waits for it.
+pub struct GatewayHandle {
+    addresses: Addresses,
+    reloader: Arc<Reloader>,
+    runtime: Arc<Runtime>,
+    aside: tokio::runtime::Handle,
+    stop: watch::Sender<bool>,
+    ended: watch::Receiver<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    public: SocketAddr,
+    probe: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl GatewayHandle {
+    /// Where clients connect; with the port that port 0 became.
+    pub fn public(&self) -> SocketAddr {
+        self.addresses.public
+    }
+
+    /// Where `/livez` and `/readyz` are.
+    pub fn probe(&self) -> Option<SocketAddr> {
+        self.addresses.probe
+    }
+
+    /// Where metrics, status and reload are.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.addresses.admin
+    }
+
+    /// The number of the running configuration.
+    pub fn generation(&self) -> u64 {
+        self.runtime.generation.load().number
+    }
+
+    /// How the last reload went.
+    pub fn last_reload(&self) -> LastReload {
+        self.reloader.last()
+    }
+
+    /// Reads the configuration and takes it, if it is good: what SIGHUP does.
+    ///
+    /// # Errors
+    /// The report for its author; what ran before goes on running.
+    pub async fn reload(&self) -> Result<u64, String> {
+        let reloader = self.reloader.clone();
+        let reloaded = self.aside.spawn(async move { reloader.reload().await }).await;
+        reloaded.unwrap_or_else(|_| Err("the gateway is stopping".to_owned()))
+    }
+
+    /// Has the gateway stop: no new connections, open requests get the drain time. Returns at once.
+    pub fn shutdown(&self) {
+        self.runtime.drain();
+        let _ = self.stop.send(true);
+    }
+
+    /// Waits until the gateway has stopped. It must have been told to.
+    pub async fn wait(&self) {
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+impl Drop for GatewayHandle {
+    fn drop(&mut self) {
+        self.shutdown();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts a gateway; blocks until it serves or has failed to.
+///
+/// # Errors
+/// What can't be used, by name.
+pub fn start(settings: Settings, dependencies: Dependencies) -> Result<GatewayHandle, StartError> {
+    // The first provider wins; Pingora would install another one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    attest_core::install_crypto();
+    let sockets = Sockets::bind(&settings)?;
+    let (tell, told) = mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("gateway".into())
+        .spawn(move || live(settings, dependencies, sockets, &tell))
+        .map_err(|why| StartError::Runtime(why.to_string()))?;
+    match told.recv() {
+        Ok(Ok(mut handle)) => {
+            handle.thread = Mutex::new(Some(thread));
+            Ok(handle)
+        }
+        Ok(Err(why)) => {
+            let _ = thread.join();
+            Err(why)
+        }
+        Err(_) => Err(StartError::Runtime("its thread ended".to_owned())),
+    }
+}
+
+/// Every socket that the settings name, bound before anything else is tried.
+struct Sockets {
+    public: BoundListener,
+    probe: Option<BoundListener>,
+    admin: Option<BoundListener>,
+    tls: Option<(Arc<Certificates>, Arc<rustls::ServerConfig>)>,
+    admin_token: Option<AdminToken>,
+}
+
+impl Sockets {
+    fn bind(settings: &Settings) -> Result<Self, StartError> {
+        let listeners = &settings.listeners;
+        let public = listeners.public.as_ref().ok_or(StartError::NoPublicListener)?;
+        if let Some(missing) = missing_roots() {
+            return Err(StartError::NoRoots(missing));
+        }
+        std::fs::create_dir_all(&settings.state_dir)
+            .map_err(|why| StartError::StateDir(format!("{}: {why}", settings.state_dir.display())))?;
+        let tls = match &public.tls {
+            None => None,
+            Some(files) => {
+                let certificates = Certificates::load(files.clone())?;
+                let config = listener::server_config(certificates.clone())?;
+                Some((certificates, config))
+            }
+        };
+        let admin_token = match listeners.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
+            Some(path) => Some(AdminToken::from_file(path).map_err(StartError::AdminToken)?),
+            None => None,
+        };
+        Ok(Self {
+            public: listener::bind(public.address, "listeners.public")?,
+            probe: listeners.probe.map(|address| listener::bind(address, "listeners.probe")).transpose()?,
+            admin: listeners
+                .admin
+                .as_ref()
+                .map(|admin| listener::bind(admin.address, "listeners.admin"))
+                .transpose()?,
+            tls,
+            admin_token,
+        })
+    }
+
+    fn addresses(&self) -> Addresses {
+        Addresses {
+            public: self.public.local_addr(),
+            probe: self.probe.as_ref().map(BoundListener::local_addr),
+            admin: self.admin.as_ref().map(BoundListener::local_addr),
+        }
+    }
+}
+
+/// Pingora panics on roots that are not there; here that is said by name.
+fn missing_roots() -> Option<String> {
+    let path = std::env::var_os("SSL_CERT_FILE")?;
+    (!std::path::Path::new(&path).exists()).then(|| path.to_string_lossy().into_owned())
+}
+
+/// The gateway's own thread: owns the runtimes and the writer of the access log to the end.
+fn live(
+    settings: Settings,
+    dependencies: Dependencies,
+    sockets: Sockets,
+    tell: &mpsc::Sender<Result<GatewayHandle, StartError>>,
+) {
+    let parts = match Parts::build(settings, dependencies, &sockets) {
+        Ok(parts) => parts,
+        Err(why) => {
+            let _ = tell.send(Err(why));
+            return;
+        }
+    };
+    let (stop, stopped) = watch::channel(false);
+    let (end, ended) = watch::channel(false);
+    let handle = GatewayHandle {
+        addresses: sockets.addresses(),
+        reloader: parts.reloader.clone(),
+        runtime: parts.runtime.clone(),
+        aside: parts.aside.handle().clone(),
+        stop,
+        ended,
+        thread: Mutex::new(None),
+    };
+    parts.serve(sockets, stopped, || {
+        let _ = tell.send(Ok(handle));
+    });
+    let _ = end.send(true);
+}
+
+/// A gateway that is ready to serve.
+struct Parts {
+    requests: Tokio,
+    aside: Tokio,
+    edge: Arc<Edge<Gateway>>,
+    runtime: Arc<Runtime>,
+    reloader: Arc<Reloader>,
+    /// Last, so that it is dropped last: it writes what is left of the log.
+    writer: Writer,
+}
+
+impl Parts {
+    fn build(settings: Settings, dependencies: Dependencies, sockets: &Sockets) -> Result<Self, StartError> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let requests = tokio_runtime("requests", threads)?;
+        let aside = tokio_runtime("aside", 1)?;
+        let access = settings.log.access;
+        let limits = settings.listeners.public.as_ref().map(|public| public.limits).unwrap_or_default();
+        let metrics = Metrics::new();
+        let failures = metrics.fetch_failures.clone();
+        let generation = aside.block_on(Generation::build(
+            settings,
+            None,
+            dependencies.local_service.as_ref(),
+            move || {
+                failures.inc();
+            },
+        ))?;
+        let (log, writer) = access_log(access, dependencies.access_log)?;
+        let runtime = Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, metrics, log));
+        let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
+        let reloader =
+            Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
+        let edge = {
+            let _inside = requests.enter();
+            Edge::new(proxy(runtime.clone(), threads), limits)
+        };
+        runtime.watch_connections(edge.stats().clone());
+        Ok(Self { requests, aside, edge, runtime, reloader, writer })
+    }
+
+    /// Serves until told to stop, and then for as long as open requests may take.
+    fn serve(self, sockets: Sockets, stopped: watch::Receiver<bool>, ready: impl FnOnce()) {
+        let Self { requests, aside, edge, runtime, reloader, writer } = self;
+        let entrance = Entrance {
+            name: "public".into(),
+            tls: sockets.tls.map(|(_, config)| config),
+            h2c: runtime.generation.load().settings.listeners.public.as_ref().is_some_and(|public| public.h2c),
+        };
+        aside.spawn(reload::watch(Arc::downgrade(&reloader)));
+        aside.spawn(reload::on_hangup(Arc::downgrade(&reloader)));
+        if let Some(probe) = sockets.probe {
+            aside.spawn(serve_api(probe, probe::api(runtime.clone())));
+        }
+        if let Some(admin) = sockets.admin {
+            aside.spawn(serve_api(admin, admin::api(runtime.clone(), reloader, sockets.admin_token)));
+        }
+        ready();
+        let served = requests.block_on(async move {
+            // A task of its own: the thread that blocks here is none of the workers.
+            tokio::spawn(listener::serve(edge, sockets.public, entrance, stopped)).await
+        });
+        match served {
+            Ok(Ok(drained)) if drained.cut > 0 => {
+                tracing::warn!(connections = drained.cut, "stopped; open requests were cut at the drain limit");
+            }
+            Ok(Ok(_)) => tracing::info!("stopped"),
+            Ok(Err(why)) => tracing::error!("the public listener failed: {why}"),
+            Err(why) => tracing::error!("the public listener's task failed: {why}"),
+        }
+        aside.shutdown_timeout(LAST_PATIENCE);
+        requests.shutdown_timeout(LAST_PATIENCE);
+        drop(writer);
+    }
+}
+
+/// For what still runs after the last request: it is cut then.
+const LAST_PATIENCE: Duration = Duration::from_millis(200);
+
+fn tokio_runtime(name: &'static str, threads: usize) -> Result<Tokio, StartError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(|why| StartError::Runtime(why.to_string()))
+}
+
+fn proxy(runtime: Arc<Runtime>, threads: usize) -> pingora_proxy::HttpProxy<Gateway> {
+    let conf = ServerConf { threads, ..ServerConf::default() };
+    pingora_proxy::http_proxy(&Arc::new(conf), Gateway::new(runtime))
+}
+
+fn access_log(
+    setting: AccessLogSetting,
+    instead: Option<Box<dyn std::io::Write + Send>>,
+) -> Result<(AccessLog, Writer), StartError> {
+    let told = |why: std::io::Error| StartError::Runtime(why.to_string());
+    match (instead, setting) {
+        (Some(out), _) => AccessLog::to(out).map_err(told),
+        (None, AccessLogSetting::Stdout) => AccessLog::to(std::io::stdout()).map_err(told),
+        (None, AccessLogSetting::Stderr) => AccessLog::to(std::io::stderr()).map_err(told),
+        (None, AccessLogSetting::Disabled) => Ok(AccessLog::disabled()),
+    }
+}
+
+async fn serve_api(listener: BoundListener, api: Router) {
+    let address = listener.local_addr();
+    let served = match tokio::net::TcpListener::from_std(listener.into_std()) {
+        Ok(listener) => axum::serve(listener, api).await,
+        Err(why) => Err(why),
+    };
+    if let Err(why) = served {
+        tracing::error!(%address, "a listener for operators failed: {why}");
+    }
+}

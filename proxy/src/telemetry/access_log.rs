@@ -1,0 +1,359 @@
+//! One JSON line a request, without ever making a request wait.
+//!
+//! In comes a line, formatted in place; out goes a write of many lines at once, from one thread. Between
+//! the two is one buffer of bounded size: when whoever reads our output is slower than we are, lines
+//! are dropped and counted, requests go on. No line holds a token, a key, a body or a query value:
+//! its writer is never given one.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use attest_core::time::UnixTime;
+
+/// Bytes that may wait for the writer.
+const ROOM: usize = 4 << 20;
+/// How long the writer gathers lines before it writes: at most this late is a line.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// The line buffer and its writer. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessLog(Option<Arc<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    waiting: Mutex<Vec<u8>>,
+    filled: Condvar,
+    stop: AtomicBool,
+    dropped: AtomicU64,
+}
+
+/// Joins the writer when the process ends, so that the last lines are written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Option<Arc<Shared>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AccessLog {
+    /// No log at all.
+    pub(crate) fn disabled() -> (Self, Writer) {
+        (Self(None), Writer { shared: None, thread: None })
+    }
+
+    /// A log that writes to `out`.
+    ///
+    /// # Errors
+    /// When the writer's thread can't be started.
+    pub(crate) fn to(out: impl Write + Send + 'static) -> std::io::Result<(Self, Writer)> {
+        let shared = Arc::new(Shared {
+            waiting: Mutex::new(Vec::with_capacity(64 << 10)),
+            filled: Condvar::new(),
+            stop: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+        });
+        let drained = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || drained.drain(out))?;
+        Ok((Self(Some(shared.clone())), Writer { shared: Some(shared), thread: Some(thread) }))
+    }
+
+    /// Whether lines go anywhere: who asks can save making them.
+    pub(crate) fn enabled(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Appends the line that `write` makes. It may write several fields; the newline is added here.
+    pub(crate) fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(shared) = &self.0 else { return };
+        let mut waiting = shared.lock();
+        if waiting.len() >= ROOM {
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let first = waiting.is_empty();
+        write(&mut waiting);
+        waiting.push(b'\n');
+        drop(waiting);
+        if first {
+            shared.filled.notify_one();
+        }
+    }
+
+    /// Lines dropped because the buffer was full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drain(&self, mut out: impl Write) {
+        let mut lines = Vec::with_capacity(64 << 10);
+        loop {
+            {
+                let mut waiting = self.lock();
+                while waiting.is_empty() {
+                    if self.stop.load(Ordering::Acquire) {
+                        return;
+                    }
+                    waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            let mut waiting = self.lock();
+            if !self.stop.load(Ordering::Acquire) {
+                // More lines come while the lock is free; the end of the process wakes this early.
+                (waiting, _) =
+                    self.filled.wait_timeout(waiting, GATHER).unwrap_or_else(PoisonError::into_inner);
+            }
+            std::mem::swap(&mut *waiting, &mut lines);
+            drop(waiting);
+            // Nobody is left to tell: a reader that went away must not end the gateway.
+            let _ = out.write_all(&lines).and_then(|()| out.flush());
+            lines.clear();
+            lines.shrink_to(1 << 20);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let (Some(shared), Some(thread)) = (self.shared.take(), self.thread.take()) {
+            shared.stop.store(true, Ordering::Release);
+            // The lock is taken so that the writer is either before its test of `stop`, or asleep.
+            drop(shared.lock());
+            shared.filled.notify_one();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Writes the members of one JSON object.
+pub(crate) struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    separator: u8,
+}
+
+impl<'a> Line<'a> {
+    /// Opens the object.
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, separator: b'{' }
+    }
+
+    /// A member with a text, escaped.
+    pub(crate) fn text(&mut self, name: &'static str, value: &str) -> &mut Self {
+        self.name(name);
+        self.out.push(b'"');
+        escape(self.out, value);
+        self.out.push(b'"');
+        self
+    }
+
+    /// A member with a text, if there is one.
+    pub(crate) fn text_if(&mut self, name: &'static str, value: Option<&str>) -> &mut Self {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.text(name, value);
+        }
+        self
+    }
+
+    /// A member with a whole number.
+    pub(crate) fn number(&mut self, name: &'static str, value: impl Into<i64>) -> &mut Self {
+        self.name(name);
+        decimal(self.out, value.into());
+        self
+    }
+
+    /// A member with a whole number, if there is one.
+    pub(crate) fn number_if(&mut self, name: &'static str, value: Option<impl Into<i64>>) -> &mut Self {
+        if let Some(value) = value {
+            self.number(name, value);
+        }
+        self
+    }
+
+    /// A member with a time in milliseconds, three digits after the point.
+    pub(crate) fn millis(&mut self, name: &'static str, value: Duration) -> &mut Self {
+        let micros = i64::try_from(value.as_micros()).unwrap_or(i64::MAX);
+        self.name(name);
+        decimal(self.out, micros / 1000);
+        self.out.push(b'.');
+        let rest = micros % 1000;
+        for digit in [rest / 100, rest / 10 % 10, rest % 10] {
+            self.out.push(b'0' + u8::try_from(digit).unwrap_or(0));
+        }
+        self
+    }
+
+    /// A member with a moment: seconds since 1970 with milliseconds.
+    pub(crate) fn seconds(&mut self, name: &'static str, moment: UnixTime) -> &mut Self {
+        self.millis(name, Duration::from_micros(u64::try_from(moment.millis()).unwrap_or(0)))
+    }
+
+    /// A member with 16 hexadecimal digits.
+    pub(crate) fn hex(&mut self, name: &'static str, value: u64) -> &mut Self {
+        self.name(name);
+        self.out.push(b'"');
+        for shift in (0..64).step_by(4).rev() {
+            let digit = u32::try_from(value >> shift & 15).unwrap_or(0);
+            self.out.push(char::from_digit(digit, 16).map_or(b'0', |digit| digit as u8));
+        }
+        self.out.push(b'"');
+        self
+    }
+
+    /// A member with an address or another thing whose text needs no escaping.
+    pub(crate) fn shown(&mut self, name: &'static str, value: impl std::fmt::Display) -> &mut Self {
+        self.name(name);
+        self.out.push(b'"');
+        let _ = write!(self.out, "{value}");
+        self.out.push(b'"');
+        self
+    }
+
+    /// Opens a nested object, has it filled, closes it.
+    pub(crate) fn object(&mut self, name: &'static str, fill: impl FnOnce(&mut Line<'_>)) -> &mut Self {
+        self.name(name);
+        let mut inner = Line::new(self.out);
+        fill(&mut inner);
+        inner.close();
+        self
+    }
+
+    /// Closes the object.
+    pub(crate) fn close(&mut self) {
+        if self.separator == b'{' {
+            self.out.push(b'{');
+        }
+        self.out.push(b'}');
+    }
+
+    fn name(&mut self, name: &'static str) {
+        self.out.push(std::mem::replace(&mut self.separator, b','));
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+}
+
+/// JSON string escaping, RFC 8259 section 7. Text that needs none is copied at once.
+fn escape(out: &mut Vec<u8>, text: &str) {
+    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    if !text.as_bytes().iter().any(special) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            0..0x20 => {
+                let _ = write!(out, "\\u{byte:04x}");
+            }
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// A whole number in decimal, without the formatting machinery: this runs a dozen times a request.
+fn decimal(out: &mut Vec<u8>, value: i64) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let mut rest = value.unsigned_abs();
+    let start = out.len();
+    loop {
+        out.push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn drops_lines_rather_than_grow_without_bound() {
+        struct Stuck;
+        impl Write for Stuck {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                std::thread::park();
+                Ok(0)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (log, writer) = AccessLog::to(Stuck).unwrap();
+        for _ in 0..20_000 {
+            log.line(|out| out.extend_from_slice(&[b'x'; 1024]));
+        }
+        assert!(log.dropped() > 0);
+        std::mem::forget(writer);
+    }
+
+    #[test]
+    fn writes_the_last_line_before_it_ends() {
+        let sink = Sink::default();
+        let (log, writer) = AccessLog::to(sink.clone()).unwrap();
+        for n in 0..100 {
+            log.line(|out| {
+                let mut line = Line::new(out);
+                line.number("n", n).text("t", "a\"b\\c\u{1}\n").close();
+            });
+        }
+        drop(writer);
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 100);
+        for (n, line) in text.lines().enumerate() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["n"], n);
+            assert_eq!(value["t"], "a\"b\\c\u{1}\n");
+        }
+    }
+
+    #[test]
+    fn numbers_and_nested_objects_are_json() {
+        let mut out = Vec::new();
+        let mut line = Line::new(&mut out);
+        line.number("least", i64::MIN)
+            .number("zero", 0)
+            .millis("ms", Duration::from_micros(1_234_056))
+            .object("empty", |_| {})
+            .object("key", |key| {
+                key.text("name", "n").number("version", 2);
+            })
+            .close();
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["least"], i64::MIN);
+        assert_eq!(value["ms"], 1234.056);
+        assert_eq!(value["key"]["version"], 2);
+        assert_eq!(value["empty"], serde_json::json!({}));
+    }
+}
