@@ -49,8 +49,12 @@ impl<'a> Calls<'a> {
                 Ok(token) => token,
                 Err(problem) => return failed(url, problem.status().as_str(), &problem.to_string()),
             };
+            let Ok(mut value) = HeaderValue::from_str(token.as_str()) else {
+                return failed(url, "INTERNAL_ERROR", "the token does not fit a header");
+            };
+            value.set_sensitive(true);
             let started = Instant::now();
-            let answer = match self.send(url, &token).await {
+            let answer = match self.send(url, value).await {
                 Ok(answer) => answer,
                 Err(problem) => return failed(url, "CALL_FAILED", &problem.without_url().to_string()),
             };
@@ -62,13 +66,13 @@ impl<'a> Calls<'a> {
         }
     }
 
-    async fn send(&self, url: &str, token: &Token) -> reqwest::Result<Answer> {
-        let mut value = HeaderValue::from_str(token.as_str()).unwrap_or(HeaderValue::from_static(""));
-        value.set_sensitive(true);
-        Answer::read(self.http.get(url).header(&self.header, value).send().await?).await
+    async fn send(&self, url: &str, token: HeaderValue) -> reqwest::Result<Answer> {
+        Answer::read(self.http.get(url).header(&self.header, token).send().await?).await
     }
 
     fn line(&self, url: &str, answer: &Answer, token: &Token, took: Duration) -> Value {
+        // Absent unless asked for: a null would look as if there had been none.
+        let shown = self.options.show_token.then(|| ("token".to_owned(), Value::from(token.as_str())));
         let mut line = json!({
             "url": url,
             "status": answer.status,
@@ -77,8 +81,8 @@ impl<'a> Calls<'a> {
             "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "token_status": token.status().as_str(),
         });
-        if self.options.show_token {
-            line["token"] = token.as_str().into();
+        if let Some(members) = line.as_object_mut() {
+            members.extend(shown);
         }
         line
     }
