@@ -126,7 +126,7 @@ where
         }
         let Some((stream, _)) = served.map(|reused| reused.consume()) else { return };
         let Ok(guarded) = stream.into_any().downcast::<GuardedIo>() else { return };
-        if false {
+        if !guarded.is_reusable() {
             return;
         }
         io = guarded;
