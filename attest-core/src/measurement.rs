@@ -34,7 +34,7 @@ impl Measurement {
 
     /// As text: `sha256:` and 64 hexadecimal digits.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub fn to_text(self) -> String {
         format!("sha256:{}", data_encoding::HEXLOWER.encode(&self.0))
     }
 }

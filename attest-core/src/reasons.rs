@@ -74,7 +74,7 @@ impl Reasons {
     /// This set and `other`, when `condition` holds; without a branch on it.
     #[must_use]
     pub const fn and_if(self, condition: bool, other: Self) -> Self {
-        Self(self.0 | other.0 * condition as u64)
+        Self(self.0 | (other.0 * condition as u64))
     }
 
     /// Names of the known flags in it, from the lowest bit. Flags of a newer version have no name.

@@ -51,7 +51,7 @@ fn refuses_each_field_by_its_name() {
         ("device", json!({"os": "x\n"})),
         ("device", json!((0..17).map(|n| (n.to_string(), Value::from("x"))).collect::<serde_json::Map<_, _>>())),
         ("findings", json!([""])),
-        ("findings", json!(["x"; 33])),
+        ("findings", json!(vec!["x"; 33])),
         ("findings", json!("tracer")),
         ("binding", json!("AA")),
         ("binding", json!(null)),

@@ -72,7 +72,7 @@ pub struct SigningKey {
 }
 
 enum Material {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     P256(Box<EcdsaKeyPair>),
 }
 
@@ -86,7 +86,7 @@ impl SigningKey {
         if secret.len() < 32 {
             return Err(KeySetError::Weak("secrets of our own have at least 32 bytes"));
         }
-        Ok(Self::new(kid, alg, Material::Secret(hmac::Key::new(hmac_alg, secret))))
+        Ok(Self::new(kid, alg, Material::Secret(Box::new(hmac::Key::new(hmac_alg, secret)))))
     }
 
     /// A P-256 key in PKCS#8 (DER).

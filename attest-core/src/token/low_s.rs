@@ -21,9 +21,11 @@ pub(super) fn is_high(signature: &[u8; 64]) -> bool {
 
 /// The lower one of the two signatures.
 pub(super) fn lower(signature: [u8; 64]) -> [u8; 64] {
-    if !is_high(&signature) {
-        return signature;
-    }
+    if is_high(&signature) { flip(signature) } else { signature }
+}
+
+/// The other of the two: s becomes n - s.
+pub(super) fn flip(signature: [u8; 64]) -> [u8; 64] {
     let mut out = signature;
     let mut borrow = 0_u16;
     for (s, n) in out.iter_mut().rev().zip(ORDER.iter().rev()) {

@@ -29,8 +29,14 @@ pub struct VerificationKey {
 }
 
 enum Material {
-    Secret { key: hmac::Key, decoy: Option<hmac::Key>, length: usize },
+    Secret(Box<Secret>),
     Public(ParsedPublicKey),
+}
+
+struct Secret {
+    key: hmac::Key,
+    decoy: Option<hmac::Key>,
+    length: usize,
 }
 
 impl VerificationKey {
@@ -52,12 +58,12 @@ impl VerificationKey {
                 return Err(KeySetError::DecoyEqualsSecret);
             }
         }
-        let material = Material::Secret {
+        let material = Secret {
             key: hmac::Key::new(hmac_alg, secret),
             decoy: decoy.map(|decoy| hmac::Key::new(hmac_alg, decoy)),
             length: secret.len(),
         };
-        Ok(Self { kid: kid.map(Box::from), alg, material })
+        Ok(Self { kid: kid.map(Box::from), alg, material: Material::Secret(Box::new(material)) })
     }
 
     /// A public key in PEM form (`BEGIN PUBLIC KEY`, or `BEGIN RSA PUBLIC KEY`).
@@ -137,27 +143,29 @@ impl VerificationKey {
 
     /// Whether it is a secret with a decoy beside it.
     #[must_use]
-    pub const fn has_decoy(&self) -> bool {
-        matches!(self.material, Material::Secret { decoy: Some(_), .. })
+    pub fn has_decoy(&self) -> bool {
+        matches!(&self.material, Material::Secret(secret) if secret.decoy.is_some())
     }
 
-    pub(super) const fn secret_len(&self) -> Option<usize> {
-        match self.material {
-            Material::Secret { length, .. } => Some(length),
+    pub(super) fn secret_len(&self) -> Option<usize> {
+        match &self.material {
+            Material::Secret(secret) => Some(secret.length),
             Material::Public(_) => None,
         }
     }
 
     /// Verifies `signature` over `message`. Both MACs are computed and compared, whichever fits.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> SignatureState {
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> SignatureState {
         match &self.material {
             Material::Public(key) => match key.verify_sig(message, signature) {
                 Ok(()) => SignatureState::Genuine,
                 Err(_) => SignatureState::Bad,
             },
-            Material::Secret { key, decoy, .. } => {
-                let genuine = hmac::verify(key, message, signature).is_ok();
-                let decoyed = decoy.as_ref().is_some_and(|decoy| hmac::verify(decoy, message, signature).is_ok());
+            Material::Secret(secret) => {
+                let genuine = hmac::verify(&secret.key, message, signature).is_ok();
+                let decoyed =
+                    secret.decoy.as_ref().is_some_and(|decoy| hmac::verify(decoy, message, signature).is_ok());
                 match (genuine, decoyed) {
                     (true, _) => SignatureState::Genuine,
                     (false, true) => SignatureState::Decoy,

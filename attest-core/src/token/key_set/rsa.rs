@@ -70,11 +70,10 @@ mod tests {
         for _ in 0..128 {
             let mut next = vec![0_u8; power.len() + 3];
             let mut carry = 0_u32;
-            for at in 0..next.len() {
-                let low = u32::from(*power.get(at).unwrap_or(&0));
-                let high = if at >= 2 { u32::from(*power.get(at - 2).unwrap_or(&0)) } else { 0 };
-                let sum = low + high + carry;
-                next[at] = sum as u8;
+            for (at, byte) in next.iter_mut().enumerate() {
+                let digit = |at: Option<usize>| at.and_then(|at| power.get(at)).map_or(0, |digit| u32::from(*digit));
+                let sum = digit(Some(at)) + digit(at.checked_sub(2)) + carry;
+                *byte = sum as u8;
                 carry = sum >> 8;
             }
             while next.last() == Some(&0) {

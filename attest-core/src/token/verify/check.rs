@@ -116,10 +116,10 @@ fn judge(auth: &Authenticated, expect: &Expect<'_>, expired: bool) -> (Verdict, 
     if expired {
         return (Verdict::Expired, "exp_passed");
     }
-    if let Some(value) = expect.binding {
-        if let Err(reason) = binding::check(claims.pay(), value, expect.pay_optional) {
-            return (Verdict::BindingMismatch, reason);
-        }
+    if let Some(value) = expect.binding
+        && let Err(reason) = binding::check(claims.pay(), value, expect.pay_optional)
+    {
+        return (Verdict::BindingMismatch, reason);
     }
     (Verdict::Attested, "good")
 }

@@ -1,0 +1,12 @@
+//! Attest-core against what others published, against an independent implementation, and as a whole.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod approov;
+mod cookbook;
+mod interop;
+mod lifetime;
+mod rfc7515;
+mod vectors;
+mod walk;
+mod wycheproof_jws;
+mod wycheproof_primitives;
