@@ -65,7 +65,8 @@ pub fn compile(
     about: &RouteContext<'_>,
 ) -> Result<(ResultPolicy, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let compiled = PolicyShape::read(&raw.0, "policy", &mut problems).and_then(|shape| assemble(&shape, raw.place(), about, &mut problems));
+    let compiled = PolicyShape::read(&raw.0, "policy", &mut problems)
+        .and_then(|shape| assemble(&shape, raw.place(), about, &mut problems));
     for problem in &mut problems {
         file.clone_into(&mut problem.file);
     }
@@ -105,8 +106,12 @@ fn assemble(
     let (rules, monitored) = rules::compile(shape, about, problems);
     if monitored.len() > MAX_MONITORED {
         problems.push(
-            Problem::error(place, "too_many_monitored", format!("{} rules have mode monitor, more than the {MAX_MONITORED} that are counted", monitored.len()))
-                .with_hint("monitor the whole policy instead: enforcement: monitor"),
+            Problem::error(
+                place,
+                "too_many_monitored",
+                format!("{} rules have mode monitor, more than the {MAX_MONITORED} that are counted", monitored.len()),
+            )
+            .with_hint("monitor the whole policy instead: enforcement: monitor"),
         );
     }
     let default = shape.default.0.as_ref()?;
@@ -119,9 +124,7 @@ fn assemble(
         default: default.value,
         shares,
         injects: about.injects,
-        danger_inject_unattested: about
-            .danger_inject_unattested
-            .then(DangerInjectUnattested::read_from_configuration),
+        danger_inject_unattested: about.danger_inject_unattested.then(DangerInjectUnattested::read_from_configuration),
         index: Index::new(&rules),
         rules: rules.into(),
         monitored: monitored.into(),
@@ -133,19 +136,31 @@ fn check_default(shape: &PolicyShape, policy: Place, about: &RouteContext<'_>, p
     let Some(At { value: default, place }) = shape.default.0 else { return };
     if about.injects && default != Action::Block {
         problems.push(
-            Problem::error(place, "default_gives_key", format!("`default: {default}` would give the key of route `{}` to whoever no rule names", about.route))
-                .with_hint("write `default: block`, and let rules name what may pass"),
+            Problem::error(
+                place,
+                "default_gives_key",
+                format!("`default: {default}` would give the key of route `{}` to whoever no rule names", about.route),
+            )
+            .with_hint("write `default: block`, and let rules name what may pass"),
         );
     }
     match (default, danger) {
         (Action::Allow, Some(At { value: true, .. })) => {}
         (Action::Allow, _) => problems.push(
-            Problem::error(place, "default_allows", "`default: allow` lets through whatever no rule names, forged tokens too")
-                .with_hint("write `default: block` or `deprioritize`; to mean it, add `danger_default_allow: true`"),
+            Problem::error(
+                place,
+                "default_allows",
+                "`default: allow` lets through whatever no rule names, forged tokens too",
+            )
+            .with_hint("write `default: block` or `deprioritize`; to mean it, add `danger_default_allow: true`"),
         ),
         (Action::Block | Action::Deprioritize, Some(At { place, .. })) => problems.push(
-            Problem::error(*place, "no_effect", format!("`danger_default_allow` does nothing beside `default: {default}`"))
-                .with_hint("remove it"),
+            Problem::error(
+                *place,
+                "no_effect",
+                format!("`danger_default_allow` does nothing beside `default: {default}`"),
+            )
+            .with_hint("remove it"),
         ),
         (Action::Block | Action::Deprioritize, None) => {}
     }
@@ -156,11 +171,18 @@ fn check_default(shape: &PolicyShape, policy: Place, about: &RouteContext<'_>, p
     };
     if no_rules && default != Action::Block {
         problems.push(
-            Problem::error(policy, "no_rules", format!("a policy without rules and with `default: {default}` checks nothing"))
-                .with_hint("add rules, or write `default: block`"),
+            Problem::error(
+                policy,
+                "no_rules",
+                format!("a policy without rules and with `default: {default}` checks nothing"),
+            )
+            .with_hint("add rules, or write `default: block`"),
         );
     }
 }
 
 /// Where something stands whose place is not known: the file as a whole.
 pub(crate) const NOWHERE: Place = Place { line: 0, column: 0, width: 0, bytes: None };
+
+#[cfg(test)]
+mod tests;

@@ -45,10 +45,18 @@ pub(crate) enum Condition {
     Tier(Tiers),
     Evidence(EvidenceKinds),
     App(Box<[Box<str>]>),
-    AppVersion { min: Option<Version>, below: Option<Version> },
-    ExpiredFor { max: Duration },
+    AppVersion {
+        min: Option<Version>,
+        below: Option<Version>,
+    },
+    ExpiredFor {
+        max: Duration,
+    },
     Network(Box<[IpNet]>),
-    Header { name: HeaderName, test: HeaderTest },
+    Header {
+        name: HeaderName,
+        test: HeaderTest,
+    },
     /// Not all of these.
     Not(Box<[Condition]>),
 }
@@ -114,7 +122,9 @@ impl Condition {
     /// Whether it is about a claim of the token, itself or inside a `not`.
     pub(crate) fn is_claim(&self) -> bool {
         match self {
-            Self::Tier(_) | Self::Evidence(_) | Self::App(_) | Self::AppVersion { .. } | Self::ExpiredFor { .. } => true,
+            Self::Tier(_) | Self::Evidence(_) | Self::App(_) | Self::AppVersion { .. } | Self::ExpiredFor { .. } => {
+                true
+            }
             Self::Not(conditions) => conditions.iter().any(Self::is_claim),
             _ => false,
         }
@@ -125,8 +135,12 @@ impl Condition {
         match (self, inner) {
             (Self::Verdict(outer), Self::Verdict(inner)) => inner.without(*outer).is_empty(),
             (Self::Method(outer), Self::Method(inner)) => inner.iter().all(|method| outer.contains(method)),
-            (Self::Host(outer), Self::Host(inner)) => inner.iter().all(|host| outer.iter().any(|bound| bound.covers(host))),
-            (Self::Path(outer), Self::Path(inner)) => inner.iter().all(|path| outer.iter().any(|bound| path.is_within(bound))),
+            (Self::Host(outer), Self::Host(inner)) => {
+                inner.iter().all(|host| outer.iter().any(|bound| bound.covers(host)))
+            }
+            (Self::Path(outer), Self::Path(inner)) => {
+                inner.iter().all(|path| outer.iter().any(|bound| path.is_within(bound)))
+            }
             (Self::Route(outer), Self::Route(inner)) | (Self::App(outer), Self::App(inner)) => {
                 inner.iter().all(|name| outer.contains(name))
             }
@@ -166,7 +180,11 @@ impl Condition {
     /// Why `who` with `what` does not meet it, for a person.
     pub(crate) fn why_not(&self, who: &Subject<'_>, what: &RequestFacts<'_>) -> String {
         if self.is_claim() && !who.genuine {
-            return format!("`{}` looks at a claim, and with verdict `{}` there is none to believe", self.field(), who.verdict);
+            return format!(
+                "`{}` looks at a claim, and with verdict `{}` there is none to believe",
+                self.field(),
+                who.verdict
+            );
         }
         let is = match self {
             Self::Verdict(_) => format!("verdict is `{}`", who.verdict),

@@ -3,6 +3,13 @@
 //! In: nothing from outside. Out: [`Permit`] and [`Refused`], made by
 //! [`ResultPolicy::decide`](crate::ResultPolicy::decide) alone. A [`Permit`] holds the right to open the route's key, if there is such a
 //! right; a permit that comes of monitoring, of a percentage or of a fault of ours never has one.
+//!
+//! ```compile_fail,E0451
+//! # fn forge(real: policies::Permit) {
+//! // No field can be named from outside: nobody writes a permit.
+//! let forged = policies::Permit { class: policies::Class::Critical, ..real };
+//! # }
+//! ```
 
 use std::sync::Arc;
 
@@ -24,7 +31,7 @@ pub enum Decision {
 impl Decision {
     /// What both kinds can tell.
     #[must_use]
-    pub fn verdict_holder(&self) -> &Verified {
+    pub fn verified(&self) -> &Verified {
         match self {
             Self::Permit(permit) => &permit.verified,
             Self::Refuse(refused) => &refused.verified,

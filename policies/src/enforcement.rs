@@ -40,7 +40,8 @@ impl Shares {
             match row.value.verdicts {
                 None => others = row.value.percent,
                 Some(Verdicts::ANY) => problems.push(
-                    Problem::error(row.place, "unknown_word", "`enforcement` can't name `any`").with_hint("write `others` for all that are not named"),
+                    Problem::error(row.place, "unknown_word", "`enforcement` can't name `any`")
+                        .with_hint("write `others` for all that are not named"),
                 ),
                 Some(verdicts) => {
                     for verdict in verdicts.iter() {

@@ -165,7 +165,9 @@ impl Part {
         found.push(self.paths.of(what.target.path()));
         found.push(self.hosts.of(what.target.host()));
         found.push(self.routes.of(what.route));
-        if who.genuine && let Some(app) = who.app {
+        if who.genuine
+            && let Some(app) = who.app
+        {
             found.push(self.apps.of(app));
         }
         let path = what.target.path();
@@ -254,7 +256,9 @@ impl Iterator for Candidates<'_> {
         let least = lists.iter().filter_map(|list| list.first().copied()).min()?;
         for list in lists {
             // A rule with several paths may stand in several lists.
-            while let [first, rest @ ..] = list && *first == least {
+            while let [first, rest @ ..] = list
+                && *first == least
+            {
                 *list = rest;
             }
         }

@@ -20,10 +20,7 @@
 //!
 //! [`compile`] is the one loader: the gateway, `assay check`, `assay policy check` and `explain` use it.
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod class;
 mod compile;

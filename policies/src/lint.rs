@@ -2,6 +2,8 @@
 //!
 //! In: compiled rules without errors. Out: warnings and notes.
 
+use std::cmp::Ordering;
+
 use attest_core::verdict::Verdict;
 
 use crate::class::Action;
@@ -36,7 +38,10 @@ pub(crate) fn lint(policy: &Policy<'_>, about: &RouteContext<'_>) -> Vec<Problem
             Problem::warning(
                 policy.enforcement.unwrap_or(NOWHERE),
                 "no_effect",
-                format!("`enforcement` changes nothing on route `{}`: it adds a key, and nobody gets a key by monitoring", about.route),
+                format!(
+                    "`enforcement` changes nothing on route `{}`: it adds a key, and nobody gets a key by monitoring",
+                    about.route
+                ),
             )
             .with_hint("remove it here; to try a rule out, give that rule `mode: monitor`"),
         );
@@ -66,7 +71,10 @@ fn unreachable(policy: &Policy<'_>, found: &mut Vec<Problem>) {
         if left.is_empty() {
             found.push(
                 Problem::warning(rule.place, "unreachable_rule", format!("rule `{}` is never reached", rule.name))
-                    .with_hint(format!("all its requests are decided above, by {}; move it up or remove it", crate::yaml::listed(&by))),
+                    .with_hint(format!(
+                        "all its requests are decided above, by {}; move it up or remove it",
+                        crate::yaml::listed(&by)
+                    )),
             );
         }
     }
@@ -74,41 +82,83 @@ fn unreachable(policy: &Policy<'_>, found: &mut Vec<Problem>) {
 
 /// Bad tokens that fare worse than none (whoever has one leaves it out) or better.
 fn unfair(policy: &Policy<'_>, found: &mut Vec<Problem>) {
+    let missing = Verdicts::one(Verdict::Missing);
     let known_bad = Verdicts::INVALID.with(Verdicts::one(Verdict::Failed)).with(Verdicts::one(Verdict::Revoked));
-    for rule in policy.rules.iter().filter(|rule| rule.monitored.is_none() && !rule.conditions.iter().any(Condition::is_claim)) {
-        let fate = |verdict: Verdict| {
-            let decides = policy.rules.iter().find(|other| {
-                other.monitored.is_none() && other.verdicts.has(verdict) && other.covers_conditions_of(&rule.conditions)
-            });
-            let action = decides.map_or(policy.default.value, |other| other.action);
-            (action, decides.is_some_and(|other| std::ptr::eq(other, rule)))
-        };
-        let (missing, is_missings) = fate(Verdict::Missing);
+    for rule in
+        policy.rules.iter().filter(|rule| rule.monitored.is_none() && !rule.conditions.iter().any(Condition::is_claim))
+    {
+        let fates = fates(policy, rule, known_bad.with(missing));
+        let of_missing = fates.iter().find(|fate| fate.verdicts.has(Verdict::Missing));
+        let Some(of_missing) = of_missing else { continue };
         let (mut worse, mut better) = (Verdicts::NONE, Verdicts::NONE);
-        for verdict in known_bad.iter() {
-            let (action, is_its) = fate(verdict);
-            if !is_its && !is_missings {
-                continue;
-            }
-            if action.rank() < missing.rank() {
-                worse = worse.with(Verdicts::one(verdict));
-            } else if action.rank() > missing.rank() {
-                better = better.with(Verdicts::one(verdict));
+        for fate in fates.iter().filter(|fate| fate.by_this || of_missing.by_this) {
+            let bad = fate.verdicts.both(known_bad);
+            match fate.action.rank().cmp(&of_missing.action.rank()) {
+                Ordering::Less => worse = worse.with(bad),
+                Ordering::Equal => {}
+                Ordering::Greater => better = better.with(bad),
             }
         }
         if !worse.is_empty() {
             found.push(
-                Problem::warning(rule.place, "worse_than_missing", format!("what rule `{}` is about: {} fares worse than `missing`", rule.name, worse.listed()))
-                    .with_hint("an attacker just leaves the token out; let the same rule name them all, or stop `missing` too"),
+                Problem::warning(
+                    rule.place,
+                    "worse_than_missing",
+                    format!(
+                        "where rule `{}` applies, {} {} worse than `missing`",
+                        rule.name,
+                        worse.listed(),
+                        fare(worse)
+                    ),
+                )
+                .with_hint(
+                    "an attacker just leaves the token out; let the same rule name them all, or stop `missing` too",
+                ),
             );
         }
         if !better.is_empty() {
             found.push(
-                Problem::warning(rule.place, "better_than_missing", format!("what rule `{}` is about: {} fares better than `missing`", rule.name, better.listed()))
-                    .with_hint("a token that is known to be bad should not help"),
+                Problem::warning(
+                    rule.place,
+                    "better_than_missing",
+                    format!(
+                        "where rule `{}` applies, {} {} better than `missing`",
+                        rule.name,
+                        better.listed(),
+                        fare(better)
+                    ),
+                )
+                .with_hint("a token that is known to be bad should not help"),
             );
         }
     }
+}
+
+/// What happens to some verdicts where a rule applies.
+struct Fate {
+    verdicts: Verdicts,
+    action: Action,
+    /// Whether it is the rule itself that decides.
+    by_this: bool,
+}
+
+/// The fates of `verdicts` for the requests that `rule` is about.
+fn fates(policy: &Policy<'_>, rule: &Rule, verdicts: Verdicts) -> Vec<Fate> {
+    let mut left = verdicts;
+    let mut fates = Vec::new();
+    for other in policy.rules.iter().filter(|other| other.monitored.is_none()) {
+        let decided = left.both(other.verdicts);
+        if !decided.is_empty() && other.covers_conditions_of(&rule.conditions) {
+            fates.push(Fate { verdicts: decided, action: other.action, by_this: std::ptr::eq(other, rule) });
+            left = left.without(decided);
+        }
+    }
+    fates.push(Fate { verdicts: left, action: policy.default.value, by_this: false });
+    fates
+}
+
+fn fare(verdicts: Verdicts) -> &'static str {
+    if verdicts.listed().contains(" and ") { "fare" } else { "fares" }
 }
 
 /// Rules whose end is near or past.
@@ -119,11 +169,17 @@ fn ending(policy: &Policy<'_>, about: &RouteContext<'_>, found: &mut Vec<Problem
         let left = until.secs() - now.secs();
         let hint = "the requests that it let through go on to the next rules and the default; move the date, or remove the rule";
         if left <= 0 {
-            found.push(Problem::warning(rule.place, "rule_ended", format!("rule `{}` has ended and is absent", rule.name)).with_hint(hint));
+            found.push(
+                Problem::warning(rule.place, "rule_ended", format!("rule `{}` has ended and is absent", rule.name))
+                    .with_hint(hint),
+            );
         } else if left < SOON {
             let days = left / DAY;
             let when = if days == 0 { "within a day".to_owned() } else { format!("in {days} days") };
-            found.push(Problem::warning(rule.place, "rule_ends_soon", format!("rule `{}` ends {when}", rule.name)).with_hint(hint));
+            found.push(
+                Problem::warning(rule.place, "rule_ends_soon", format!("rule `{}` ends {when}", rule.name))
+                    .with_hint(hint),
+            );
         }
     }
 }
@@ -140,8 +196,12 @@ fn forgeable(policy: &Policy<'_>, about: &RouteContext<'_>, found: &mut Vec<Prob
             && !rule.verdicts.both(Verdicts::UNPROVEN).is_empty()
         {
             found.push(
-                Problem::warning(rule.place, "forgeable", format!("rule `{}` lets through who sends the header {name}, and anybody can", rule.name))
-                    .with_hint("a header may tighten a rule, it proves nothing; add a limit `per: address` at least"),
+                Problem::warning(
+                    rule.place,
+                    "forgeable",
+                    format!("rule `{}` lets through who sends the header {name}, and anybody can", rule.name),
+                )
+                .with_hint("a header may tighten a rule, it proves nothing; add a limit `per: address` at least"),
             );
         }
         let looks_at_network = |condition: &Condition| match condition {

@@ -142,9 +142,7 @@ impl fmt::Display for Problem {
 /// Sorts by place, errors before warnings at the same place: the order in which a file is mended.
 pub fn sort(problems: &mut [Problem]) {
     problems.sort_by(|a, b| {
-        (&a.file, a.line, a.column)
-            .cmp(&(&b.file, b.line, b.column))
-            .then(b.severity.cmp(&a.severity))
+        (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)).then(b.severity.cmp(&a.severity))
     });
 }
 
@@ -171,7 +169,11 @@ fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '\u{fffd}',
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                '\u{fffd}'
+            }
             c => c,
         })
         .collect()

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::shape::policy::PolicyShape;
@@ -29,12 +28,6 @@ impl RawPolicy {
 impl From<Node> for RawPolicy {
     fn from(node: Node) -> Self {
         Self(node)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawPolicy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Node::deserialize(deserializer).map(Self)
     }
 }
 
@@ -114,7 +107,14 @@ mod tests {
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["required"], serde_json::json!(["default"]));
         let text = schema.to_string();
-        for word in ["\"until\"", "\"danger_default_allow\"", "\"not_yet_valid\"", "\"app_version\"", "\"invalid\"", "\"expired_for\""] {
+        for word in [
+            "\"until\"",
+            "\"danger_default_allow\"",
+            "\"not_yet_valid\"",
+            "\"app_version\"",
+            "\"invalid\"",
+            "\"expired_for\"",
+        ] {
             assert!(text.contains(word), "{word}");
         }
         assert!(!text.contains("\"null\"") && !text.contains("\"place\""), "{text}");

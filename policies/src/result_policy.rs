@@ -250,3 +250,8 @@ pub(crate) const DEFAULT: &str = "default";
 
 /// What they call the fail-safe for `unverifiable`.
 pub(crate) const CANNOT_VERIFY: &str = "cannot_verify";
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;

@@ -67,6 +67,23 @@ impl<T: Read> Read for Tried<T> {
     }
 }
 
+/// A map that must name at least one of its fields.
+#[derive(Clone, Debug)]
+pub(crate) struct NonEmpty<T>(pub(crate) T);
+
+impl<T: Read> Read for NonEmpty<T> {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        if matches!(&node.value, yaml::Value::Map(entries) if entries.is_empty()) {
+            problems.push(
+                Problem::error(node.place, "empty_map", format!("`{what}` is empty"))
+                    .with_hint("name at least one of its fields, or leave it out"),
+            );
+            return None;
+        }
+        T::read(node, what, problems).map(Self)
+    }
+}
+
 /// One value or a list of them; any of them will do.
 #[derive(Clone, Debug)]
 pub(crate) struct Many<T>(pub(crate) Vec<At<T>>);
@@ -204,7 +221,7 @@ macro_rules! transparent {
         }
     )* };
 }
-transparent!(At, Required, Tried);
+transparent!(At, Required, Tried, NonEmpty);
 
 impl<T: JsonSchema> JsonSchema for Many<T> {
     fn inline_schema() -> bool {

@@ -1,7 +1,7 @@
 //! YAML text -> a tree in which every value and every key knows its place.
 //!
 //! In: the text of a file that an operator wrote, or that somebody hostile did. Out: a [`Node`], or the one
-//! [`Problem`] that kept it from being read. Proven: at most 256 KiB, at most 32 levels deep, one document, no anchors, aliases, merge
+//! [`Problem`] that kept it from being read. Proven: at most 1 MiB, at most 32 levels deep, one document, no anchors, aliases, merge
 //! keys or custom tags (nothing grows while it is read), no key twice in one map.
 //!
 //! The tree is read with [`Fields`], which collects *all* the problems of a document instead of stopping at the first.
@@ -19,7 +19,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use crate::problem::Problem;
 
 /// The most that a file may hold, in bytes.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// How deep lists and maps may stand inside each other.
 pub const MAX_DEPTH: usize = 32;
@@ -32,10 +32,13 @@ pub const MAX_DEPTH: usize = 32;
 pub fn parse(name: &str, text: &str) -> Result<Node, Vec<Problem>> {
     let whole = |code, message: String| vec![Problem::error(Place::default(), code, message).in_file(name)];
     if text.len() > MAX_BYTES {
-        return Err(whole("file_too_large", format!("the file has {} bytes, more than the {MAX_BYTES} that are read", text.len()))
-            .into_iter()
-            .map(|problem| problem.with_hint("split it: policies may stand in files of their own"))
-            .collect());
+        return Err(whole(
+            "file_too_large",
+            format!("the file has {} bytes, more than the {MAX_BYTES} that are read", text.len()),
+        )
+        .into_iter()
+        .map(|problem| problem.with_hint("split it: policies may stand in files of their own"))
+        .collect());
     }
     let mut root = match serde_saphyr::from_str_with_options::<Node>(text, options()) {
         Ok(root) => root,
@@ -85,8 +88,12 @@ fn refuse_duplicates(node: &Node, problems: &mut Vec<Problem>) {
             for entry in entries {
                 match seen.get(entry.key.as_str()) {
                     Some(&line) => problems.push(
-                        Problem::error(entry.place, "duplicate_field", format!("`{}` stands twice in the same map", entry.key))
-                            .with_hint(format!("the first one is on line {line}; keep one of them")),
+                        Problem::error(
+                            entry.place,
+                            "duplicate_field",
+                            format!("`{}` stands twice in the same map", entry.key),
+                        )
+                        .with_hint(format!("the first one is on line {line}; keep one of them")),
                     ),
                     None => {
                         seen.insert(entry.key.as_str(), entry.place.line);

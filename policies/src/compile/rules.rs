@@ -19,7 +19,7 @@ use crate::shape::conditions::When;
 use crate::shape::policy::{PolicyShape, RuleShape};
 use crate::shape::then::Then;
 use crate::shape::words::Mode;
-use crate::shape::{At, Many, Tried};
+use crate::shape::{At, Many, NonEmpty, Tried};
 use crate::verdicts::Verdicts;
 use crate::version::Version;
 use crate::yaml::Place;
@@ -75,8 +75,12 @@ pub(super) fn check_name(name: &At<String>, what: &str, problems: &mut Vec<Probl
     }
     if what == "rule" && [DEFAULT, CANNOT_VERIFY].contains(&name.value.as_str()) {
         problems.push(
-            Problem::error(name.place, "bad_name", format!("`{}` is what the log calls a decision that no rule made", name.value))
-                .with_hint("give the rule another name"),
+            Problem::error(
+                name.place,
+                "bad_name",
+                format!("`{}` is what the log calls a decision that no rule made", name.value),
+            )
+            .with_hint("give the rule another name"),
         );
     }
 }
@@ -142,9 +146,15 @@ fn union(words: &Many<crate::shape::words::VerdictWord>) -> Verdicts {
 /// All conditions but the verdict of the rule itself, the cheapest first.
 fn conditions_of(when: &When, problems: &mut Vec<Problem>) -> Vec<Condition> {
     let mut found = Vec::new();
-    found.extend(when.method.as_ref().map(|many| Condition::Method(many.value.0.iter().map(|at| at.value.0.clone()).collect())));
-    found.extend(when.host.as_ref().map(|many| Condition::Host(many.value.0.iter().map(|at| at.value.clone()).collect())));
-    found.extend(when.path.as_ref().map(|many| Condition::Path(many.value.0.iter().map(|at| at.value.0.clone()).collect())));
+    found.extend(
+        when.method.as_ref().map(|many| Condition::Method(many.value.0.iter().map(|at| at.value.0.clone()).collect())),
+    );
+    found.extend(
+        when.host.as_ref().map(|many| Condition::Host(many.value.0.iter().map(|at| at.value.clone()).collect())),
+    );
+    found.extend(
+        when.path.as_ref().map(|many| Condition::Path(many.value.0.iter().map(|at| at.value.0.clone()).collect())),
+    );
     found.extend(when.route.as_ref().map(|many| Condition::Route(names(&many.value))));
     found.extend(when.tier.as_ref().map(|many| Condition::Tier(Tiers::of(many.value.0.iter().map(|at| at.value.0)))));
     found.extend(when.evidence.as_ref().map(|many| {
@@ -152,14 +162,9 @@ fn conditions_of(when: &When, problems: &mut Vec<Problem>) -> Vec<Condition> {
         Condition::Evidence(kinds.fold(EvidenceKinds::EMPTY, EvidenceKinds::with))
     }));
     found.extend(when.app.as_ref().map(|many| Condition::App(names(&many.value))));
-    if let Some(At { value: range, place }) = &when.app_version {
-        if range.min.is_none() && range.below.is_none() {
-            problems.push(
-                Problem::error(*place, "empty_range", "`app_version` names neither `min` nor `below`")
-                    .with_hint("write app_version: { min: \"3.2\" }"),
-            );
-        }
-        let bound = |tried: &Option<Tried<Version>>| tried.as_ref().and_then(|tried| tried.0.as_ref()).map(|at| at.value);
+    if let Some(At { value: NonEmpty(range), place }) = &when.app_version {
+        let bound =
+            |tried: &Option<Tried<Version>>| tried.as_ref().and_then(|tried| tried.0.as_ref()).map(|at| at.value);
         let (min, below) = (bound(&range.min), bound(&range.below));
         match (min, below) {
             (Some(min), Some(below)) if min >= below => problems.push(
@@ -173,21 +178,21 @@ fn conditions_of(when: &When, problems: &mut Vec<Problem>) -> Vec<Condition> {
     if let Some(max) = when.expired_for.as_ref().and_then(|at| at.value.max.0.as_ref()) {
         found.push(Condition::ExpiredFor { max: max.value.0 });
     }
-    found.extend(when.network.as_ref().map(|many| Condition::Network(many.value.0.iter().map(|at| at.value.0).collect())));
+    found.extend(
+        when.network.as_ref().map(|many| Condition::Network(many.value.0.iter().map(|at| at.value.0).collect())),
+    );
     for test in when.header.iter().flat_map(|headers| &headers.value.0) {
         let (name, test) = test.value.clone();
         found.push(Condition::Header { name, test });
     }
-    if let Some(At { value: not, place }) = &when.not {
-        let before = problems.len();
-        let mut inner: Vec<Condition> = not.verdict.iter().filter_map(|many| many.0.as_ref()).map(|many| Condition::Verdict(union(&many.value))).collect();
+    if let Some(NonEmpty(not)) = &when.not {
+        let mut inner: Vec<Condition> = not
+            .verdict
+            .iter()
+            .filter_map(|many| many.0.as_ref())
+            .map(|many| Condition::Verdict(union(&many.value)))
+            .collect();
         inner.extend(conditions_of(not, problems));
-        if inner.is_empty() && problems.len() == before {
-            problems.push(
-                Problem::error(*place, "empty_not", "`not` names no condition, so the rule would never match")
-                    .with_hint("name one: not: { path: \"/v1/public/**\" }"),
-            );
-        }
         found.push(Condition::Not(inner.into()));
     }
     found
@@ -200,14 +205,22 @@ fn names(many: &Many<String>) -> Box<[Box<str>]> {
 fn check_until(written: &RuleShape, then: &At<Then>, problems: &mut Vec<Problem>) {
     if let (Some(until), Action::Block) = (&written.until, then.value.action) {
         problems.push(
-            Problem::error(until.place, "until_on_block", "`until` can't stand on a rule that blocks: the end would open what it closes")
-                .with_hint("remove `until`; to open something for a while, write a rule that allows it until then, above this one"),
+            Problem::error(
+                until.place,
+                "until_on_block",
+                "`until` can't stand on a rule that blocks: the end would open what it closes",
+            )
+            .with_hint(
+                "remove `until`; to open something for a while, write a rule that allows it until then, above this one",
+            ),
         );
     }
 }
 
 fn check_class(then: &Then, problems: &mut Vec<Problem>) {
-    if let (Action::Deprioritize, Some(At { value: class @ (Class::Attested | Class::Critical), place })) = (then.action, &then.class) {
+    if let (Action::Deprioritize, Some(At { value: class @ (Class::Attested | Class::Critical), place })) =
+        (then.action, &then.class)
+    {
         problems.push(
             Problem::error(*place, "wrong_class", format!("`deprioritize` can't give class `{class}`"))
                 .with_hint(format!("write then: {{ allow: {{ class: {class} }} }}, or class partial or unattested")),
@@ -230,7 +243,8 @@ fn limits_of(then: &Then, rule: &str, verdicts: Verdicts, problems: &mut Vec<Pro
         }
         if !(SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&window.value.0) {
             problems.push(
-                Problem::error(window.place, "wrong_window", "a window lasts from 1s to 31d").with_hint("write, for example, window: 1m"),
+                Problem::error(window.place, "wrong_window", "a window lasts from 1s to 31d")
+                    .with_hint("write, for example, window: 1m"),
             );
         }
         let name = match &limit.name {
@@ -260,8 +274,15 @@ fn refuse_giving_the_key(rule: &Rule, about: &RouteContext<'_>, problems: &mut V
         );
     } else if !rule.limits.iter().any(|limit| limit.per.is_shared()) {
         problems.push(
-            Problem::error(place, "gives_key_without_limit", format!("rule `{}` gives the key to unattested requests without a bound for all of them together", rule.name))
-                .with_hint("add a limit for all together: limits: [{ requests: 100, per: route, window: 1h }]"),
+            Problem::error(
+                place,
+                "gives_key_without_limit",
+                format!(
+                    "rule `{}` gives the key to unattested requests without a bound for all of them together",
+                    rule.name
+                ),
+            )
+            .with_hint("add a limit for all together: limits: [{ requests: 100, per: route, window: 1h }]"),
         );
     }
 }

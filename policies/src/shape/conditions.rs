@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::values::{HostPattern, MethodName, Network, PathPattern, Span};
 use super::words::{EvidenceWord, TierWord, VerdictWord};
-use super::{At, Many, Read, Required, Tried, shape};
+use super::{At, Many, NonEmpty, Read, Required, Tried, shape};
 use crate::problem::Problem;
 use crate::version::Version;
 use crate::yaml::{self, Node, Value};
@@ -30,7 +30,7 @@ shape! {
     /// The app's name in its token. True only for a genuine signature.
     app: Option<At<Many<String>>>;
     /// The app's version in its token. True only for a genuine signature.
-    app_version: Option<At<VersionRange>>;
+    app_version: Option<At<NonEmpty<VersionRange>>>;
     /// How long the token has been expired. True only for a genuine signature.
     expired_for: Option<At<ExpiredFor>>;
     /// The client's address.
@@ -38,7 +38,7 @@ shape! {
     /// Headers and what their values must be; all of them.
     header: Option<At<Headers>>;
     /// Conditions that must not all be true.
-    not: Option<At<Box<When>>>;
+    not: Option<NonEmpty<Box<When>>>;
 }
 
 /// What people try, and what it is called here.
@@ -119,10 +119,18 @@ impl Read for HeaderTest {
             (None, None, Some(text)) => Some(Self::Prefix(text.value.into())),
             (present, equals, prefix) => {
                 // When a field was there and unreadable, that has been told.
-                if present.is_some() || equals.is_some() || prefix.is_some() || matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
+                if present.is_some()
+                    || equals.is_some()
+                    || prefix.is_some()
+                    || matches!(&node.value, Value::Map(entries) if entries.is_empty())
+                {
                     problems.push(
-                        Problem::error(node.place, "bad_header", format!("the condition on `{what}` must be one of `present`, `equals` and `prefix`"))
-                            .with_hint("write { present: true }, { equals: \"…\" } or { prefix: \"…\" }"),
+                        Problem::error(
+                            node.place,
+                            "bad_header",
+                            format!("the condition on `{what}` must be one of `present`, `equals` and `prefix`"),
+                        )
+                        .with_hint("write { present: true }, { equals: \"…\" } or { prefix: \"…\" }"),
                     );
                 }
                 None
@@ -159,15 +167,22 @@ impl Read for Headers {
             }
             if name.as_str().starts_with("x-assay-") {
                 problems.push(
-                    Problem::error(entry.place, "bad_header", format!("`{}` never arrives: what a client sends under X-Assay- is removed", entry.key))
-                        .with_hint("use `verdict`, `app`, `app_version` or `tier`"),
+                    Problem::error(
+                        entry.place,
+                        "bad_header",
+                        format!("`{}` never arrives: what a client sends under X-Assay- is removed", entry.key),
+                    )
+                    .with_hint("use `verdict`, `app`, `app_version` or `tier`"),
                 );
                 continue;
             }
             tests.extend(test.map(|test| At { value: (name, test), place: entry.place }));
         }
         if entries.is_empty() {
-            problems.push(Problem::error(node.place, "empty_list", "`header` names no header").with_hint("name one, or leave the field out"));
+            problems.push(
+                Problem::error(node.place, "empty_list", "`header` names no header")
+                    .with_hint("name one, or leave the field out"),
+            );
         }
         Some(Self(tests))
     }
@@ -199,7 +214,18 @@ impl JsonSchema for Headers {
 fn looks_like_a_credential(name: &str) -> bool {
     const WHOLE: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token"];
     const PARTS: [&str; 12] = [
-        "token", "secret", "password", "passwd", "credential", "apikey", "signature", "session", "jwt", "bearer", "auth", "key",
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "credential",
+        "apikey",
+        "signature",
+        "session",
+        "jwt",
+        "bearer",
+        "auth",
+        "key",
     ];
     const HARMLESS: [&str; 3] = ["idempotency-key", "x-idempotency-key", "sec-websocket-key"];
     if HARMLESS.contains(&name) {

@@ -106,7 +106,8 @@ impl Read for Enforcement {
                 let key = Node::new(Value::Text(entry.key.clone()), entry.place);
                 VerdictWord::read(&key, "enforcement", problems).map(|word| Some(word.0))
             };
-            if let (Some(verdicts), Some(percent)) = (verdicts, percent.and_then(|percent| u8::try_from(percent).ok())) {
+            if let (Some(verdicts), Some(percent)) = (verdicts, percent.and_then(|percent| u8::try_from(percent).ok()))
+            {
                 shares.push(At { value: Share { verdicts, percent }, place: entry.place });
             }
         }

@@ -35,8 +35,14 @@ shape! {
 
 /// What people put under `block`.
 const NOT_IN_BLOCK: &[(&str, &str)] = &[
-    ("status", "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`"),
-    ("body", "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`"),
+    (
+        "status",
+        "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`",
+    ),
+    (
+        "body",
+        "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`",
+    ),
     ("class", "what is refused has no class; write `then: block`"),
     ("limits", "what is refused is not counted; write `then: block`"),
 ];

@@ -102,7 +102,8 @@ impl Read for HostPattern {
                 } else {
                     "write a host name or address: api.example.com"
                 };
-                problems.push(Problem::error(node.place, "bad_host", format!("`{text}` is not a host")).with_hint(hint));
+                problems
+                    .push(Problem::error(node.place, "bad_host", format!("`{text}` is not a host")).with_hint(hint));
                 None
             }
         }
@@ -132,14 +133,18 @@ impl Read for PathPattern {
                     "leave the query out: rules look at the path only".to_owned()
                 } else if !text.starts_with('/') {
                     format!("write \"/{text}\"")
-                } else if text.contains("/./") || text.contains("/../") || text.ends_with("/.") || text.ends_with("/..") {
+                } else if text.contains("/./") || text.contains("/../") || text.ends_with("/.") || text.ends_with("/..")
+                {
                     "write the path without `.` and `..`".to_owned()
                 } else if text.contains("//") {
                     "write a single `/`".to_owned()
                 } else {
                     "patterns look like \"/v1/items\", \"/v1/*/photo\", \"/img-*\" and \"/v1/**\"; there are no regular expressions".to_owned()
                 };
-                problems.push(Problem::error(node.place, "bad_path", format!("`{text}` is not a pattern of paths: {error}")).with_hint(hint));
+                problems.push(
+                    Problem::error(node.place, "bad_path", format!("`{text}` is not a pattern of paths: {error}"))
+                        .with_hint(hint),
+                );
                 None
             }
         }
@@ -165,7 +170,10 @@ impl Read for Network {
             (Ok(net), _) if net.trunc() == net => return Some(Self(net)),
             (Ok(net), _) => (format!("the address has bits beyond its prefix: write {}", net.trunc()), "bad_network"),
             (_, Ok(address)) => return Some(Self(IpNet::from(address.to_canonical()))),
-            _ => ("write a network or an address: 203.0.113.0/24, \"2001:db8::/32\" or 203.0.113.7".to_owned(), "bad_network"),
+            _ => (
+                "write a network or an address: 203.0.113.0/24, \"2001:db8::/32\" or 203.0.113.7".to_owned(),
+                "bad_network",
+            ),
         };
         problems.push(Problem::error(node.place, code, format!("`{text}` is not a network")).with_hint(hint));
         None
@@ -179,7 +187,10 @@ impl Read for Version {
         if matches!(node.value, yaml::Value::Int(_) | yaml::Value::Float(_)) {
             let spelled = node.spelled();
             let why = if spelled.contains('.') && spelled.ends_with('0') {
-                format!(" (unquoted, `{spelled}` is `{}` to tools that read it as a number)", spelled.trim_end_matches('0'))
+                format!(
+                    " (unquoted, `{spelled}` is `{}` to tools that read it as a number)",
+                    spelled.trim_end_matches('0')
+                )
             } else {
                 String::new()
             };
@@ -199,7 +210,8 @@ impl Read for Version {
                 (_, Some(_)) => format!("write \"{bare}\""),
                 _ => "write numbers with dots between: \"3.2\" or \"3.2.1\"".to_owned(),
             };
-            problems.push(Problem::error(node.place, "bad_version", format!("`{text}` is not a version")).with_hint(hint));
+            problems
+                .push(Problem::error(node.place, "bad_version", format!("`{text}` is not a version")).with_hint(hint));
         }
         parsed
     }
@@ -213,7 +225,8 @@ text_schema!(Span, "A length of time with its unit: 250ms, 30s, 5m, 1h30m, 7d.",
 impl Read for Span {
     fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let refused = |hint| {
-            Problem::error(node.place, "bad_duration", format!("`{what}` can't be {}", node.described())).with_hint(hint)
+            Problem::error(node.place, "bad_duration", format!("`{what}` can't be {}", node.described()))
+                .with_hint(hint)
         };
         if let yaml::Value::Int(number) = node.value {
             problems.push(refused(format!("a unit is missing: {number}s, {number}m or {number}h?")));
@@ -240,7 +253,9 @@ impl Read for Moment {
         match scalar::moment(text) {
             Ok(moment) => Some(Self(moment)),
             Err(hint) => {
-                problems.push(Problem::error(node.place, "bad_moment", format!("`{text}` is not a moment")).with_hint(hint));
+                problems.push(
+                    Problem::error(node.place, "bad_moment", format!("`{text}` is not a moment")).with_hint(hint),
+                );
                 None
             }
         }

@@ -61,10 +61,12 @@ impl Read for VerdictWord {
     fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let explained = match &node.value {
             yaml::Value::Text(text) => match text.to_lowercase().as_str() {
-                "unverifiable" => Some("it never reaches a rule: `our_faults: cannot_verify` says what happens when the fault is ours"),
-                "unattested" | "untrusted" => {
-                    Some("name what is meant: `missing` (no token), `invalid` (a bad one), `failed`, `revoked`, `expired`, or `any`")
-                }
+                "unverifiable" => Some(
+                    "it never reaches a rule: `our_faults: cannot_verify` says what happens when the fault is ours",
+                ),
+                "unattested" | "untrusted" => Some(
+                    "name what is meant: `missing` (no token), `invalid` (a bad one), `failed`, `revoked`, `expired`, or `any`",
+                ),
                 "all" | "*" => Some("write `any`"),
                 "none" | "absent" | "unknown" => Some("write `missing` for a request without a token"),
                 "valid" | "genuine" | "ok" | "verified" => Some("write `attested`"),
@@ -75,7 +77,8 @@ impl Read for VerdictWord {
         };
         if let Some(hint) = explained {
             problems.push(
-                Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described())).with_hint(hint),
+                Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described()))
+                    .with_hint(hint),
             );
             return None;
         }

@@ -12,6 +12,7 @@ pub struct Fields<'a> {
     entries: &'a [Entry],
     place: Place,
     what: &'a str,
+    known: &'a [&'a str],
 }
 
 impl<'a> Fields<'a> {
@@ -22,7 +23,7 @@ impl<'a> Fields<'a> {
     pub fn open(
         node: &'a Node,
         what: &'a str,
-        known: &[&str],
+        known: &'a [&'a str],
         elsewhere: &[(&str, &str)],
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
@@ -34,7 +35,8 @@ impl<'a> Fields<'a> {
             return None;
         };
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let mut problem = Problem::error(entry.place, "unknown_field", format!("{what} has no field `{}`", entry.key));
+            let mut problem =
+                Problem::error(entry.place, "unknown_field", format!("{what} has no field `{}`", entry.key));
             problem.hint = Some(match elsewhere.iter().find(|(name, _)| *name == entry.key) {
                 Some((_, remedy)) => (*remedy).to_owned(),
                 None => match nearest(&entry.key, known) {
@@ -44,7 +46,7 @@ impl<'a> Fields<'a> {
             });
             problems.push(problem);
         }
-        Some(Self { entries, place: node.place, what })
+        Some(Self { entries, place: node.place, what, known })
     }
 
     /// The value of a field, or nothing when it is absent.
@@ -53,10 +55,12 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value)
     }
 
-    /// The value of a field that must be there.
+    /// The value of a field that must be there. Is it there under a name that is almost right, that has been told already.
     pub fn require(&self, name: &str, hint: &str, problems: &mut Vec<Problem>) -> Option<&'a Node> {
         let found = self.get(name);
-        if found.is_none() {
+        let misspelled =
+            |entry: &Entry| !self.known.contains(&entry.key.as_str()) && nearest(&entry.key, &[name]).is_some();
+        if found.is_none() && !self.entries.iter().any(misspelled) {
             problems.push(
                 Problem::error(self.place, "missing_field", format!("{} has no `{name}`", self.what)).with_hint(hint),
             );
@@ -89,9 +93,15 @@ pub fn one_of<'w>(node: &Node, what: &str, words: &[&'w str], problems: &mut Vec
         Value::Text(text) => {
             let lower = text.to_lowercase();
             match lower.as_str() {
-                "off" | "no" | "none" | "disable" | "false" if words.contains(&"disabled") => "write `disabled`".to_owned(),
-                "on" | "yes" | "enabled" | "enforced" | "true" if words.contains(&"enforce") => "write `enforce`".to_owned(),
-                "deny" | "reject" | "refuse" | "forbid" | "drop" if words.contains(&"block") => "write `block`".to_owned(),
+                "off" | "no" | "none" | "disable" | "false" if words.contains(&"disabled") => {
+                    "write `disabled`".to_owned()
+                }
+                "on" | "yes" | "enabled" | "enforced" | "true" if words.contains(&"enforce") => {
+                    "write `enforce`".to_owned()
+                }
+                "deny" | "reject" | "refuse" | "forbid" | "drop" if words.contains(&"block") => {
+                    "write `block`".to_owned()
+                }
                 "permit" | "accept" | "pass" if words.contains(&"allow") => "write `allow`".to_owned(),
                 _ => match nearest(&lower, words) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -101,7 +111,9 @@ pub fn one_of<'w>(node: &Node, what: &str, words: &[&'w str], problems: &mut Vec
         }
         _ => format!("it is one of: {}", listed(words)),
     };
-    problems.push(Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described())).with_hint(hint));
+    problems.push(
+        Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described())).with_hint(hint),
+    );
     None
 }
 
@@ -113,16 +125,23 @@ pub fn text<'a>(node: &'a Node, what: &str, problems: &mut Vec<Problem>) -> Opti
             let spelled = node.spelled();
             problems.push(
                 Problem::error(node.place, "wrong_type", format!("`{what}` must be text, not {}", node.described()))
-                    .with_hint(format!("quote it: \"{spelled}\"{}", if spelled.ends_with('0') && spelled.contains('.') {
-                        " (unquoted, other tools read it as another number)"
-                    } else {
-                        ""
-                    })),
+                    .with_hint(format!(
+                        "quote it: \"{spelled}\"{}",
+                        if spelled.ends_with('0') && spelled.contains('.') {
+                            " (unquoted, other tools read it as another number)"
+                        } else {
+                            ""
+                        }
+                    )),
             );
             None
         }
         _ => {
-            problems.push(Problem::error(node.place, "wrong_type", format!("`{what}` must be text, not {}", or_empty(node))));
+            problems.push(Problem::error(
+                node.place,
+                "wrong_type",
+                format!("`{what}` must be text, not {}", or_empty(node)),
+            ));
             None
         }
     }
@@ -145,18 +164,15 @@ pub fn number(node: &Node, what: &str, from: i64, to: i64, problems: &mut Vec<Pr
     let range = format!("a whole number from {from} to {to}, without quotes");
     let spelled = node.spelled();
     let digits = spelled.trim_end_matches('%').trim_end();
+    let plain = spelled.trim_start_matches('0');
     let hint = match &node.value {
-        Value::Int(value) if (from..=to).contains(value) => {
-            if spelled.len() > 1 && spelled.starts_with('0') {
-                problems.push(
-                    Problem::error(node.place, "leading_zero", format!("`{what}` is written `{spelled}`"))
-                        .with_hint(format!("write `{value}`: some tools read a leading 0 as an octal number")),
-                );
-                return None;
-            }
-            return Some(*value);
+        Value::Int(_) | Value::Float(_) if plain.len() < spelled.len() && plain.parse::<i64>().is_ok() => {
+            format!("write `{plain}`: some tools read a leading 0 as an octal number")
         }
-        Value::Text(text) if text.ends_with('%') && digits.parse::<i64>().is_ok() => format!("write `{digits}`, without the `%`"),
+        Value::Int(value) if (from..=to).contains(value) => return Some(*value),
+        Value::Text(text) if text.ends_with('%') && digits.parse::<i64>().is_ok() => {
+            format!("write `{digits}`, without the `%`")
+        }
         Value::Text(text) if text.parse::<i64>().is_ok() => format!("write `{text}`, without quotes"),
         _ => format!("it is {range}"),
     };
@@ -172,8 +188,12 @@ pub fn one_or_many<'a>(node: &'a Node, what: &str, problems: &mut Vec<Problem>) 
         Value::List(items) => {
             if items.is_empty() {
                 problems.push(
-                    Problem::error(node.place, "empty_list", format!("`{what}` is an empty list, which nothing matches"))
-                        .with_hint("name at least one, or leave the field out"),
+                    Problem::error(
+                        node.place,
+                        "empty_list",
+                        format!("`{what}` is an empty list, which nothing matches"),
+                    )
+                    .with_hint("name at least one, or leave the field out"),
                 );
             }
             items

@@ -17,8 +17,11 @@ pub(super) fn explain(error: &Error, text: &str) -> Problem {
         Error::Budget { breach, .. } => {
             use serde_saphyr::budget::BudgetBreach;
             match breach {
-                BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } | BudgetBreach::MergeKeys { .. }
-                | BudgetBreach::AliasAnchorRatio { .. } | BudgetBreach::RecordedAnchorEvents { .. }
+                BudgetBreach::Aliases { .. }
+                | BudgetBreach::Anchors { .. }
+                | BudgetBreach::MergeKeys { .. }
+                | BudgetBreach::AliasAnchorRatio { .. }
+                | BudgetBreach::RecordedAnchorEvents { .. }
                 | BudgetBreach::RecordedAnchorBytes { .. } => refused_alias(place),
                 BudgetBreach::Depth { .. } => too_deep(place),
                 BudgetBreach::Documents { .. } => two_documents(place),
@@ -28,7 +31,9 @@ pub(super) fn explain(error: &Error, text: &str) -> Problem {
         }
         Error::MultipleDocuments { .. } => two_documents(place),
         Error::MergeKeyNotAllowed { .. } => refused_alias(place),
-        Error::UnknownAnchor { .. } => Problem::error(place, "yaml_syntax", "`*` begins a reference here, which is not allowed"),
+        Error::UnknownAnchor { .. } => {
+            Problem::error(place, "yaml_syntax", "`*` begins a reference here, which is not allowed")
+        }
         Error::Eof { .. } => Problem::error(Place::default(), "yaml_syntax", "the file is empty"),
         Error::NonFiniteFloat { value, .. } => {
             Problem::error(place, "yaml_syntax", format!("`{value}` is not a number that can be used here"))
@@ -71,18 +76,28 @@ fn by_name(line: &str, message: &str) -> Option<(Option<usize>, usize, String)> 
             return Some((
                 Some(at),
                 width,
-                format!("write {{ min: \"{}\" }} (a bare `>` begins a YAML text block; versions go under min and below)", version.trim()),
+                format!(
+                    "write {{ min: \"{}\" }} (a bare `>` begins a YAML text block; versions go under min and below)",
+                    version.trim()
+                ),
             ));
         }
         if let Some(version) = value.strip_prefix('>') {
             return Some((
                 Some(at),
                 width,
-                format!("versions go under min (from this one on) and below (before this one): {{ min: \"{}\" }}", version.trim()),
+                format!(
+                    "versions go under min (from this one on) and below (before this one): {{ min: \"{}\" }}",
+                    version.trim()
+                ),
             ));
         }
         if value.starts_with('%') || value.starts_with('@') || value.starts_with('`') {
-            return Some((Some(at), width, format!("quote it: \"{value}\" (YAML keeps that first character for itself)")));
+            return Some((
+                Some(at),
+                width,
+                format!("quote it: \"{value}\" (YAML keeps that first character for itself)"),
+            ));
         }
         if value.starts_with('&') || value.starts_with('!') {
             return Some((Some(at), width, format!("quote it: \"{value}\" (anchors and tags are not used here)")));
@@ -120,10 +135,8 @@ fn plain_values(line: &str) -> Vec<(usize, String)> {
             _ if expects_value => {
                 start = at;
                 expects_value = false;
-                let end = line
-                    .get(at..)
-                    .and_then(|rest| rest.find([',', '}', ']', '#']))
-                    .map_or(line.len(), |len| at + len);
+                let end =
+                    line.get(at..).and_then(|rest| rest.find([',', '}', ']', '#'])).map_or(line.len(), |len| at + len);
                 if let Some(value) = line.get(at..end) {
                     found.push((at, value.trim_end().to_owned()));
                 }
@@ -145,7 +158,8 @@ fn too_deep(place: Place) -> Problem {
 }
 
 fn two_documents(place: Place) -> Problem {
-    Problem::error(place, "yaml_budget", "a second document begins here").with_hint("remove the line `---`: one file, one document")
+    Problem::error(place, "yaml_budget", "a second document begins here")
+        .with_hint("remove the line `---`: one file, one document")
 }
 
 fn innermost(mut error: &Error) -> &Error {
