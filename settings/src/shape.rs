@@ -5,13 +5,16 @@
 //! what is accepted and what the schema says can't drift apart; [`de`] drives the derived code over the tree, and
 //! [`field`] catches what is wrong where it stands, so that the rest goes on.
 
-pub(crate) mod de;
-pub(crate) mod fault;
-pub(crate) mod field;
+mod access;
+mod de;
+mod fault;
+mod field;
+mod notes;
 
-pub use self::de::MAX_PROBLEMS;
+pub use self::notes::MAX_PROBLEMS;
 pub(crate) use self::{
-    de::{Notes, read},
+    de::read,
     fault::Fault,
     field::{Field, Row, Subtree, Table},
+    notes::Notes,
 };

@@ -29,12 +29,12 @@ use crate::{
 };
 
 impl Check<'_, '_> {
-    /// `unlock`: the file of `keys.unlock`, which the service uses where it names none of its own.
+    /// `unlock`: what `keys.unlock` came to, where `keys` is in the file: the service uses it where it names none of its own.
     pub(crate) fn attestation(
         &self,
         raw: &RawAttestation,
         owner: Place,
-        unlock: Option<&PathBuf>,
+        unlock: Option<Option<&PathBuf>>,
         overrides: &Overrides,
     ) -> Option<Attestation> {
         let source = match (raw.serve.at, raw.remote.at) {
@@ -59,21 +59,23 @@ impl Check<'_, '_> {
                 apps.insert(row.name.clone(), app);
             }
         }
-        if let (true, Some(at)) = (raw.apps.value.as_ref().is_none_or(|table| table.0.is_empty()) && raw.apps.value.is_some(), raw.serve.at) {
-            self.warn(raw.apps.at.unwrap_or(at), "no_apps", Fault::new("no app can be attested: `apps` is empty"));
-        }
-        if let (Some(at), true) = (raw.serve.at, raw.apps.is_absent()) {
-            self.warn(at, "no_apps", Fault::new("no app can be attested: `apps` is missing").hint("write apps: { shop: { linux: { require: [measurement] } } }"));
-        }
-        if let (Some(at), Some(_)) = (raw.apps.at, raw.remote.at) {
-            self.refuse(at, "does_nothing", Fault::new("`apps` belongs to the service, which runs elsewhere").hint("take the lines out here"));
+        match (raw.serve.at, raw.apps.at) {
+            (Some(at), None) => {
+                let fault = Fault::new("no app can be attested: `apps` is missing");
+                self.warn(at, "no_apps", fault.hint("write apps: { shop: { linux: { require: [measurement] } } }"));
+            }
+            (None, Some(at)) => {
+                let fault = Fault::new("`apps` belongs to the service, which runs elsewhere");
+                self.refuse(at, "does_nothing", fault.hint("take the lines out here"));
+            }
+            _ => {}
         }
         let example = "{ issuer: https://api.example.com/assay, audience: api.example.com }";
         let token = self.need(&raw.token, owner, "token", example).and_then(|(token, at)| self.token(token, at));
         Some(Attestation { source: source?, token: token?, apps })
     }
 
-    fn serve(&self, raw: &RawServe, owner: Place, unlock: Option<&PathBuf>, overrides: &Overrides) -> Option<ServeSettings> {
+    fn serve(&self, raw: &RawServe, owner: Place, unlock: Option<Option<&PathBuf>>, overrides: &Overrides) -> Option<ServeSettings> {
         let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
         let address = raw.address.good().map(|(Address(address), at)| {
             let address = moved(*address, overrides.service, overrides);
@@ -95,7 +97,7 @@ impl Check<'_, '_> {
                 self.refuse(owner, "missing_field", fault.hint("write unlock: { file: secrets/kek.key }, here or under `keys`"));
                 None
             }
-            None => unlock.cloned(),
+            None => unlock.flatten().cloned(),
         };
         Some(ServeSettings {
             host: raw.host.value.as_ref().map(|host| host.0.clone()),
@@ -177,6 +179,7 @@ impl Check<'_, '_> {
             issuer: issuer?.0.0.clone(),
             audience: audience?.0.0.clone(),
             lifetime,
+            leeway: self.span(&raw.leeway, "leeway", (secs(1), secs(300)), secs(30)),
             algorithm: match algorithm {
                 SigningWord::HS256 => TokenAlgorithm::Hs256,
                 SigningWord::HS384 => TokenAlgorithm::Hs384,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::{Path, PathBuf}};
 
 use attest_core::target::PathGlob;
 use keystore::MasterKey;
-use policies::yaml::Place;
+use policies::{problem, yaml::Place};
 
 use super::{Check, Kind, listeners::overlap, routes::Known};
 use crate::{
@@ -27,16 +27,18 @@ impl Check<'_, '_> {
             let fault = Fault::new(format!("this is format {version}; this version of Assay reads format 1"));
             self.refuse(at, "unknown_format", fault.hint("write assay: 1, or use the Assay that the file was written for"));
         }
-        let listeners = self
-            .need(&raw.listeners, top, "listeners", "{ public: { address: 0.0.0.0:8443, tls: … } }")
-            .map(|(listeners, _)| self.listeners(listeners, overrides));
+        // A service with an address of its own needs none; whoever does is told in `refuse_missing_listeners`.
+        let listeners = match raw.listeners.good() {
+            Some((listeners, _)) => Some(self.listeners(listeners, overrides)),
+            None => raw.listeners.is_absent().then_some(Listeners { public: None, probe: None, admin: None }),
+        };
         let state_dir = self.need(&raw.state, top, "state", "{ dir: state }").and_then(|(state, at)| {
             let (dir, _) = self.need(&state.dir, at, "dir", "state")?;
             Some(self.files.resolve(&dir.0))
         });
         let uses_keys = rows(&raw.routes).any(|row| row.value.as_ref().is_some_and(|route| !route.key.is_absent()));
         let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at, uses_keys));
-        let unlock = keys.as_ref().and_then(|(_, unlock)| unlock.as_ref());
+        let unlock = keys.as_ref().map(|(_, unlock)| unlock.as_ref());
         let attestation = raw.attestation.good().map(|(raw, at)| self.attestation(raw, at, unlock, overrides));
         let issuers: BTreeMap<_, _> = self.table(&raw.issuers, |name, raw, at| {
             if name == "own" {
@@ -66,7 +68,10 @@ impl Check<'_, '_> {
         let mut routes: Vec<RouteSettings> = built.into_values().collect();
         order::sort(&mut routes);
         self.refuse_equal_matches(&routes, &raw.routes);
-        self.warn_of_unused(raw);
+        if !problem::any_error(&self.notes.problems.borrow()) {
+            // Among errors these would be noise: the name is unused because it is misspelled elsewhere.
+            self.warn_of_unused(raw);
+        }
         let attestation = match attestation {
             Some(None) => return None,
             Some(attestation) => attestation,
@@ -205,7 +210,7 @@ impl Check<'_, '_> {
         routes: &[RouteSettings],
     ) {
         let has_routes = rows(&raw.routes).next().is_some();
-        let no_public = raw.listeners.value.as_ref().is_some_and(|listeners| listeners.public.is_absent());
+        let no_public = raw.listeners.is_absent() || raw.listeners.value.as_ref().is_some_and(|listeners| listeners.public.is_absent());
         let listeners_at = raw.listeners.at.unwrap_or(top);
         let write = "write public: { address: 0.0.0.0:8443, tls: … }";
         if has_routes && no_public {

@@ -1,6 +1,6 @@
 //! `issuers:` checked, and their key sets built.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use attest_core::token::{
     Algorithm,
@@ -27,7 +27,7 @@ impl Check<'_, '_> {
         let text = |field: &crate::shape::Field<crate::file::names::ClaimText>| field.value.as_ref().map(|text| text.0.clone());
         let (issuer, audience) = (text(&raw.issuer), text(&raw.audience));
         let longest = self.need(&raw.max_lifetime, owner, "max_lifetime", "1h").map(|_| {
-            self.span(&raw.max_lifetime, "max_lifetime", (secs(1), secs(366 * 86_400)), secs(3600))
+            self.span(&raw.max_lifetime, "max_lifetime", (secs(1), secs(150 * 366 * 86_400)), secs(3600))
         });
         let leeway = self.span(&raw.leeway, "leeway", (secs(1), secs(300)), secs(30));
         let (keys, at) = self.need(&raw.keys, owner, "keys", "{ secret_file: …, encoding: base64, algorithm: HS256 }")?;
@@ -120,7 +120,7 @@ impl Check<'_, '_> {
         Some((IssuerKeys::SecretFile { path, encoding, algorithm }, vec![key], at))
     }
 
-    fn usable<T>(&self, keys: Result<T, KeySetError>, path: &PathBuf, at: Place) -> Option<T> {
+    fn usable<T>(&self, keys: Result<T, KeySetError>, path: &Path, at: Place) -> Option<T> {
         keys.map_err(|error| {
             let fault = Fault::new(format!("`{}`: {error}", path.display()));
             self.refuse(at, "unusable_keys", match error {

@@ -118,6 +118,9 @@ pub(crate) struct RawToken {
     /// Life of a token, whole seconds: 1s to 1h. Default: 5m.
     #[serde(default)]
     pub(crate) lifetime: Field<Span>,
+    /// Tolerance for clocks that differ, 1s to 5m. Default: 30s.
+    #[serde(default)]
+    pub(crate) leeway: Field<Span>,
     /// How tokens are signed. Default: HS256.
     #[serde(default)]
     pub(crate) algorithm: Field<SigningWord>,
@@ -226,7 +229,7 @@ pub(crate) struct RawIssuer {
     /// `aud` that its tokens have to carry. Default: not asked.
     #[serde(default)]
     pub(crate) audience: Field<ClaimText>,
-    /// A token that lives longer than this from now is malformed: 1s to 366d.
+    /// A token that lives longer than this from now is malformed: 1s to 54900d (150 years: published examples of some issuers never end).
     pub(crate) max_lifetime: Field<Span>,
     /// Tolerance for clocks that differ: 1s to 5m. Default: 30s.
     #[serde(default)]

@@ -184,11 +184,11 @@ impl JsonSchema for RawPolicyRef {
         "PolicyRef".into()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({
             "anyOf": [
                 { "type": "string", "minLength": 1, "description": "The path of a policy file, relative to this one." },
-                generator.subschema_for::<policies::RawPolicy>(),
+                { "$ref": "#/definitions/ResultPolicy" },
             ],
         })
     }

@@ -100,6 +100,8 @@ pub struct TokenSettings {
     pub audience: String,
     /// Life of a token, whole seconds. Default 5 minutes.
     pub lifetime: Duration,
+    /// Tolerance of gateways for clocks that differ. Default 30 s.
+    pub leeway: Duration,
     /// Signature algorithm. Default HS256.
     pub algorithm: TokenAlgorithm,
     /// How a failed app's token differs. Default decoy.

@@ -3,60 +3,22 @@
 //! In: a node. Out: a raw shape. A problem inside a [`Field`](super::Field) is noted with its place and does not stop
 //! its neighbours; an unknown, repeated or not yet built key is noted and skipped; a key without a value is noted.
 
-use std::cell::RefCell;
-
-use policies::{
-    Problem,
-    yaml::{Entry, Node, Place, Value, listed, nearest},
-};
+use policies::yaml::{Node, Value, listed};
 use serde::{
-    de::{DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor, value::StrDeserializer},
+    de::{Deserializer, Error, Unexpected, Visitor},
     forward_to_deserialize_any,
 };
 
-use super::Fault;
+use super::{
+    Fault, Notes,
+    access::{Entries, Items, Known, Placed, Word},
+};
 use crate::file::retired;
 
 /// How [`Field`](super::Field) asks for a value with its place.
 pub(crate) const FIELD: &str = "$assay::field";
 /// How [`Subtree`](super::Subtree) asks for a node as it is.
 pub(crate) const SUBTREE: &str = "$assay::subtree";
-
-/// What was noted on the way.
-#[derive(Debug)]
-pub(crate) struct Notes<'de> {
-    pub(crate) file: String,
-    pub(crate) problems: RefCell<Vec<Problem>>,
-    pub(crate) subtrees: RefCell<Vec<&'de Node>>,
-}
-
-impl Notes<'_> {
-    pub(crate) fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), problems: RefCell::default(), subtrees: RefCell::default() }
-    }
-
-    pub(crate) fn note(&self, place: Place, code: &'static str, fault: Fault) {
-        let mut problem = Problem::error(place, code, fault.message).in_file(&self.file);
-        problem.hint = fault.hint;
-        self.push(problem);
-    }
-
-    /// Keeps a problem, up to [`MAX_PROBLEMS`]: a hostile file must not make a report of megabytes.
-    pub(crate) fn push(&self, problem: Problem) {
-        let mut problems = self.problems.borrow_mut();
-        match problems.len() {
-            0..MAX_PROBLEMS => problems.push(problem),
-            MAX_PROBLEMS => problems.push(
-                Problem::error(Place::default(), "too_many_problems", format!("more than {MAX_PROBLEMS} problems; the rest is not shown"))
-                    .in_file(&self.file),
-            ),
-            _ => {}
-        }
-    }
-}
-
-/// Problems that one report holds at most.
-pub const MAX_PROBLEMS: usize = 100;
 
 /// Fills the shape `T` from `node`. `None`: not even its outermost form is right, and that has been noted.
 pub(crate) fn read<'de, T: serde::Deserialize<'de>>(node: &'de Node, notes: &Notes<'de>) -> Option<T> {
@@ -70,9 +32,9 @@ pub(crate) fn read<'de, T: serde::Deserialize<'de>>(node: &'de Node, notes: &Not
 }
 
 #[derive(Clone, Copy)]
-struct De<'a, 'de> {
-    node: &'de Node,
-    notes: &'a Notes<'de>,
+pub(super) struct De<'a, 'de> {
+    pub(super) node: &'de Node,
+    pub(super) notes: &'a Notes<'de>,
 }
 
 impl<'de> De<'_, 'de> {
@@ -137,7 +99,13 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
         match &self.node.value {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Null => Err(self.mismatch(&visitor)),
-            _ => Err(Fault::new(format!("expected `true` or `false`, found {}", self.node.described()))),
+            _ => Err(Fault::new(format!("expected `true` or `false`, found {}", self.node.described())).hint(
+                match self.node.spelled().to_lowercase().as_str() {
+                    "yes" | "on" | "y" | "true" | "1" => "write true, without quotes",
+                    "no" | "off" | "n" | "false" | "0" => "write false, without quotes",
+                    _ => "write true or false",
+                },
+            )),
         }
     }
 
@@ -247,182 +215,4 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
     }
 
     forward_to_deserialize_any! { f32 f64 char bytes byte_buf unit unit_struct tuple }
-}
-
-/// A value for [`Field`](super::Field): line, column, width, then the value, or the end where the value is wrong.
-struct Placed<'a, 'de> {
-    de: De<'a, 'de>,
-    step: u8,
-}
-
-impl<'de> SeqAccess<'de> for Placed<'_, 'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        let place = self.de.node.place;
-        self.step += 1;
-        match self.step {
-            1 => seed.deserialize((place.line as u64).into_deserializer()).map(Some),
-            2 => seed.deserialize((place.column as u64).into_deserializer()).map(Some),
-            3 => seed.deserialize((place.width as u64).into_deserializer()).map(Some),
-            _ => match seed.deserialize(self.de) {
-                Ok(value) => Ok(Some(value)),
-                Err(fault) => {
-                    self.de.notes.note(place, "invalid_value", fault);
-                    Ok(None)
-                }
-            },
-        }
-    }
-}
-
-struct Items<'a, 'de> {
-    items: std::slice::Iter<'de, Node>,
-    notes: &'a Notes<'de>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, 'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        self.items.next().map(|node| seed.deserialize(De { node, notes: self.notes })).transpose()
-    }
-}
-
-/// A map with keys that the operator chooses.
-struct Entries<'a, 'de> {
-    entries: std::slice::Iter<'de, Entry>,
-    value: Option<&'de Node>,
-    notes: &'a Notes<'de>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, 'de> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        let Some(entry) = self.entries.next() else { return Ok(None) };
-        self.value = Some(&entry.value);
-        seed.deserialize(Key(entry)).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let node = self.value.take().ok_or_else(|| Fault::new("a value without a key"))?;
-        seed.deserialize(De { node, notes: self.notes })
-    }
-}
-
-/// The key of an entry, with its place, for `Field<String>`.
-struct Key<'de>(&'de Entry);
-
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = Fault;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_borrowed_str(&self.0.key)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_seq(PlacedKey { entry: self.0, step: 0 })
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        newtype_struct seq tuple map struct enum identifier ignored_any
-    }
-}
-
-struct PlacedKey<'de> {
-    entry: &'de Entry,
-    step: u8,
-}
-
-impl<'de> SeqAccess<'de> for PlacedKey<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        self.step += 1;
-        let place = self.entry.place;
-        match self.step {
-            1 => seed.deserialize((place.line as u64).into_deserializer()),
-            2 => seed.deserialize((place.column as u64).into_deserializer()),
-            3 => seed.deserialize((place.width as u64).into_deserializer()),
-            _ => seed.deserialize(StrDeserializer::new(&self.entry.key)),
-        }
-        .map(Some)
-    }
-}
-
-/// A map with keys that a shape knows; the others are noted and skipped.
-struct Known<'a, 'de> {
-    shape: &'static str,
-    fields: &'static [&'static str],
-    entries: std::slice::Iter<'de, Entry>,
-    value: Option<&'de Node>,
-    notes: &'a Notes<'de>,
-}
-
-impl<'de> MapAccess<'de> for Known<'_, 'de> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        for entry in self.entries.by_ref() {
-            if self.fields.contains(&entry.key.as_str()) {
-                self.value = Some(&entry.value);
-                return seed.deserialize(StrDeserializer::new(&entry.key)).map(Some);
-            }
-            self.notes.note(entry.place, "unknown_field", unknown(self.shape, self.fields, &entry.key));
-        }
-        Ok(None)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let node = self.value.take().ok_or_else(|| Fault::new("a value without a key"))?;
-        seed.deserialize(De { node, notes: self.notes })
-    }
-}
-
-fn unknown(shape: &str, fields: &[&str], key: &str) -> Fault {
-    if let Some(fault) = retired::field(shape, key) {
-        return fault;
-    }
-    let fault = Fault::new(format!("there is no field `{key}` here"));
-    match nearest(key, fields) {
-        Some(field) => fault.hint(format!("did you mean `{field}`?")),
-        None => fault.hint(format!("the fields here are {}", listed(fields))),
-    }
-}
-
-struct Word<'de>(&'de str);
-
-impl<'de> EnumAccess<'de> for Word<'de> {
-    type Error = Fault;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
-        seed.deserialize(StrDeserializer::new(self.0)).map(|word| (word, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Word<'de> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, Fault> {
-        Err(Fault::new(format!("`{}` needs a value", self.0)))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
-        Err(Fault::new(format!("`{}` needs a value", self.0)))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Fault> {
-        Err(Fault::new(format!("`{}` needs a value", self.0)))
-    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::folder::{Folder, GOOD, SECRETS, with};
 
 fn told(folder: &Folder, text: impl AsRef<[u8]>) -> String {
-    folder.load(text).err().expect("refused").to_string()
+    folder.load(text).expect_err("refused").to_string()
 }
 
 #[test]

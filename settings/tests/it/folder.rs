@@ -84,10 +84,10 @@ impl Folder {
             fs::create_dir(folder.path(name)).unwrap();
         }
         let made = rcgen::generate_simple_self_signed(vec!["api.example.com".to_owned()]).unwrap();
-        folder.write("tls/cert.pem", &made.cert.pem(), 0o644);
-        folder.write("tls/key.pem", &made.signing_key.serialize_pem(), 0o600);
-        folder.write("secrets/approov.secret", &format!("{}\n", SECRETS[0]), 0o600);
-        folder.write("secrets/admin.token", &format!("{}\n", SECRETS[1]), 0o600);
+        folder.write("tls/cert.pem", made.cert.pem(), 0o644);
+        folder.write("tls/key.pem", made.signing_key.serialize_pem(), 0o600);
+        folder.write("secrets/approov.secret", format!("{}\n", SECRETS[0]), 0o600);
+        folder.write("secrets/admin.token", format!("{}\n", SECRETS[1]), 0o600);
         folder.write("secrets/kek.key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n", 0o600);
         folder.write("secrets/keys.sealed", "not opened by the loader", 0o600);
         folder.write("policies/old.yaml", "default: block\nrules:\n  - { name: genuine, when: { verdict: attested }, then: allow }\n", 0o644);

@@ -9,7 +9,7 @@ use crate::folder::{Folder, GOOD};
 fn refused_fast(text: impl AsRef<[u8]>) -> String {
     let folder = Folder::new();
     let start = Instant::now();
-    let report = folder.load(text).err().expect("refused").to_string();
+    let report = folder.load(text).expect_err("refused").to_string();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(report.len() < 64 * 1024, "a report of {} bytes", report.len());
     report
@@ -50,7 +50,7 @@ fn a_table_of_thousands_of_wrong_rows_is_reported_and_bounded() {
     let rows: String = (0..4_000).map(|n| format!("  r{n}: {{ x: 1 }}\n")).collect();
     let folder = Folder::new();
     let start = Instant::now();
-    let report = folder.load(format!("assay: 1\nroutes:\n{rows}")).err().expect("refused");
+    let report = folder.load(format!("assay: 1\nroutes:\n{rows}")).expect_err("refused");
     assert!(report.problems.len() <= settings::MAX_PROBLEMS + 1, "{}", report.problems.len());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let _ = report.to_string();

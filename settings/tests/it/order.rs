@@ -2,11 +2,17 @@
 
 use crate::folder::Folder;
 
+const HEAD: &str = r#"
+assay: 1
+listeners: { public: { address: "127.0.0.1:0" } }
+state: { dir: state }
+issuers: { idp: { profile: jwt, max_lifetime: 1h, keys: { secret_file: secrets/approov.secret, encoding: base64, algorithm: HS256 } } }
+upstreams: { api: { url: https://api.example.com } }
+routes:
+"#;
+
 fn names(routes: &[(&str, &str, &str)]) -> Vec<String> {
-    let mut text = "assay: 1\nlisteners: { public: { address: \"127.0.0.1:0\" } }\nstate: { dir: state }\n\
-        issuers: { idp: { profile: jwt, max_lifetime: 1h, keys: { secret_file: secrets/approov.secret, encoding: base64, algorithm: HS256 } } }\n\
-        upstreams: { api: { url: https://api.example.com } }\nroutes:\n"
-        .to_owned();
+    let mut text = HEAD.to_owned();
     for (name, host, path) in routes {
         let host = if host.is_empty() { String::new() } else { format!("host: \"{host}\", ") };
         text += &format!("  {name}: {{ match: {{ {host}path: \"{path}\" }}, upstream: api, token: {{ issuer: idp }}, policy: policies/old.yaml }}\n");
@@ -31,4 +37,18 @@ fn the_order_of_the_file_plays_no_part() {
     let mut backwards = routes;
     backwards.reverse();
     assert_eq!(names(&backwards), expected);
+}
+
+#[test]
+fn a_thousand_routes_with_their_policies_load() {
+    let routes: String = (0..1_000)
+        .map(|n| format!(
+            "  route-{n}:\n    match: {{ host: host-{n}.example.com, path: \"/v1/**\" }}\n    upstream: api\n    token: {{ issuer: idp }}\n    \
+             policy: {{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}, {{ name: catalogue, when: {{ verdict: missing, path: \"/v1/catalogue/**\" }}, then: deprioritize }}] }}\n"
+        ))
+        .collect();
+    let text = format!("{HEAD}{routes}");
+    assert!(text.len() > 300_000);
+    let loaded = Folder::new().load(text).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.settings.routes.len(), 1_000);
 }

@@ -3,7 +3,7 @@
 use crate::folder::{Folder, with};
 
 fn told(text: String) -> String {
-    Folder::new().load(text).err().expect("refused").to_string()
+    Folder::new().load(text).expect_err("refused").to_string()
 }
 
 #[test]

@@ -6,10 +6,14 @@ use crate::folder::{Folder, GOOD, with};
 /// says this.
 #[track_caller]
 fn refuses(old: &str, new: &str, code: &str, under: &str, remedy: &str) {
-    let text = with(old, new);
-    let report = Folder::new().load(&text).err().unwrap_or_else(|| panic!("{new} was taken"));
+    refuses_text(&with(old, new), code, under, remedy);
+}
+
+#[track_caller]
+fn refuses_text(text: &str, code: &str, under: &str, remedy: &str) {
+    let report = Folder::new().load(text).err().unwrap_or_else(|| panic!("taken: {text}"));
     let errors: Vec<_> = report.problems.iter().filter(|problem| problem.severity == settings::Severity::Error).collect();
-    assert_eq!(errors.len(), 1, "one error for {new:?}:\n{report}");
+    assert_eq!(errors.len(), 1, "one error:\n{report}");
     let problem = errors[0];
     assert_eq!(problem.code, code, "{report}");
     let line = text.lines().nth(problem.line - 1).unwrap_or_default();
@@ -21,7 +25,7 @@ fn refuses(old: &str, new: &str, code: &str, under: &str, remedy: &str) {
 #[test]
 fn unknown_fields_and_words() {
     refuses("address: 127.0.0.1:8443", "adress: 127.0.0.1:8443\n    address: 127.0.0.1:8443", "unknown_field", "adress", "did you mean `address`?");
-    refuses("log: {", "loging: {}\nlog: {", "unknown_field", "loging", "did you mean `log`?");
+    refuses("log: {", "logs: {}\nlog: {", "unknown_field", "logs", "did you mean `log`?");
     refuses("state: { dir: state }", "state: { dir: state, wal: true }", "unknown_field", "wal", "`dir`");
     refuses("profile: approov", "profile: aproov", "invalid_value", "aproov", "did you mean `approov`?");
     refuses("access: stderr", "access: off", "invalid_value", "off", "write disabled");
@@ -113,7 +117,10 @@ fn upstreams() {
 fn names_that_routes_refer_to() {
     refuses("    upstream: openai\n", "    upstream: opena\n", "unknown_name", "opena", "did you mean `openai`?");
     refuses("token: { issuer: moving,", "token: { issuer: movin,", "unknown_name", "movin", "did you mean `moving`?");
-    refuses("keys:\n  store: secrets/keys.sealed\n  unlock: { file: secrets/kek.key }\n", "", "missing_field", "{", "unlock: { file");
+    let without_keys = with("keys:\n  store: secrets/keys.sealed\n  unlock: { file: secrets/kek.key }\n", "");
+    let own_unlock = without_keys.replace("address: 127.0.0.1:8082 }", "unlock: { file: secrets/kek.key } }");
+    refuses_text(&own_unlock, "no_keystore", "openai", "write keys: {");
+    refuses_text(&without_keys.replace("    key: openai\n", ""), "missing_field", "{", "unlock: { file");
     refuses("path: \"/old/**\"", "path: \"/**\"", "equal_match", "{", "more specific");
     refuses("  chat:\n", "  Chat GPT:\n", "bad_name", "Chat GPT", "write chat-gpt");
     refuses("path: \"/old/**\"", "path: \"/assay/v1/challenge\"", "unreachable_route", "old-shop", "attestation.serve.path");
