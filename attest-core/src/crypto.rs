@@ -13,13 +13,41 @@ pub fn install_crypto() {
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
+/// A SHA-256 in the making.
+pub(crate) struct Sha256(digest::Context);
+
+impl Sha256 {
+    pub(crate) fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Adds a field with its length in front (u32, big endian), which makes a list of fields unambiguous.
+    pub(crate) fn update_field(&mut self, field: &[u8]) {
+        self.update(&length_prefix(field.len()));
+        self.update(field);
+    }
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        to_array(self.0.finish().as_ref())
+    }
+}
+
 /// SHA-256 over the parts, one after the other.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut hash = Sha256::new();
     for part in parts {
-        context.update(part);
+        hash.update(part);
     }
-    to_array(context.finish().as_ref())
+    hash.finish()
+}
+
+/// SHA-256 over bytes that lie together; allocates nothing, here or in aws-lc.
+pub(crate) fn sha256_at_once(bytes: &[u8]) -> [u8; 32] {
+    to_array(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// HMAC-SHA-256 over the parts, one after the other.
@@ -47,9 +75,9 @@ pub(crate) fn hkdf_sha256(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; 32] {
     out
 }
 
-/// The length-prefixed form (u32, big endian) that makes a list of fields unambiguous.
-pub(crate) fn length_prefix(field: &[u8]) -> [u8; 4] {
-    u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes()
+/// A length or count as a field carries it: u32, big endian.
+pub(crate) fn length_prefix(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
 }
 
 fn to_array(bytes: &[u8]) -> [u8; 32] {

@@ -8,7 +8,7 @@ mod mac;
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::crypto::{Sha256, length_prefix};
 
 pub use elf::{ElfError, Segment, SegmentPlan, plan};
 pub use mac::{mac, verify_mac};
@@ -55,7 +55,7 @@ pub struct NotAsPlanned;
 /// SHA-256 over the domain string, the number of segments (u32), then for each its address (u64), size (u64), flags (u32) and bytes; numbers
 /// big endian.
 pub struct Hasher<'a> {
-    hash: Context,
+    hash: Sha256,
     segments: std::slice::Iter<'a, Segment>,
     left: u64,
 }
@@ -64,9 +64,9 @@ impl<'a> Hasher<'a> {
     /// Begins the measurement of `plan`.
     #[must_use]
     pub fn new(plan: &'a SegmentPlan) -> Self {
-        let mut hash = Context::new(&SHA256);
+        let mut hash = Sha256::new();
         hash.update(DOMAIN);
-        hash.update(&u32::try_from(plan.segments().len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.update(&length_prefix(plan.segments().len()));
         Self { hash, segments: plan.segments().iter(), left: 0 }
     }
 
@@ -100,11 +100,7 @@ impl<'a> Hasher<'a> {
         if self.left != 0 || self.segments.next().is_some() {
             return Err(NotAsPlanned);
         }
-        let mut out = [0_u8; 32];
-        for (to, from) in out.iter_mut().zip(self.hash.finish().as_ref()) {
-            *to = *from;
-        }
-        Ok(Measurement(out))
+        Ok(Measurement(self.hash.finish()))
     }
 }
 

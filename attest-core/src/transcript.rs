@@ -4,9 +4,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Context, SHA256};
-
-use crate::crypto::length_prefix;
+use crate::crypto::{Sha256, length_prefix};
 use crate::evidence_kind::EvidenceKind;
 
 const DOMAIN: &[u8] = b"assay-transcript-v1\0";
@@ -87,44 +85,30 @@ impl Transcript<'_> {
         let mut kinds: Vec<&[u8]> = self.kinds.iter().map(|kind| kind.as_str().as_bytes()).collect();
         kinds.sort_unstable();
 
-        let mut hash = Context::new(&SHA256);
+        let mut hash = Sha256::new();
         hash.update(DOMAIN);
-        field(&mut hash, self.challenge);
+        hash.update_field(self.challenge);
         for text in [self.key_set, self.app, self.version, self.platform, self.build] {
-            field(&mut hash, text.as_bytes());
+            hash.update_field(text.as_bytes());
         }
-        count(&mut hash, facts.len());
+        hash.update(&length_prefix(facts.len()));
         for (name, value) in facts {
-            field(&mut hash, name);
-            field(&mut hash, value);
+            hash.update_field(name);
+            hash.update_field(value);
         }
-        list(&mut hash, &findings);
-        field(&mut hash, self.binding.as_ref().map_or(&[], <[u8; 32]>::as_slice));
-        field(&mut hash, device_key);
-        list(&mut hash, &kinds);
-
-        let mut out = [0_u8; 32];
-        for (to, from) in out.iter_mut().zip(hash.finish().as_ref()) {
-            *to = *from;
-        }
-        TranscriptHash(out)
+        update_list(&mut hash, &findings);
+        hash.update_field(self.binding.as_ref().map_or(&[], <[u8; 32]>::as_slice));
+        hash.update_field(device_key);
+        update_list(&mut hash, &kinds);
+        TranscriptHash(hash.finish())
     }
 }
 
-fn field(hash: &mut Context, bytes: &[u8]) {
-    hash.update(&length_prefix(bytes));
-    hash.update(bytes);
-}
-
-fn list(hash: &mut Context, entries: &[&[u8]]) {
-    count(hash, entries.len());
+fn update_list(hash: &mut Sha256, entries: &[&[u8]]) {
+    hash.update(&length_prefix(entries.len()));
     for entry in entries {
-        field(hash, entry);
+        hash.update_field(entry);
     }
-}
-
-fn count(hash: &mut Context, entries: usize) {
-    hash.update(&u32::try_from(entries).unwrap_or(u32::MAX).to_be_bytes());
 }
 
 #[cfg(test)]

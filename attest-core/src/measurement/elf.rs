@@ -10,6 +10,7 @@ const HEADER_BYTES: usize = 64;
 const ENTRY_BYTES: usize = 56;
 
 const PT_LOAD: u32 = 1;
+const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 const PF_R: u32 = 4;
 
@@ -25,6 +26,9 @@ pub enum ElfError {
     /// Program headers that no linker writes: wrong size, too many, overlapping or out of order.
     #[error("program headers that no loader would take")]
     BadHeaders,
+    /// Executable code that is writable too, or not readable: it could not be measured.
+    #[error("an executable segment that is writable, or not readable, can't be measured")]
+    UnmeasurableCode,
     /// Nothing in it to measure.
     #[error("no read-only or executable segment")]
     NothingToMeasure,
@@ -91,6 +95,9 @@ pub fn plan(headers: &[u8]) -> Result<SegmentPlan, ElfError> {
         }
         free_from = end;
         if entry.flags & PF_R == 0 || entry.flags & PF_W != 0 || entry.file_size == 0 {
+            if entry.flags & PF_X != 0 && entry.memory_size != 0 {
+                return Err(ElfError::UnmeasurableCode);
+            }
             continue;
         }
         // Zeroes behind the file's bytes could not be told from a patch in the file.

@@ -70,7 +70,9 @@ fn refuses_what_a_loader_would_not_take() {
     assert_eq!(measure_file(&short[..64 + 3 * 56 + 12]), Err(ElfError::Truncated));
     assert_eq!(measure_file(&elf(&[(5, 10, b"aaaa"), (5, 12, b"bbbb")])), Err(ElfError::BadHeaders));
     assert_eq!(measure_file(&elf(&[(5, u64::MAX, b"aaaa")])), Err(ElfError::BadHeaders));
-    assert_eq!(measure_file(&elf(&[(6, 0, b"aaaa"), (7, 8, b"a")])), Err(ElfError::NothingToMeasure));
+    assert_eq!(measure_file(&elf(&[(6, 0, b"aaaa"), (2, 8, b"a")])), Err(ElfError::NothingToMeasure));
+    assert_eq!(measure_file(&elf(&[(4, 0, b"aaaa"), (7, 8, b"a")])), Err(ElfError::UnmeasurableCode));
+    assert_eq!(measure_file(&elf(&[(4, 0, b"aaaa"), (1, 8, b"a")])), Err(ElfError::UnmeasurableCode));
     let mut grows = elf(&[(5, 0, b"aaaa")]);
     grows[64 + 40] += 1;
     assert_eq!(measure_file(&grows), Err(ElfError::BadHeaders));

@@ -175,7 +175,7 @@ impl AsvContext<'_> {
     fn associated_data(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.iss.len() + self.aud.len() + self.kid.len() + 28);
         for field in [self.iss, self.aud, self.kid] {
-            out.extend_from_slice(&length_prefix(field.as_bytes()));
+            out.extend_from_slice(&length_prefix(field.len()));
             out.extend_from_slice(field.as_bytes());
         }
         out.extend_from_slice(&self.iat.millis().to_be_bytes());

@@ -2,11 +2,12 @@
 //!
 //! In: the values. Out: the hash that the claim `pay` must hold. With it, a token stolen without the bound value is worthless.
 
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 
 use super::Reason;
 use super::claims::Pay;
-use crate::crypto::{length_prefix, sha256};
+use crate::crypto::{length_prefix, sha256_at_once};
 
 /// How several values become one hash. One value alone is hashed as it is, in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,29 +18,26 @@ pub enum BindingStyle {
     Concatenated,
 }
 
-/// SHA-256 over the values. Allocates nothing.
+/// SHA-256 over the values. Allocates nothing for up to 2 KiB of them.
 #[must_use]
 pub fn binding_hash(values: &[&[u8]], style: BindingStyle) -> [u8; 32] {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut message: SmallVec<[u8; 2048]> = SmallVec::new();
     match (values, style) {
-        ([only], BindingStyle::LengthPrefixed) => return sha256(&[only]),
+        ([only], BindingStyle::LengthPrefixed) => return sha256_at_once(only),
+        ([only], BindingStyle::Concatenated) => return sha256_at_once(only.trim_ascii()),
         (_, BindingStyle::LengthPrefixed) => {
             for value in values {
-                context.update(&length_prefix(value));
-                context.update(value);
+                message.extend_from_slice(&length_prefix(value.len()));
+                message.extend_from_slice(value);
             }
         }
         (_, BindingStyle::Concatenated) => {
             for value in values {
-                context.update(value.trim_ascii());
+                message.extend_from_slice(value.trim_ascii());
             }
         }
     }
-    let mut out = [0_u8; 32];
-    for (to, from) in out.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    out
+    sha256_at_once(&message)
 }
 
 /// The text of the claim `pay` for this hash: standard base64 with padding, 44 characters.

@@ -1,6 +1,7 @@
 //! Attest-core against what others published, against an independent implementation, and as a whole.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod allocations;
 mod approov;
 mod cookbook;
 mod interop;
