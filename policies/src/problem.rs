@@ -1,6 +1,6 @@
 //! What is wrong with a file, in the words a person needs at 3 a.m.: what, where, and what to write instead.
 //!
-//! In: a [`Place`](crate::yaml::Place), a message, a hint. Out: a [`Problem`], which prints itself as one line
+//! In: a [`Place`], a message, a hint. Out: a [`Problem`], which prints itself as one line
 //! (`Display`), with the source line and a caret ([`Problem::render`]), or as JSON (`Serialize`).
 
 use std::fmt;

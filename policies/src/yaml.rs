@@ -162,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_closed_or_not_aligned_is_told() {
+        let told = |text: &str| refused(text).hint.unwrap_or_default();
+        assert!(told("a: { b: 1\nc: 2\n").contains("`}`"));
+        assert!(told("a: [ b, c\nd: 2\n").contains("`]`"));
+        assert!(told("rules:\n  - name: a\n   when: b\n").contains("same column"));
+        assert!(told("a: 'x\n").contains("not closed"));
+        assert!(told("name: a: b\n").contains("needs quotes"));
+    }
+
+    #[test]
     fn the_two_most_natural_mistakes_are_told_by_name() {
         let version = refused("when:\n  app_version: >=3.1\n");
         assert_eq!((version.line, version.code), (2, "yaml_syntax"));

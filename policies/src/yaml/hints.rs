@@ -48,65 +48,59 @@ pub(super) fn explain(error: &Error, text: &str) -> Problem {
             }
         }
     };
-    if problem.code == "yaml_syntax"
-        && let Some((column, width, hint)) = by_name(&line, &problem.message)
-    {
-        if let Some(column) = column {
+    if problem.code == "yaml_syntax" {
+        if let Some((column, value, hint)) = by_value(&line) {
             problem.column = column;
-            problem.width = width;
+            problem.width = value.chars().count();
+            problem.message = format!("`{value}` can't stand here without quotes");
+            problem.hint = Some(hint);
+        } else {
+            problem.hint = by_structure(&line, &problem.message);
         }
-        problem.hint = Some(hint);
     }
     problem
 }
 
-/// The mistakes that the operator's hand makes by itself: column and width where they stand, and the remedy.
-fn by_name(line: &str, message: &str) -> Option<(Option<usize>, usize, String)> {
-    let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
-    if indent.contains('\t') {
-        return Some((None, 1, "indent with spaces: YAML allows no tab there".to_owned()));
-    }
-    for (start, value) in plain_values(line) {
-        let at = line.get(..start).map_or(1, |before| before.chars().count() + 1);
-        let width = value.chars().count();
-        if let Some(rest) = value.strip_prefix('*') {
-            return Some((Some(at), width, format!("quote it: \"*{rest}\" (a bare `*` begins a YAML alias)")));
-        }
-        if let Some(version) = value.strip_prefix(">=") {
-            return Some((
-                Some(at),
-                width,
-                format!(
-                    "write {{ min: \"{}\" }} (a bare `>` begins a YAML text block; versions go under min and below)",
-                    version.trim()
-                ),
-            ));
-        }
-        if let Some(version) = value.strip_prefix('>') {
-            return Some((
-                Some(at),
-                width,
-                format!(
-                    "versions go under min (from this one on) and below (before this one): {{ min: \"{}\" }}",
-                    version.trim()
-                ),
-            ));
-        }
-        if value.starts_with('%') || value.starts_with('@') || value.starts_with('`') {
-            return Some((
-                Some(at),
-                width,
-                format!("quote it: \"{value}\" (YAML keeps that first character for itself)"),
-            ));
-        }
-        if value.starts_with('&') || value.starts_with('!') {
-            return Some((Some(at), width, format!("quote it: \"{value}\" (anchors and tags are not used here)")));
-        }
-    }
-    if message.contains("mapping values are not allowed") || message.contains("mapping value") {
-        return Some((None, 1, "a text that holds `: ` needs quotes; or the line is indented too far".to_owned()));
-    }
-    None
+/// The values that the operator's hand writes by itself: where one stands, its text, and the remedy.
+fn by_value(line: &str) -> Option<(usize, String, String)> {
+    plain_values(line).into_iter().find_map(|(start, value)| {
+        let version = value.trim_start_matches(['>', '=', ' ']);
+        let is_version = version.starts_with(|first: char| first.is_ascii_digit());
+        let hint = match value.chars().next()? {
+            '*' => format!("quote it: \"{value}\" (a bare `*` begins a YAML alias)"),
+            '>' if is_version => format!(
+                "write {{ min: \"{version}\" }} (a bare `>` begins a YAML text block; versions go under min, from this one on, and below, before this one)"
+            ),
+            '%' | '@' | '`' => format!("quote it: \"{value}\" (YAML keeps that first character for itself)"),
+            '&' | '!' => format!("quote it: \"{value}\" (anchors and tags are not used here)"),
+            _ => return None,
+        };
+        let column = line.get(..start).map_or(1, |before| before.chars().count() + 1);
+        Some((column, value, hint))
+    })
+}
+
+/// What is usually behind a complaint of the reader about lines, brackets and quotes.
+fn by_structure(line: &str, message: &str) -> Option<String> {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let hint = if line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t') {
+        "indent with spaces: YAML allows no tab there"
+    } else if says(&["mapping value"]) {
+        "a text that holds `: ` needs quotes; or the line is indented too far"
+    } else if says(&["flow mapping"]) {
+        "a `{` is not closed by `}`, on this line or above"
+    } else if says(&["flow sequence"]) {
+        "a `[` is not closed by `]`, on this line or above"
+    } else if says(&["placement of ':'"]) {
+        "a `[` above is not closed by `]`; or a text that holds `:` needs quotes"
+    } else if says(&["quoted scalar"]) {
+        "a quote that opens here is not closed"
+    } else if says(&["block collection", "block mapping", "block sequence", "indentation"]) {
+        "the fields of one map begin in the same column: indent this line like its neighbours"
+    } else {
+        return None;
+    };
+    Some(hint.to_owned())
 }
 
 /// The unquoted values of one line, after `: `, `- `, `[`, `{` or `, `, with the byte where each starts.
