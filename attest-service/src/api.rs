@@ -28,12 +28,7 @@ mod challenge;
 mod health;
 mod keysets;
 
-use crate::{
-    listener::Peer,
-    metrics::Code,
-    refusal::Refusal,
-    service::Service,
-};
+use crate::{listener::Peer, metrics::Code, refusal::Refusal, service::Service};
 
 /// Bytes of a request body.
 const MAX_BODY: usize = 64 * 1024;

@@ -60,12 +60,7 @@ impl Service {
         appraisal::appraise(request, transcript, builds, policy, state)
     }
 
-    fn answer(
-        &self,
-        request: &AttestRequest,
-        result: &AttestationResult,
-        signed: &Signed,
-    ) -> Result<Answer, Refusal> {
+    fn answer(&self, request: &AttestRequest, result: &AttestationResult, signed: &Signed) -> Result<Answer, Refusal> {
         let (status, body) = match &signed.token {
             Some(token) => {
                 let response = AttestResponse { token: token.clone(), expires_in: self.signer.lifetime_secs() };

@@ -1,7 +1,10 @@
 //! In: the file of the gateways' bearer token. Out: a comparison. What is proven: a presented token equals the one in
 //! the file, found out in constant time; where no file is configured, no token is the right one.
 
-use std::{fmt, fs, io, path::{Path, PathBuf}};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;

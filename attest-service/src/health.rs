@@ -15,13 +15,13 @@ pub struct Health {
 impl Health {
     /// Whether tokens are issued now.
     #[must_use]
-    pub const fn can_issue(&self) -> bool {
+    pub const fn can_issue(self) -> bool {
         self.store
     }
 
     /// As the health endpoint says it.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn to_json(self) -> String {
         serde_json::json!({
             "status": if self.can_issue() { "ok" } else { "unavailable" },
             "store": if self.store { "ok" } else { "unreadable" },

@@ -2,8 +2,6 @@
 //! What is proven: its number rises whenever its content changes, across restarts too (the number and the content's
 //! digest are in the database), and each copy is dated, so that a gateway can tell fresh from stale.
 
-use std::time::Duration;
-
 use attest_core::{
     b64u,
     feed::{
@@ -38,30 +36,8 @@ impl KeySets {
     /// # Errors
     /// Where gateways could not use the keys: it is found out here and not there.
     pub(crate) fn new(token: &TokenSettings, secrets: &Secrets, feed: FeedKey) -> Result<Self, KeySetError> {
-        let keys = secrets.signing.iter().map(document_of).collect::<Result<_, _>>()?;
-        let entry = KeySetEntry {
-            name: token.key_set.clone(),
-            issuer: token.issuer.clone(),
-            audience: token.audience.clone(),
-            concealment: concealment_name(token.concealment).to_owned(),
-            max_lifetime_secs: whole_seconds(token.lifetime.saturating_mul(LIVES)),
-            verdict_key: SecretBytes::new(&*secrets.verdict),
-            keys,
-        };
-        match document(&entry, 0, UnixTime::from_secs(0), Vec::new()).key_sets() {
-            Ok(_) => Ok(Self { entry, feed }),
-            Err(FeedError::KeySet(error)) => Err(error),
-            Err(_) => Err(KeySetError::Invalid),
-        }
-    }
-
-    /// The key set as a gateway builds it from the document.
-    ///
-    /// # Errors
-    /// Where no key set can be made of it; [`KeySets::new`] has tried.
-    pub(crate) fn key_set(&self) -> Result<KeySet, FeedError> {
-        let sets = document(&self.entry, 0, UnixTime::from_secs(0), Vec::new()).key_sets()?;
-        sets.into_iter().next().ok_or(FeedError::KeySet(KeySetError::Empty))
+        key_set(token, secrets)?;
+        Ok(Self { entry: entry(token, secrets)?, feed })
     }
 
     /// The half that gateways pin.
@@ -94,6 +70,31 @@ impl KeySets {
     }
 }
 
+/// The key set as gateways will have it.
+///
+/// # Errors
+/// Where it could not be used.
+pub(crate) fn key_set(token: &TokenSettings, secrets: &Secrets) -> Result<KeySet, KeySetError> {
+    let document = document(&entry(token, secrets)?, 0, UnixTime::from_secs(0), Vec::new());
+    match document.key_sets() {
+        Ok(key_sets) => key_sets.into_iter().next().ok_or(KeySetError::Empty),
+        Err(FeedError::KeySet(error)) => Err(error),
+        Err(_) => Err(KeySetError::Invalid),
+    }
+}
+
+fn entry(token: &TokenSettings, secrets: &Secrets) -> Result<KeySetEntry, KeySetError> {
+    Ok(KeySetEntry {
+        name: token.key_set.clone(),
+        issuer: token.issuer.clone(),
+        audience: token.audience.clone(),
+        concealment: concealment_name(token.concealment).to_owned(),
+        max_lifetime_secs: token.lifetime.saturating_mul(LIVES).as_secs().max(1),
+        verdict_key: SecretBytes::new(&*secrets.verdict),
+        keys: secrets.signing.iter().map(document_of).collect::<Result<_, _>>()?,
+    })
+}
+
 fn document(entry: &KeySetEntry, number: u64, now: UnixTime, devices: Vec<String>) -> KeySetDocument {
     KeySetDocument {
         format: FORMAT.to_owned(),
@@ -119,8 +120,4 @@ fn document_of(key: &StoredKey) -> Result<KeyDocument, KeySetError> {
         decoy: key.decoy.as_ref().map(|decoy| SecretBytes::new(decoy)),
         public_jwk: signer::signing_key(key, &key.secret)?.public_jwk(),
     })
-}
-
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().max(1)
 }

@@ -12,8 +12,9 @@
 //! | D | `signer`, `secrets` | a token that tells its bearer nothing about C |
 //! | | `quantum`, `outcome` | the answer leaves at a step of the clock; what the outcome writes comes after |
 //!
-//! Beside the walk: `key_sets` (what gateways fetch), [`registry`] (what operators write), `refusal` (the one table from
-//! a fault to an answer), [`offline`] (what commands ask of a state at rest), [`health`], `metrics`, and [`start`], which puts the parts together.
+//! Beside the walk: `key_sets` (what gateways fetch), [`registry`] (what operators write), [`offline`] (what commands ask
+//! of a state at rest), `refusal` (the one table from a fault to an answer), [`health`], `metrics`, and [`start`], which
+//! puts the parts together.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod answer_cache;

@@ -1,86 +1,87 @@
-//! What an operator may ask of a service's state while the service runs elsewhere or not at all.
-//!
-//! In: the state folder and the unlock key. Out: the key that opens support codes, or the key set to verify tokens with.
-//! Nothing is made: a state folder in which no service ever started is refused.
+//! In: the configuration of a service, running or not. Out: what only its state can tell: the key set its tokens are
+//! verified with, the key of its support codes. Nothing is written, and nothing is made up: a state that was never started
+//! has neither.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use attest_core::{
-    feed::{FeedError, FeedKey},
     random::SystemRandom,
-    time::{Clock, SystemClock},
+    time::UnixTime,
     token::{
         arc::ArcKey,
         key_set::{KeySet, KeySetError},
     },
 };
 use keystore::{MasterKey, master_key::MasterKeyError};
-use settings::{AttestationSource, Settings, TokenAlgorithm};
+use settings::Settings;
 
 use crate::{
-    key_sets::KeySets,
+    key_sets,
     secrets::{Secrets, SecretsError, Source},
+    service_settings::ServiceSettings,
     store::{self, StoreError},
 };
 
-/// Why the state can't be asked.
+/// Why the state tells nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OfflineError {
-    /// The configuration does not serve attestation.
-    #[error("this configuration does not serve attestation")]
-    NotServed,
-    /// No service ever started with this state folder.
-    #[error("{} holds no service's state: start the service once, or name the right configuration", .0.display())]
-    NoState(PathBuf),
+    /// The configuration describes no service, or one that runs elsewhere.
+    #[error("the configuration has no attestation.serve: the service runs elsewhere")]
+    NotServedHere,
+    /// The service has not made its keys yet.
+    #[error("{} holds no keys of a service: start it once, or name the right configuration", path.display())]
+    NotStartedYet {
+        /// The state folder.
+        path: PathBuf,
+    },
     /// The unlock key's file.
     #[error("attestation.serve.unlock: {0}")]
     Unlock(#[from] MasterKeyError),
-    /// The database.
+    /// The state folder or its database.
     #[error("state.dir: {0}")]
     Store(#[from] StoreError),
-    /// The sealed secrets.
-    #[error(transparent)]
+    /// The service's secrets.
+    #[error("{0}")]
     Secrets(#[from] SecretsError),
-    /// The stored keys make no key set.
+    /// The stored keys can't be used under this configuration.
     #[error("attestation.token: {0}")]
     Keys(#[from] KeySetError),
-    /// The stored keys can't be written down.
-    #[error(transparent)]
-    Feed(#[from] FeedError),
 }
 
-/// The key that opens support codes.
+/// The key set that tokens of this service are verified with.
 ///
 /// # Errors
-/// [`OfflineError`] names what can't be opened.
-pub fn arc_key(settings: &Settings) -> Result<ArcKey, OfflineError> {
-    Ok(ArcKey::new(*secrets(settings)?.arc))
-}
-
-/// The key set that gateways verify with.
-///
-/// # Errors
-/// [`OfflineError`] names what can't be opened.
+/// [`OfflineError`].
 pub fn key_set(settings: &Settings) -> Result<KeySet, OfflineError> {
-    let secrets = secrets(settings)?;
-    let token = &settings.attestation.as_ref().ok_or(OfflineError::NotServed)?.token;
-    let sets = KeySets::new(token, &secrets, FeedKey::from_seed(&secrets.feed)?)?;
-    Ok(sets.key_set()?)
+    let (service, secrets) = open(settings)?;
+    Ok(key_sets::key_set(&service.token, &secrets)?)
 }
 
-fn secrets(settings: &Settings) -> Result<Secrets, OfflineError> {
-    let attestation = settings.attestation.as_ref().ok_or(OfflineError::NotServed)?;
-    let AttestationSource::Serve(serve) = &attestation.source else { return Err(OfflineError::NotServed) };
-    open(&settings.state_dir, &serve.unlock, &attestation.token.key_set, attestation.token.algorithm)
+/// The key of this service's support codes.
+///
+/// # Errors
+/// [`OfflineError`].
+pub fn arc_key(settings: &Settings) -> Result<ArcKey, OfflineError> {
+    let (_, secrets) = open(settings)?;
+    Ok(ArcKey::new(*secrets.arc))
 }
 
-fn open(state_dir: &Path, unlock: &Path, key_set: &str, algorithm: TokenAlgorithm) -> Result<Secrets, OfflineError> {
-    if !store::exists(state_dir) {
-        return Err(OfflineError::NoState(state_dir.to_owned()));
+fn open(settings: &Settings) -> Result<(ServiceSettings, Secrets), OfflineError> {
+    let service = ServiceSettings::of(settings, false).ok_or(OfflineError::NotServedHere)?;
+    let master = MasterKey::from_file(&service.unlock)?;
+    if !store::exists(&service.state_dir) {
+        return Err(OfflineError::NotStartedYet { path: service.state_dir });
     }
-    let master = MasterKey::from_file(unlock)?;
-    let mut connection = store::open(state_dir)?;
-    let source = Source { master: &master, master_path: unlock.to_owned(), random: &SystemRandom, now: SystemClock.now() };
-    Ok(Secrets::open(&mut connection, key_set, algorithm, &source)?)
+    let mut connection = store::open(&service.state_dir)?;
+    let source = Source {
+        master: &master,
+        master_path: service.unlock.clone(),
+        random: &SystemRandom,
+        now: UnixTime::from_secs(0),
+    };
+    match Secrets::read(&mut connection, &service.token.key_set, service.token.algorithm, &source)? {
+        Some(secrets) => Ok((service, secrets)),
+        None => Err(OfflineError::NotStartedYet { path: service.state_dir }),
+    }
 }

@@ -45,9 +45,15 @@ mod tests {
     fn answers_leave_at_the_next_multiple_after_arrival() {
         let arrival = Instant::now();
         let quantum = Quantum::new(STEP);
-        for (worked_ms, leaves_ms, overrun) in [(0, 25, false), (1, 25, false), (24, 25, false), (25, 50, true), (60, 75, true)] {
+        for (worked_ms, leaves_ms, overrun) in
+            [(0, 25, false), (1, 25, false), (24, 25, false), (25, 50, true), (60, 75, true)]
+        {
             let departure = quantum.departure(arrival, arrival + Duration::from_millis(worked_ms));
-            assert_eq!(departure, Departure { at: arrival + Duration::from_millis(leaves_ms), overrun }, "{worked_ms} ms");
+            assert_eq!(
+                departure,
+                Departure { at: arrival + Duration::from_millis(leaves_ms), overrun },
+                "{worked_ms} ms"
+            );
         }
     }
 

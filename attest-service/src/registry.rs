@@ -125,13 +125,7 @@ impl Registry {
     ///
     /// # Errors
     /// `NothingToRetire` where there is none; `Store`.
-    pub fn retire(
-        &self,
-        app: &str,
-        version: &str,
-        label: Option<&str>,
-        now: UnixTime,
-    ) -> Result<usize, RegistryError> {
+    pub fn retire(&self, app: &str, version: &str, label: Option<&str>, now: UnixTime) -> Result<usize, RegistryError> {
         let retired = self.change(|change| {
             let retired = apps::retire(change, app, version, label, now)?;
             Ok((retired, retired > 0))
@@ -188,7 +182,13 @@ impl fmt::Debug for Registry {
 
 /// A build of `app` for `platform` as it is registered: live.
 #[must_use]
-pub fn live_build(app: &str, version: &str, platform: Platform, label: &str, measurement: Option<Measurement>) -> Build {
+pub fn live_build(
+    app: &str,
+    version: &str,
+    platform: Platform,
+    label: &str,
+    measurement: Option<Measurement>,
+) -> Build {
     Build {
         app: app.to_owned(),
         version: version.to_owned(),

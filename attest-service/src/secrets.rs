@@ -13,7 +13,7 @@
 //!
 //! No two are derived from one another.
 
-use std::{fmt, path::PathBuf};
+use std::{cell::Cell, fmt, path::PathBuf};
 
 use attest_core::{
     b64u,
@@ -134,7 +134,35 @@ impl Secrets {
     ) -> Result<Self, SecretsError> {
         // Immediate: of two first starts at once, one makes the secrets and the other finds them.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let chest = Chest { transaction: &transaction, source };
+        let (secrets, _) = Self::find_or_make(&transaction, key_set, algorithm, source)?;
+        transaction.commit()?;
+        Ok(secrets)
+    }
+
+    /// The secrets of `key_set`, where all of them are there; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Secrets::open`].
+    pub(crate) fn read(
+        connection: &mut Connection,
+        key_set: &str,
+        algorithm: TokenAlgorithm,
+        source: &Source<'_>,
+    ) -> Result<Option<Self>, SecretsError> {
+        // Never committed: what is made where something is missing is thrown away.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (secrets, made) = Self::find_or_make(&transaction, key_set, algorithm, source)?;
+        Ok(if made { None } else { Some(secrets) })
+    }
+
+    /// The secrets, and whether any of them had to be made.
+    fn find_or_make(
+        transaction: &Transaction<'_>,
+        key_set: &str,
+        algorithm: TokenAlgorithm,
+        source: &Source<'_>,
+    ) -> Result<(Self, bool), SecretsError> {
+        let chest = Chest { transaction, source, made: Cell::new(false) };
         chest.check_master()?;
         let secrets = Self {
             challenge: chest.secret("challenge")?,
@@ -144,8 +172,7 @@ impl Secrets {
             device_salt: chest.secret(&format!("device-salt/{key_set}"))?,
             signing: chest.signing_keys(key_set, algorithm)?,
         };
-        transaction.commit()?;
-        Ok(secrets)
+        Ok((secrets, chest.made.get()))
     }
 }
 
@@ -158,14 +185,14 @@ impl fmt::Debug for Secrets {
 struct Chest<'a> {
     transaction: &'a Transaction<'a>,
     source: &'a Source<'a>,
+    made: Cell<bool>,
 }
 
 impl Chest<'_> {
     /// The first start writes down which key seals; every later one compares.
     fn check_master(&self) -> Result<(), SecretsError> {
         let given = self.source.master.id();
-        self.transaction
-            .execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('unlock_key_id', ?1)", [&given])?;
+        self.transaction.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('unlock_key_id', ?1)", [&given])?;
         let sealed_with: String =
             self.transaction.query_row("SELECT value FROM meta WHERE key = 'unlock_key_id'", [], |row| row.get(0))?;
         if sealed_with == given {
@@ -184,6 +211,7 @@ impl Chest<'_> {
             let secret = <[u8; 32]>::try_from(secret.as_slice());
             return secret.map(Zeroizing::new).map_err(|_| StoreError::Damaged { what: "a secret's length" }.into());
         }
+        self.made.set(true);
         let mut secret = Zeroizing::new([0; 32]);
         self.source.random.fill(&mut *secret)?;
         self.transaction.execute(
@@ -214,6 +242,7 @@ impl Chest<'_> {
     }
 
     fn make_signing_key(&self, key_set: &str, algorithm: TokenAlgorithm) -> Result<(), SecretsError> {
+        self.made.set(true);
         let kid = b64u::encode(&array::<9>(self.source.random)?);
         let (secret, decoy) = match algorithm {
             TokenAlgorithm::Es256 => (SigningKey::generate_es256_pkcs8().map_err(|_| NoRandomness)?, None),

@@ -99,11 +99,12 @@ impl Service {
                 Seen::First(maker) => maker,
             }
         };
-        let consumed = self.challenges.consume(challenge, Network::of(address), now).map_err(|refused| match refused {
-            NotConsumed::Spent => Refusal::ChallengeSpent,
-            NotConsumed::Over => Refusal::ChallengeExpired,
-            NotConsumed::Full => Refusal::Unavailable,
-        })?;
+        let consumed =
+            self.challenges.consume(challenge, Network::of(address), now).map_err(|refused| match refused {
+                NotConsumed::Spent => Refusal::ChallengeSpent,
+                NotConsumed::Over => Refusal::ChallengeExpired,
+                NotConsumed::Full => Refusal::Unavailable,
+            })?;
         let (answer, outcome) = self.appraise(&consumed, request, &transcript, address, now)?;
         Ok(Attested::Now(maker.made(answer), self.recorder.hold(outcome)))
     }

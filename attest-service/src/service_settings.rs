@@ -12,6 +12,9 @@ pub struct ServiceSettings {
     pub address: SocketAddr,
     /// TLS of the listener; absent: plaintext.
     pub tls: Option<TlsFiles>,
+    /// Whether a gateway in this process forwards to the service. Beside a listener with TLS it then gets a plaintext one
+    /// of its own, on a free loopback port.
+    pub gateway_beside: bool,
     /// Path prefix of the API, without a trailing slash.
     pub path: String,
     /// The folder of the database and of `feed.pub`.
@@ -44,6 +47,7 @@ impl ServiceSettings {
         Some(Self {
             address: serve.address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             tls: serve.tls.clone(),
+            gateway_beside: settings.listeners.public.is_some(),
             path: serve.path.clone(),
             state_dir: settings.state_dir.clone(),
             unlock: serve.unlock.clone(),

@@ -4,7 +4,7 @@
 
 use std::{
     fmt, fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
@@ -20,6 +20,8 @@ use attest_core::{
 };
 use keystore::{MasterKey, master_key::MasterKeyError};
 use tokio::{net::TcpListener, sync::watch, task};
+use tokio_rustls::TlsAcceptor;
+use tracing::dispatcher::{self, Dispatch};
 
 use crate::{
     answer_cache::{self, AnswerCache},
@@ -100,10 +102,11 @@ pub struct ServiceHandle {
     service: Arc<Service>,
     registry: Registry,
     address: SocketAddr,
+    internal_address: SocketAddr,
     internal_secret: String,
     feed_public: FeedPublicKey,
     stop: watch::Sender<bool>,
-    serving: task::JoinHandle<()>,
+    serving: Vec<task::JoinHandle<()>>,
     recorder: JoinHandle<()>,
 }
 
@@ -113,12 +116,44 @@ pub struct ServiceHandle {
 /// [`StartError`] names the port, path, file or key at fault.
 pub async fn start(settings: ServiceSettings, dependencies: Dependencies) -> Result<ServiceHandle, StartError> {
     attest_core::install_crypto();
-    let tls = settings.tls.as_ref().map(listener::tls).transpose()?;
-    let (socket, address) = listener::bind(settings.address).await?;
-    let parts = task::spawn_blocking(move || assemble(settings, &dependencies))
+    let sockets = Sockets::bind(&settings).await?;
+    // The threads that it starts log to where the caller's log goes.
+    let log = dispatcher::get_default(Dispatch::clone);
+    let parts = task::spawn_blocking(move || dispatcher::with_default(&log, || assemble(settings, &dependencies)))
         .await
         .map_err(|error| StartError::Thread(io::Error::other(error)))??;
-    Ok(parts.serve(socket, tls, address))
+    Ok(parts.serve(sockets))
+}
+
+/// What is listened on.
+struct Sockets {
+    own: (TcpListener, SocketAddr),
+    tls: Option<TlsAcceptor>,
+    /// For the gateway in this process, where it can't use the own one.
+    internal: Option<(TcpListener, SocketAddr)>,
+}
+
+impl Sockets {
+    async fn bind(settings: &ServiceSettings) -> Result<Self, ListenError> {
+        let tls = settings.tls.as_ref().map(listener::tls).transpose()?;
+        let own = listener::bind(settings.address).await?;
+        let internal = match &tls {
+            Some(_) if settings.gateway_beside => Some(listener::bind((Ipv4Addr::LOCALHOST, 0).into()).await?),
+            Some(_) | None => None,
+        };
+        Ok(Self { own, tls, internal })
+    }
+
+    /// Where a gateway in this process reaches the service. A listener on all addresses is reached by loopback.
+    fn internal_address(&self) -> SocketAddr {
+        let (_, address) = self.internal.as_ref().unwrap_or(&self.own);
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, address.port())
+    }
 }
 
 /// All of a service but its socket.
@@ -139,8 +174,7 @@ fn assemble(settings: ServiceSettings, dependencies: &Dependencies) -> Result<Pa
     let gateway_token = GatewayToken::from_file(settings.gateway_token_file.as_deref())?;
 
     let mut connection = store::open(&settings.state_dir)?;
-    let source =
-        Source { master: &master, master_path: settings.unlock.clone(), random: &**random, now: clock.now() };
+    let source = Source { master: &master, master_path: settings.unlock.clone(), random: &**random, now: clock.now() };
     let secrets = Secrets::open(&mut connection, &settings.token.key_set, settings.token.algorithm, &source)?;
     let signer = Signer::new(&settings.token, &secrets)?;
     let key_sets = KeySets::new(&settings.token, &secrets, FeedKey::from_seed(&secrets.feed)?)?;
@@ -191,12 +225,7 @@ fn assemble(settings: ServiceSettings, dependencies: &Dependencies) -> Result<Pa
 }
 
 impl Parts {
-    fn serve(
-        self,
-        socket: TcpListener,
-        tls: Option<tokio_rustls::TlsAcceptor>,
-        address: SocketAddr,
-    ) -> ServiceHandle {
+    fn serve(self, sockets: Sockets) -> ServiceHandle {
         let router = api::router(
             self.path.trim_end_matches('/'),
             Arc::clone(&self.service),
@@ -204,11 +233,17 @@ impl Parts {
             self.appraisals,
         );
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(listener::serve(socket, tls, router, stopped));
+        let internal_address = sockets.internal_address();
+        let Sockets { own: (socket, address), tls, internal } = sockets;
+        let mut serving = vec![tokio::spawn(listener::serve(socket, tls, router.clone(), stopped.clone()))];
+        if let Some((socket, _)) = internal {
+            serving.push(tokio::spawn(listener::serve(socket, None, router, stopped)));
+        }
         ServiceHandle {
             service: self.service,
             registry: self.registry,
             address,
+            internal_address,
             internal_secret: self.internal_secret,
             feed_public: self.feed_public,
             stop,
@@ -223,6 +258,12 @@ impl ServiceHandle {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where a gateway in this process reaches the service, in plaintext; it never leaves the machine.
+    #[must_use]
+    pub fn internal_address(&self) -> SocketAddr {
+        self.internal_address
     }
 
     /// What the gateway in this process sends as `assay-internal`, so that its `assay-client-address` is believed. New at
@@ -242,7 +283,6 @@ impl ServiceHandle {
 
     /// A function that gives [`ServiceHandle::key_sets`], for a gateway in this process. It does not keep the service
     /// alive: after the service has stopped it gives nothing.
-    #[must_use]
     pub fn key_set_source(&self) -> impl Fn() -> Option<SignedDocument> + Send + Sync + Clone + 'static {
         let service = Arc::downgrade(&self.service);
         move || service.upgrade()?.key_set_document().ok()
@@ -277,7 +317,9 @@ impl ServiceHandle {
         let Self { service, registry, stop, serving, recorder, .. } = self;
         drop(registry);
         let _ = stop.send(true);
-        let _ = serving.await;
+        for listener in serving {
+            let _ = listener.await;
+        }
         let _ = task::spawn_blocking(move || close(service, recorder)).await;
     }
 }

@@ -332,9 +332,7 @@ impl Writer {
 }
 
 fn generation(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection
-        .prepare_cached("SELECT value FROM meta WHERE key = 'generation'")?
-        .query_row([], |row| row.get(0))?)
+    Ok(connection.prepare_cached("SELECT value FROM meta WHERE key = 'generation'")?.query_row([], |row| row.get(0))?)
 }
 
 /// Reads one generation whole, and raises the key-set number when the document it leads to is a new one.
@@ -359,8 +357,7 @@ fn load(connection: &mut Connection, content_digest: &ContentDigest) -> Result<S
     transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'key_set_digest'", [digest])?;
     let number: i64 =
         transaction.query_row("SELECT value FROM meta WHERE key = 'key_set_number'", [], |row| row.get(0))?;
-    snapshot.key_set_number =
-        u64::try_from(number).map_err(|_| StoreError::Damaged { what: "the key-set number" })?;
+    snapshot.key_set_number = u64::try_from(number).map_err(|_| StoreError::Damaged { what: "the key-set number" })?;
     transaction.commit()?;
     Ok(snapshot)
 }

@@ -17,7 +17,9 @@ fn build(version: &str, measurement: u8) -> Build {
 #[test]
 fn refuses_names_that_no_request_could_carry() {
     let (_folder, registry) = registry();
-    for (app, version, label) in [("", "1", ""), ("a b", "1", ""), ("a", "", ""), ("a", "1", "é"), (&*"a".repeat(65), "1", "")] {
+    for (app, version, label) in
+        [("", "1", ""), ("a b", "1", ""), ("a", "", ""), ("a", "1", "é"), (&*"a".repeat(65), "1", "")]
+    {
         let refused = registry.register_build(&live_build(app, version, Platform::Linux, label, None), NOW);
         assert!(matches!(refused, Err(RegistryError::NotAName { .. })), "{app:?} {version:?} {label:?}");
     }

@@ -50,7 +50,8 @@ pub(crate) fn register(change: &Transaction<'_>, build: &Build, now: UnixTime) -
     if restored > 0 {
         return Ok(Registered::Restored);
     }
-    change.execute("INSERT OR IGNORE INTO apps (name, registered) VALUES (?1, ?2)", params![build.app, now.millis()])?;
+    change
+        .execute("INSERT OR IGNORE INTO apps (name, registered) VALUES (?1, ?2)", params![build.app, now.millis()])?;
     change.execute(
         "INSERT INTO builds (app, platform, version, label, measurement, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![build.app, build.platform.as_str(), build.version, build.label, measurement, now.millis()],

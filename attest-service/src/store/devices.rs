@@ -137,7 +137,10 @@ pub(crate) fn load_marked(connection: &Connection) -> Result<HashMap<DeviceId, M
     })?;
     rows.map(|row| {
         let (device, state, until) = row?;
-        let state = DeviceState::ALL.into_iter().find(|known| known.as_str() == state).ok_or(StoreError::Damaged { what: "a device's state" })?;
+        let state = DeviceState::ALL
+            .into_iter()
+            .find(|known| known.as_str() == state)
+            .ok_or(StoreError::Damaged { what: "a device's state" })?;
         Ok((device, Mark { state, until: until.map(UnixTime::from_millis) }))
     })
     .collect()

@@ -14,6 +14,7 @@ mod attester;
 mod challenges;
 mod crash;
 mod gateway;
+mod operator;
 mod oracle;
 mod restart;
 mod tokens;

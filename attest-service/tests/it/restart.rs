@@ -1,7 +1,7 @@
 //! What a restart keeps, what it forgets, and what keeps it from starting.
 
 use attest_core::{random::SystemRandom, verdict::Verdict};
-use attest_service::{StartError, SecretsError};
+use attest_service::{SecretsError, StartError};
 use keystore::MasterKey;
 
 use crate::{

@@ -90,13 +90,14 @@ async fn evidence_can_not_be_moved_to_another_request() {
     let folder = Folder::new();
     let world = folder.start().await;
     let other = Attester::genuine();
-    let swaps: [(&str, Lie); 7] = [
+    let swaps: [(&str, Lie); 8] = [
         ("app", |request| request.app = "other".to_owned()),
         ("version", |request| request.version = "0.9".to_owned()),
         ("build", |request| request.build = "x".to_owned()),
         ("device facts", |request| request.device.clear()),
         ("findings", |request| request.findings = vec!["root".to_owned()]),
         ("binding", |request| request.binding = Some([1; 32])),
+        ("MAC", |request| request.evidence[0].data[31] ^= 1),
         ("signature", |request| request.signature[40] ^= 1),
     ];
     for (name, swap) in swaps {

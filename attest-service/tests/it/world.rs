@@ -10,9 +10,7 @@ use attest_core::{
     time::{FixedClock, UnixTime},
     token::key_set::Concealment,
 };
-use attest_service::{
-    Dependencies, ServiceHandle, ServiceSettings, StartError, registry::live_build, start::start,
-};
+use attest_service::{Dependencies, ServiceHandle, ServiceSettings, StartError, registry::live_build, start::start};
 use keystore::MasterKey;
 use settings::{AppPlatform, AppSettings, ServeLimits, TokenAlgorithm, TokenClaims, TokenSettings};
 use tempfile::TempDir;
@@ -53,6 +51,7 @@ impl Folder {
         ServiceSettings {
             address: "127.0.0.1:0".parse().unwrap(),
             tls: None,
+            gateway_beside: false,
             path: "/assay/v1".to_owned(),
             state_dir: self.state(),
             unlock: self.path().join("kek.key"),
@@ -76,6 +75,23 @@ impl Folder {
             )]),
             explain: false,
         }
+    }
+
+    /// The same folder under a configuration file, loaded as every command loads it.
+    pub fn loaded_settings(&self) -> settings::Settings {
+        let file = self.path().join("assay.yaml");
+        let text = "assay: 1
+state: { dir: state }
+keys: { store: keys.sealed, unlock: { file: kek.key } }
+attestation:
+  serve: { path: /assay/v1, address: 127.0.0.1:0, quantum: 1ms }
+  token: { issuer: https://attest.example, audience: api.example }
+  apps:
+    sample:
+      linux: { require: [measurement], danger_affirm_measurement_alone: true }
+";
+        std::fs::write(&file, text).unwrap();
+        settings::load(&file, &settings::Overrides::default()).map_err(|report| report.to_string()).unwrap().settings
     }
 
     pub async fn try_start(&self, settings: ServiceSettings) -> Result<World<'_>, StartError> {
