@@ -64,8 +64,6 @@ mod tests {
     #[test]
     fn an_app_is_known_on_the_platforms_that_the_configuration_names() {
         let platform = settings::AppPlatform {
-            id: None,
-            signer: None,
             require: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             danger_affirm_measurement_alone: true,
         };

@@ -32,6 +32,8 @@ pub struct Overrides {
     pub admin: Option<SocketAddr>,
     /// Instead of `attestation.serve.address`.
     pub service: Option<SocketAddr>,
+    /// The caller is about to make the keystore: that it is not there yet is no error.
+    pub fills_keystore: bool,
     /// The time, for warnings about rules that end soon; absent: there are none.
     pub now: Option<UnixTime>,
 }

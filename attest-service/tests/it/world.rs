@@ -43,8 +43,6 @@ impl Folder {
     pub fn settings(&self) -> ServiceSettings {
         let many = NonZeroU32::new(1_000_000).unwrap();
         let sample = AppPlatform {
-            id: None,
-            signer: None,
             require: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             danger_affirm_measurement_alone: true,
         };

@@ -213,10 +213,10 @@ impl Check<'_, '_> {
         }
         let raw = row.value.as_ref()?;
         let mut platforms = BTreeMap::new();
-        let fields = [(Platform::Linux, &raw.linux), (Platform::Android, &raw.android), (Platform::Ios, &raw.ios)];
+        let fields = [(Platform::Linux, &raw.linux), (Platform::Android, &raw.android)];
         for (platform, field) in fields {
             if let Some((raw, at)) = field.good()
-                && let Some(settings) = self.app_platform(platform, raw, at)
+                && let Some(settings) = self.app_platform(raw, at)
             {
                 platforms.insert(platform, settings);
             }
@@ -228,11 +228,7 @@ impl Check<'_, '_> {
         Some(AppSettings { platforms })
     }
 
-    fn app_platform(&self, platform: Platform, raw: &RawAppPlatform, owner: Place) -> Option<AppPlatform> {
-        if platform == Platform::Ios {
-            let fault = Fault::new("on iOS nothing can be appraised in this version: App Store binaries are encrypted, so that a measurement says nothing, and App Attest is planned");
-            self.refuse(owner, "not_built", fault.hint("take the line out"));
-        }
+    fn app_platform(&self, raw: &RawAppPlatform, owner: Place) -> Option<AppPlatform> {
         let (require, at) = self.need(&raw.require, owner, "require", "[measurement]")?;
         let mut kinds = EvidenceKinds::EMPTY;
         for (EvidenceWord::Measurement, _) in require.iter().filter_map(Field::good) {
@@ -243,8 +239,6 @@ impl Check<'_, '_> {
         }
         let danger = self.flag(&raw.danger_affirm_measurement_alone, false);
         Some(AppPlatform {
-            id: raw.id.value.as_ref().map(|id| id.0.clone()),
-            signer: raw.signer.value.as_ref().map(|signer| signer.0),
             require: kinds,
             danger_affirm_measurement_alone: danger,
         })

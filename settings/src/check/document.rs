@@ -36,7 +36,7 @@ impl Check<'_, '_> {
             let (dir, _) = self.need(&state.dir, at, "dir", "state")?;
             Some(self.files.resolve(&dir.0))
         });
-        let uses_keys = rows(&raw.routes).any(|row| row.value.as_ref().is_some_and(|route| !route.key.is_absent()));
+        let uses_keys = !overrides.fills_keystore && rows(&raw.routes).any(|row| row.value.as_ref().is_some_and(|route| !route.key.is_absent()));
         let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at, uses_keys));
         let unlock = keys.as_ref().map(|(_, unlock)| unlock.as_ref());
         let attestation = raw.attestation.good().map(|(raw, at)| self.attestation(raw, at, unlock, overrides));

@@ -52,6 +52,10 @@ impl Check<'_, '_> {
         let injects = !raw.key.is_absent();
         let token = self.route_token(&raw.token, owner, known, injects);
         let operations = self.operations(raw, injects);
+        // With a rewrite that is wrong itself, where requests go is not known.
+        if let (Some(matcher), true) = (&matcher, raw.rewrite.is_absent() || rewrite.is_some()) {
+            self.refuse_unreachable(raw, &operations, &outgoing(matcher.path.literal_prefix(), rewrite.as_ref()));
+        }
         let scope = match &token {
             Some(TokenSource { issuer: IssuerRef::Named(_), .. }) => Scope { injects, own_tokens: false },
             _ => Scope { injects, own_tokens: true },
@@ -130,6 +134,7 @@ impl Check<'_, '_> {
             if !covered {
                 let fault = Fault::new(format!("not every path of `{}` begins with `{strip}`", matcher.path.as_str()));
                 self.refuse(at, "strip_outside_match", fault.hint(format!("write match: {{ path: \"{strip}/**\" }}")));
+                return None;
             }
         }
         let text = |field: &Field<Prefix>| field.value.as_ref().map_or_else(String::new, |prefix| prefix.0.clone());
@@ -240,6 +245,20 @@ impl Check<'_, '_> {
         seen
     }
 
+    /// An operation that no request of this route can become: most often `rewrite` was forgotten. `prefix`: what all paths of the
+    /// route begin with when they go upstream.
+    fn refuse_unreachable(&self, raw: &RawRoute, operations: &[Operation], prefix: &str) {
+        let Some((fields, _)) = raw.operations.good() else { return };
+        // As many operations as fields, or one of them was wrong and this can wait.
+        for (operation, at) in operations.iter().zip(fields).filter_map(|(operation, field)| Some((operation, field.at?))) {
+            let own = operation.path.literal_prefix();
+            if operations.len() == fields.len() && !one_begins_with_other(own, prefix) {
+                let fault = Fault::new(format!("no request of this route goes to `{}`: all go below `{prefix}`", operation.path.as_str()));
+                self.refuse(at, "unreachable_operation", fault.hint("write the path as the upstream sees it, after `rewrite`; or add rewrite: { strip: … }"));
+            }
+        }
+    }
+
     fn operation(&self, raw: &RawOperation, owner: Place) -> Option<Operation> {
         let max_body = raw.body.good().and_then(|(body, at)| {
             self.need(&body.limit, at, "limit", "64KiB");
@@ -248,4 +267,18 @@ impl Check<'_, '_> {
         let (Call((method, path)), _) = self.need(&raw.call, owner, "call", "POST /v1/embeddings")?;
         Some(Operation { method: method.clone(), path: path.clone(), max_body })
     }
+}
+
+/// What the fixed beginning of a route's paths becomes on its way upstream.
+fn outgoing(prefix: &str, rewrite: Option<&Rewrite>) -> String {
+    match rewrite {
+        Some(rewrite) => format!("{}{}", rewrite.add, prefix.strip_prefix(rewrite.strip.as_str()).unwrap_or(prefix)),
+        None => prefix.to_owned(),
+    }
+}
+
+/// Whether one path lies at or below the other, by whole segments.
+fn one_begins_with_other(one: &str, other: &str) -> bool {
+    let below = |long: &str, short: &str| long.strip_prefix(short.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below(one, other) || below(other, one)
 }

@@ -41,8 +41,10 @@ impl Check<'_, '_> {
             let fault = Fault::new("`danger_plaintext_loopback` does nothing with https");
             self.refuse(at, "does_nothing", fault.hint("take the line out"));
         }
-        if let (Some(at), Scheme::Http) = (raw.ca_file.at, url.scheme) {
-            self.refuse(at, "does_nothing", Fault::new("`ca_file` does nothing with http").hint("take the line out"));
+        for (name, at) in [("ca_file", raw.ca_file.at), ("http2", raw.http2.at)] {
+            if let (Some(at), Scheme::Http) = (at, url.scheme) {
+                self.refuse(at, "does_nothing", Fault::new(format!("`{name}` does nothing with http")).hint("take the line out"));
+            }
         }
         Some(UpstreamSettings {
             name: name.to_owned(),
@@ -72,6 +74,10 @@ impl Check<'_, '_> {
                 self.refuse(at, "plaintext_upstream", fault.hint("add danger_plaintext_loopback: true, or write https://"));
             }
             return;
+        }
+        if url.host == "localhost" && !private.iter().any(|listed| listed.addr().is_loopback()) {
+            let fault = Fault::new("`localhost` is a private address, and these are not dialled unless listed");
+            self.refuse(at, "private_upstream", fault.hint("add private_addresses: [127.0.0.0/8]"));
         }
         let Some(address) = url.literal() else { return };
         let net = ipnet::IpNet::from(address);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     RawUnlock,
     listeners::RawTls,
-    names::{ClaimText, FilePath, Name, Sha256},
+    names::{ClaimText, FilePath, Name},
     network::{Address, Host, Url},
     requests::Prefix,
     units::Span,
@@ -182,9 +182,6 @@ pub(crate) struct RawApp {
     /// Android.
     #[serde(default)]
     pub(crate) android: Field<RawAppPlatform>,
-    /// iOS.
-    #[serde(default)]
-    pub(crate) ios: Field<RawAppPlatform>,
 }
 
 /// What is asked of an app on one platform.
@@ -192,12 +189,6 @@ pub(crate) struct RawApp {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AppPlatform")]
 pub(crate) struct RawAppPlatform {
-    /// Bundle id with team, or package name.
-    #[serde(default)]
-    pub(crate) id: Field<ClaimText>,
-    /// SHA-256 of the certificate that signs the app.
-    #[serde(default)]
-    pub(crate) signer: Field<Sha256>,
     /// Evidence without which a device fails. Not empty.
     pub(crate) require: Field<Vec<Field<EvidenceWord>>>,
     /// Lets measurement alone vouch for an app (tier affirming). Measurement is tamper evidence, not proof: whoever holds the

@@ -30,17 +30,6 @@ text_type!(
     claim
 );
 
-text_type!(
-    /// SHA-256 of a certificate: `sha256:` and 64 hexadecimal digits.
-    Sha256([u8; 32]), "a SHA-256 such as `sha256:3f1c…`",
-    {
-        "type": "string",
-        "pattern": "^sha256:([0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$",
-        "description": "`sha256:` and 64 hexadecimal digits; colons between bytes are fine.",
-    },
-    sha256
-);
-
 /// Checks a name; also for the keys of tables.
 pub(crate) fn name(text: &str) -> Result<String, Fault> {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
@@ -81,26 +70,6 @@ fn claim(text: &str) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-fn sha256(text: &str) -> Result<[u8; 32], Fault> {
-    let wrong = || {
-        Fault::new("this is not a SHA-256")
-            .hint("write \"sha256:\" and 64 hexadecimal digits, as `keytool -list -v` or the store's console shows them")
-    };
-    let digits: String = text.strip_prefix("sha256:").ok_or_else(wrong)?.chars().filter(|c| *c != ':').collect();
-    if digits.len() != 64 || !digits.is_ascii() {
-        return Err(wrong());
-    }
-    let mut out = [0; 32];
-    for (byte, pair) in out.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
-        if pair.starts_with('+') {
-            return Err(wrong());
-        }
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
-    }
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,17 +87,6 @@ mod tests {
     fn paths_are_not_expanded() {
         for bad in ["", "~/key", "${HOME}/key", "a\nb", "a\0b"] {
             assert!(path(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn fingerprints_are_read_with_and_without_colons() {
-        let plain = format!("sha256:{}", "0a".repeat(32));
-        let colons = format!("sha256:{}", ["0A"; 32].join(":"));
-        assert_eq!(sha256(&plain).unwrap(), [10; 32]);
-        assert_eq!(sha256(&colons).unwrap(), [10; 32]);
-        for bad in ["", "0a", "sha256:", "sha256:zz", "sha1:0a0a", &format!("sha256:{}", "+a".repeat(32)), &format!("sha256:{}é", "0".repeat(62))] {
-            assert!(sha256(bad).is_err(), "{bad:?}");
         }
     }
 }

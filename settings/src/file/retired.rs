@@ -6,7 +6,7 @@
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 27] = [
+const PLANNED: [(&str, &str, &str, &str); 30] = [
     ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
@@ -33,6 +33,9 @@ const PLANNED: [(&str, &str, &str, &str); 27] = [
     ("RawUnlock", "vault", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "kms", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "env", "unlocking from the environment", "write file: secrets/kek.key"),
+    ("RawApp", "ios", "evidence of the platforms (App Store binaries are encrypted, so that a measurement says nothing there)", "take the line out"),
+    ("RawAppPlatform", "id", "evidence of the platforms", "take the line out: a measurement is held against registered builds"),
+    ("RawAppPlatform", "signer", "evidence of the platforms", "take the line out: a measurement is held against registered builds"),
     ("RawPublic", "proxy_protocol", "the PROXY protocol", "name the proxies in `trusted_proxies`; they send X-Forwarded-For"),
 ];
 

@@ -144,12 +144,8 @@ pub struct AppSettings {
 }
 
 /// What is asked of an app on one platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppPlatform {
-    /// Bundle or package name, where the platform has one.
-    pub id: Option<String>,
-    /// SHA-256 of the signing certificate, where the platform has one.
-    pub signer: Option<[u8; 32]>,
     /// Evidence without which a device fails. Never empty.
     pub require: EvidenceKinds,
     /// Lets measurement alone reach tier `affirming`. For demonstrations: whoever holds the app's file can forge it.

@@ -15,6 +15,8 @@ fn planned_keys_are_refused_by_name() {
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, cap: { /n: 1 } }", "cap"),
         ("state: { dir: state }", "state: { dir: state, database: postgres }", "database"),
         ("state: { dir: state }", "state: { dir: state, shared: redis }", "shared"),
+        ("linux: { require: [measurement] }", "linux: { require: [measurement] }\n      ios: { require: [measurement] }", "ios"),
+        ("linux: { require: [measurement] }", "linux: { require: [measurement], signer: \"sha256:00\" }", "signer"),
         ("  cannot_verify: deprioritize\n", "  shared_state_down: count_locally\n", "shared_state_down"),
         ("  cannot_verify: deprioritize\n", "  revocations: { alert_after: 5m }\n", "revocations"),
     ] {
@@ -31,7 +33,6 @@ fn planned_words_are_refused_by_name() {
         ("concurrency: 100", "concurrency: adaptive", "adaptive limit is planned"),
         ("lifetime: 5m }", "lifetime: 5m, concealment: sealed }", "`sealed` is planned"),
         ("require: [measurement]", "require: [measurement, apple-app-attest]", "appraises `measurement` only"),
-        ("linux: { require: [measurement] }", "ios: { require: [measurement] }", "App Attest is planned"),
         ("level: warn", "level: debug", "would show injected keys"),
     ] {
         let told = told(with(old, new));

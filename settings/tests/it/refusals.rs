@@ -108,6 +108,8 @@ fn upstreams() {
     refuses("url: https://api.openai.com", "url: https://api.openai.com/v1", "invalid_value", "https", "add: /v1");
     refuses("url: https://api.openai.com", "url: api.openai.com", "invalid_value", "api", "write https://api.openai.com");
     refuses("url: https://api.openai.com", "url: https://10.0.0.9", "private_upstream", "https", "private_addresses: [10.0.0.9/32]");
+    refuses("url: https://api.openai.com", "url: https://localhost", "private_upstream", "https", "127.0.0.0/8");
+    refuses("url: https://api.openai.com", "url: \"http://[::1]\", danger_plaintext_loopback: true, http2: true", "does_nothing", "true", "take the line out");
     refuses("url: https://api.openai.com", "url: https://169.254.169.254", "private_upstream", "https", "metadata");
     refuses("[10.0.4.0/24]", "[10.0.4.0/24, 169.254.169.254/32]", "not_private", "169", "metadata");
     refuses("[10.0.4.0/24]", "[10.0.4.0/24, 0.0.0.0/0]", "not_private", "0.0.0.0/0", "public addresses need no entry");
@@ -132,6 +134,8 @@ fn routes_with_keys() {
     refuses("    key: openai\n", "    key: openai\n    our_faults: { cannot_verify: deprioritize }\n", "open_key_route", "deprioritize", "take the line out");
     refuses("call: POST /v1/chat/completions", "call: post /v1/chat/completions", "invalid_value", "post", "POST /v1/chat/completions");
     refuses("rewrite: { strip: /openai }", "rewrite: { strip: /other }", "strip_outside_match", "/other", "/other/**");
+    refuses("    rewrite: { strip: /openai }\n", "", "unreachable_operation", "call", "rewrite: { strip");
+    refuses("rewrite: { strip: /openai }", "rewrite: { strip: /openai, add: /v2 }", "unreachable_operation", "call", "after `rewrite`");
     refuses("rewrite: { strip: /openai }", "rewrite: {}", "does_nothing", "{", "strip: /openai");
 }
 
