@@ -1,7 +1,7 @@
 //! C: Evidence against Reference Values, under a policy.
 //!
-//! In: a parsed request, its transcript, the registered builds of its app, the policy and what is known about the device. Out: an
-//! [`AttestationResult`]. Every check is made whatever the others found; nothing ends early.
+//! In: a parsed request, its transcript, the registered builds of its app, the policy and what is known about the
+//! device. Out: an [`AttestationResult`]. Every check is made whatever the others found; nothing ends early.
 
 use crate::device_key::DevicePublicKey;
 use crate::envelope::AttestRequest;
@@ -91,8 +91,9 @@ impl AttestationResult {
 
 /// Appraises one request.
 ///
-/// `transcript`: of this request, for the key set of its challenge; the challenge has been verified and consumed. `builds`: those registered for the
-/// app it names, newest first; empty for an unknown app. `policy`: what that app must bring on this platform.
+/// `transcript`: of this request, for the key set of its challenge; the challenge has been verified and consumed.
+/// `builds`: those registered for the app it names, newest first; empty for an unknown app. `policy`: what that app
+/// must bring on this platform.
 ///
 /// # Source
 /// RFC 9334, sections 8.1 to 8.5.
@@ -147,7 +148,8 @@ fn signed_by_device_key(key: &DevicePublicKey, transcript: &TranscriptHash, sign
 }
 
 struct Measured {
-    /// A build of this version, platform and label is registered and not retired, and it is known by what the request brought.
+    /// A build of this version, platform and label is registered and not retired, and it is known by what the request
+    /// brought.
     known: bool,
     /// The measurement is that build's.
     good: bool,
@@ -197,7 +199,8 @@ fn compare_builds(request: &AttestRequest, transcript: &TranscriptHash, builds: 
         .and_if(offered.is_none() && found && !unmeasured, Reasons::MEASUREMENT_MISSING)
         .and_if(mac.is_some() && !good && another, Reasons::VERSION_MISMATCH)
         .and_if(mac.is_some() && !good && !another, Reasons::MEASUREMENT_MISMATCH);
-    // A build that has a measurement is known by it alone; one without is known by other Evidence, which `require` names.
+    // A build that has a measurement is known by it alone; one without is known by other Evidence, which `require`
+    // names.
     Measured { known: good || (unmeasured && mac.is_none()), good, reasons }
 }
 

@@ -1,7 +1,7 @@
 //! A: the challenge that any replica can issue and check without asking another.
 //!
-//! In: nonce, epoch, key set, time. Out: 73 bytes, authenticated. Proven by [`Challenge::verify`]: this service issued it, for this key set,
-//! in this epoch, not too long ago. That it is used once is for the store to prove.
+//! In: nonce, epoch, key set, time. Out: 73 bytes, authenticated. Proven by [`Challenge::verify`]: this service
+//! issued it, for this key set, in this epoch, not too long ago. That it is used once is for the store to prove.
 
 use std::fmt;
 use std::time::Duration;

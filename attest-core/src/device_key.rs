@@ -1,4 +1,5 @@
-//! The device key: P-256, in hardware where there is some. It signs the transcript of every attest request, and gives the device its id.
+//! The device key: P-256, in hardware where there is some. It signs the transcript of every attest request, and gives
+//! the device its id.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! B: the attest request, from bytes to checked values; and the answers beside it.
 //!
-//! In: at most 64 KiB of JSON. Out: an [`AttestRequest`] whose every field has its form and bounds, and whose device key is a point on the
-//! curve. Nothing is proven about the app: that is [`crate::appraisal`].
+//! In: at most 64 KiB of JSON. Out: an [`AttestRequest`] whose every field has its form and bounds, and whose device
+//! key is a point on the curve. Nothing is proven about the app: that is [`crate::appraisal`].
 
 mod parse;
 
@@ -106,7 +106,8 @@ impl AttestRequest {
         Value::Object(members)
     }
 
-    /// T of this request, for the key set that the challenge is of. It depends on neither the signature nor the bytes of the Evidence.
+    /// T of this request, for the key set that the challenge is of. It depends on neither the signature nor the bytes
+    /// of the Evidence.
     #[must_use]
     pub fn transcript(&self, key_set: &str) -> TranscriptHash {
         self.with_transcript(key_set, |transcript| transcript.digest())

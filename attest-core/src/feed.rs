@@ -1,7 +1,8 @@
 //! Key sets and revocations on their way to the gateways: signed, numbered, dated.
 //!
-//! In: a [`KeySetDocument`] at the service. Out: at the gateway the same document, proven to come from the service whose public key was
-//! pinned, and from it [`KeySet`]s that passed every check. That the number rises is for the gateway to prove.
+//! In: a [`KeySetDocument`] at the service. Out: at the gateway the same document, proven to come from the service
+//! whose public key was pinned, and from it [`KeySet`]s that passed every check. That the number rises is for the
+//! gateway to prove.
 
 mod document;
 
@@ -80,8 +81,8 @@ impl fmt::Debug for FeedKey {
     }
 }
 
-/// A payload and the service's signature over it: `{"payload": base64url, "signature": base64url}`. It may carry secrets; `Debug` shows
-/// its length.
+/// A payload and the service's signature over it: `{"payload": base64url, "signature": base64url}`. It may carry
+/// secrets; `Debug` shows its length.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedDocument {

@@ -254,7 +254,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_agrees_with_serde_json_where_it_accepts(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn never_panics_and_agrees_with_serde_json_where_it_accepts(
+            text in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             if let Ok(parsed) = parse_object(&text, LIMITS) {
                 prop_assert_eq!(Value::Object(parsed), serde_json::from_slice::<Value>(&text).unwrap());
             }

@@ -5,11 +5,11 @@
 //! | | module | comes in | goes out |
 //! | --- | --- | --- | --- |
 //! | A | [`challenge`] | nonce, epoch, key set, time | a [`challenge::Challenge`] any replica can check |
-//! | B | [`envelope`], [`transcript`], [`device_key`] | bytes from the Attester | an [`envelope::AttestRequest`] and its transcript T |
-//! | | [`measurement`] | an ELF file, or its image in memory | a [`measurement::Measurement`], and its MAC over T |
-//! | C | [`appraisal`], [`reference`] | Evidence, Reference Values, policy | an [`appraisal::AttestationResult`] and its [`reasons::Reasons`] |
+//! | B | [`envelope`], [`transcript`], [`device_key`] | bytes from the Attester | an attest request and its transcript T |
+//! | | [`measurement`] | an ELF file, or its image in memory | a measurement, and its MAC over T |
+//! | C | [`appraisal`], [`mod@reference`] | Evidence, Reference Values, policy | an Attestation Result, with [`reasons`] |
 //! | D | [`token::issue`], [`token::asv`], [`token::arc`] | the result | the result token, a signed JWT |
-//! | 3 | [`token::verify`] | token text, key set, expectations | a [`token::verify::Verified`], which names one [`verdict::Verdict`] |
+//! | 3 | [`token::verify`] | token text, key set, expectations | a proof that names one [`verdict`] |
 //!
 //! Beside the walk: [`target`] (the one canonical request target), [`feed`] (key sets on their way to gateways) and the
 //! plain tools [`json`], [`b64u`], [`time`], [`random`].

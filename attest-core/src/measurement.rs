@@ -1,7 +1,8 @@
-//! The measurement: what the read-only and executable segments of a program amount to, in its file and in its running image alike.
+//! The measurement: what the read-only and executable segments of a program amount to, in its file and in its running
+//! image alike.
 //!
-//! In: an ELF file, or its headers and then its memory. Out: a [`Measurement`], and from it a MAC over the transcript. It is tamper
-//! *evidence*: whoever holds the file can compute it too.
+//! In: an ELF file, or its headers and then its memory. Out: a [`Measurement`], and from it a MAC over the
+//! transcript. It is tamper *evidence*: whoever holds the file can compute it too.
 
 mod elf;
 mod mac;
@@ -52,8 +53,8 @@ pub struct NotAsPlanned;
 
 /// Measures the bytes of a plan's segments, one segment after the other, in pieces of any size.
 ///
-/// SHA-256 over the domain string, the number of segments (u32), then for each its address (u64), size (u64), flags (u32) and bytes; numbers
-/// big endian.
+/// SHA-256 over the domain string, the number of segments (u32), then for each its address (u64), size (u64), flags
+/// (u32) and bytes; numbers big endian.
 pub struct Hasher<'a> {
     hash: Sha256,
     segments: std::slice::Iter<'a, Segment>,

@@ -24,7 +24,7 @@ reasons! {
     3 VERSION_MISMATCH "version_mismatch": "The measurement is that of another registered version.";
     4 MEASUREMENT_MISMATCH "measurement_mismatch": "The measurement is that of no registered build.";
     5 MEASUREMENT_MISSING "measurement_missing": "No measurement came, and the build is known by one.";
-    6 REQUIRED_KIND_MISSING "required_kind_missing": "A kind of Evidence that the app must bring is absent or did not hold.";
+    6 REQUIRED_KIND_MISSING "required_kind_missing": "A kind of Evidence that must be there is absent or did not hold.";
     7 BAD_DEVICE_SIGNATURE "bad_device_signature": "The device key did not sign the transcript.";
     8 EVIDENCE_MALFORMED "evidence_malformed": "A piece of Evidence could not be read.";
     9 EVIDENCE_NOT_BOUND "evidence_not_bound": "A piece of Evidence was made for another transcript.";

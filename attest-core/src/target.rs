@@ -1,9 +1,10 @@
 //! The one canonical request target: what policy, key bounds, signatures and the upstream request all look at.
 //!
 //! In: method, scheme, authority and path as they arrived. Out: a [`Target`] that two parsers can't read differently:
-//! unreserved characters stand undecorated, other escapes in upper case, the host in lower case without port or trailing dot.
-//! What would be ambiguous is refused, never repaired: dot segments after decoding, encoded slashes and backslashes, empty segments,
-//! `;`, control bytes, characters that no URI carries, broken or double escapes, escapes that are not UTF-8.
+//! unreserved characters stand undecorated, other escapes in upper case, the host in lower case without port or
+//! trailing dot. What would be ambiguous is refused, never repaired: dot segments after decoding, encoded slashes and
+//! backslashes, empty segments, `;`, control bytes, characters that no URI carries, broken or double escapes, escapes
+//! that are not UTF-8.
 
 mod canonical;
 mod glob;
@@ -136,8 +137,8 @@ pub struct Target {
 impl Target {
     /// Makes the canonical target, or says what is ambiguous about it.
     ///
-    /// `authority`: host and optional port, at most 255 bytes. Allocates nothing when `path_and_query` is canonical already
-    /// and the host is at most 64 bytes long.
+    /// `authority`: host and optional port, at most 255 bytes. Allocates nothing when `path_and_query` is canonical
+    /// already and the host is at most 64 bytes long.
     ///
     /// # Errors
     /// The first [`TargetError`] met: authority, then path, then query.

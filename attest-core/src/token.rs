@@ -20,30 +20,6 @@ pub const MAX_TOKEN_BYTES: usize = 8192;
 /// Why a token is not good: a stable snake_case code for logs and metrics; never shown to the client.
 pub type Reason = &'static str;
 
-/// The text of a token on its way through other code: its `Debug` shows nothing but the length.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TokenText<'a>(&'a [u8]);
-
-impl<'a> TokenText<'a> {
-    /// Wraps the bytes of one token.
-    #[must_use]
-    pub const fn new(text: &'a [u8]) -> Self {
-        Self(text)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(self) -> &'a [u8] {
-        self.0
-    }
-}
-
-impl fmt::Debug for TokenText<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "TokenText({} bytes)", self.0.len())
-    }
-}
-
 /// A signature algorithm that a key of ours may have.
 ///
 /// # Source
@@ -126,10 +102,5 @@ mod tests {
         for name in ["none", "hs256", "HS256 ", "RS512", ""] {
             assert_eq!(name.parse::<Algorithm>(), Err(NotAnAlgorithm), "{name}");
         }
-    }
-
-    #[test]
-    fn debug_of_a_token_shows_no_token() {
-        assert_eq!(format!("{:?}", TokenText::new(b"eyJ.secret")), "TokenText(10 bytes)");
     }
 }

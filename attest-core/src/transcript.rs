@@ -1,4 +1,5 @@
-//! The transcript T: one hash over everything an attest request says, which the device key signs and all Evidence carries.
+//! The transcript T: one hash over everything an attest request says, which the device key signs and all Evidence
+//! carries.
 //!
 //! What is not bound to T counts as absent, so Evidence can't be moved to another device key, app, version or binding.
 
@@ -63,8 +64,8 @@ pub struct Transcript<'a> {
 impl Transcript<'_> {
     /// T.
     ///
-    /// The domain string, then each field with its length in front (u32, big endian). A list is its number of entries (u32), then each
-    /// entry with its length, in the order of their bytes. An absent binding is an empty field.
+    /// The domain string, then each field with its length in front (u32, big endian). A list is its number of entries
+    /// (u32), then each entry with its length, in the order of their bytes. An absent binding is an empty field.
     #[must_use]
     pub fn digest(&self) -> TranscriptHash {
         self.digest_with(self.device_key)

@@ -1,7 +1,8 @@
 //! Which bytes of a program are measured: from its ELF headers alone.
 //!
-//! In: the first bytes of the file, or of its image in memory, program headers included. Out: the loadable segments that are readable and not
-//! writable, by rising address. What the loader changes (relocations, RELRO, GOT) lies in writable segments and is left out.
+//! In: the first bytes of the file, or of its image in memory, program headers included. Out: the loadable segments
+//! that are readable and not writable, by rising address. What the loader changes (relocations, RELRO, GOT) lies in
+//! writable segments and is left out.
 
 /// Segments of one program that are measured at most.
 const MAX_SEGMENTS: u16 = 64;

@@ -7,7 +7,8 @@ use super::Measurement;
 use crate::crypto::{hkdf_sha256, hmac_sha256};
 use crate::transcript::TranscriptHash;
 
-/// HMAC-SHA-256 over T under HKDF-SHA-256(measurement, salt = challenge): fresh for every challenge, and tied to the device key.
+/// HMAC-SHA-256 over T under HKDF-SHA-256(measurement, salt = challenge): fresh for every challenge, and tied to the
+/// device key.
 #[must_use]
 pub fn mac(measurement: &Measurement, challenge: &[u8], transcript: &TranscriptHash) -> [u8; 32] {
     let key = hkdf_sha256(measurement.as_bytes(), challenge, b"assay-measurement-mac-v1");

@@ -1,7 +1,7 @@
 //! The path in normal form, or the reason why it has none.
 //!
-//! In: raw path text. Out: `None` when it is in normal form already, else the normal form. Proven: no dot or empty segments, no
-//! escape that decodes to something unreserved, no escape that a second decoding would find.
+//! In: raw path text. Out: `None` when it is in normal form already, else the normal form. Proven: no dot or empty
+//! segments, no escape that decodes to something unreserved, no escape that a second decoding would find.
 
 use super::{TargetError, TargetOptions};
 

@@ -7,8 +7,9 @@ use super::{TargetError, canonical_pattern};
 
 /// A pattern over canonical paths.
 ///
-/// `*` stands for one whole segment that is not empty, or for any part of one (`img-*`). `/**` at the end stands for any rest: `/a/**` matches
-/// `/a`, `/a/` and everything below. Everything else is compared exactly, in upper and lower case.
+/// `*` stands for one whole segment that is not empty, or for any part of one (`img-*`). `/**` at the end stands for
+/// any rest: `/a/**` matches `/a`, `/a/` and everything below. Everything else is compared exactly, in upper and
+/// lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PathGlob {
     text: Box<str>,
@@ -73,8 +74,8 @@ impl PathGlob {
         self.any_rest || parts.next().is_none()
     }
 
-    /// Whether every path that this one matches is matched by `bound` too. May say `false` for two patterns with several `*` in one
-    /// segment where a closer look would say `true`: a bound is never stretched.
+    /// Whether every path that this one matches is matched by `bound` too. May say `false` for two patterns with
+    /// several `*` in one segment where a closer look would say `true`: a bound is never stretched.
     #[must_use]
     pub fn is_within(&self, bound: &Self) -> bool {
         let long_enough = match (self.any_rest, bound.any_rest) {
@@ -85,7 +86,8 @@ impl PathGlob {
         long_enough && self.segments.iter().zip(&bound.segments).all(|(own, outer)| outer.covers(own))
     }
 
-    /// The leading segments without any `*`, as a path (`/a/b` of `/a/b/img-*`; empty when the first has one): for indexing.
+    /// The leading segments without any `*`, as a path (`/a/b` of `/a/b/img-*`; empty when the first has one): for
+    /// indexing.
     #[must_use]
     pub fn literal_prefix(&self) -> &str {
         let end = self.segments.iter().map_while(|segment| match segment {
@@ -152,7 +154,8 @@ impl Segment {
     }
 }
 
-/// First and last part are anchored; those between are found from the left, which is right because earlier is never worse.
+/// First and last part are anchored; those between are found from the left, which is right because earlier is never
+/// worse.
 fn matches_parts(parts: &[Box<str>], text: &str) -> bool {
     let [first, middle @ .., last] = parts else { return false };
     let Some(rest) = text.strip_prefix(&**first) else { return false };

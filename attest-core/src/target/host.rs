@@ -25,7 +25,8 @@ pub fn canonical_host(host: &str) -> Result<String, TargetError> {
     }
 }
 
-/// Splits `host[:port]`. No user information, no empty port, nothing but host name characters or a bracketed IPv6 address.
+/// Splits `host[:port]`. No user information, no empty port, nothing but host name characters or a bracketed IPv6
+/// address.
 pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), TargetError> {
     const BAD: TargetError = TargetError::BadAuthority;
     if authority.len() > 255 {

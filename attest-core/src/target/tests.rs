@@ -210,7 +210,11 @@ proptest! {
     }
 
     #[test]
-    fn within_means_matched_by_both(inner in "/[ab*]{1,3}(/[ab*]{1,2}){0,2}(/\\*\\*)?", outer in "/[ab*]{1,3}(/[ab*]{1,2}){0,2}(/\\*\\*)?", probe in "/[ab]{1,3}(/[ab]{0,2}){0,2}") {
+    fn within_means_matched_by_both(
+        inner in "/[ab*]{1,3}(/[ab*]{1,2}){0,2}(/\\*\\*)?",
+        outer in "/[ab*]{1,3}(/[ab*]{1,2}){0,2}(/\\*\\*)?",
+        probe in "/[ab]{1,3}(/[ab]{0,2}){0,2}",
+    ) {
         if let (Ok(inner), Ok(outer)) = (PathGlob::parse(&inner), PathGlob::parse(&outer))
             && inner.is_within(&outer)
             && inner.matches(&probe)

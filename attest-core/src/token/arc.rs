@@ -1,7 +1,8 @@
 //! The support code: why an appraisal ended as it did, readable by the service alone.
 //!
-//! One AES-256 block over 6 bytes of reasons, 6 random and 4 zero, as 26 base32 characters. There is no mode and no nonce to get wrong, the same
-//! reasons never give the same code twice, and a code that was not made here does not decode.
+//! One AES-256 block over 6 bytes of reasons, 6 random and 4 zero, as 26 base32 characters. There is no mode and no
+//! nonce to get wrong, the same reasons never give the same code twice, and a code that was not made here does not
+//! decode.
 
 use aes::Aes256;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};

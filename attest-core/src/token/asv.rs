@@ -1,7 +1,7 @@
 //! The sealed claim `asv`: what the gateway needs beyond yes and no, closed to the client.
 //!
-//! AES-256-GCM over one fixed block under HKDF-SHA-256(verdict key, jti), associated data iss, aud, kid, iat, exp. Each token has a key of its
-//! own, so the nonce is fixed and nothing wears out; `jti` must be random and used once.
+//! AES-256-GCM over one fixed block under HKDF-SHA-256(verdict key, jti), associated data iss, aud, kid, iat, exp.
+//! Each token has a key of its own, so the nonce is fixed and nothing wears out; `jti` must be random and used once.
 
 use aes_gcm::aead::array::Array;
 use aes_gcm::aead::consts::U12;

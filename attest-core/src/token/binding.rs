@@ -1,6 +1,7 @@
 //! What a token is bound to: the hash of one or several header values of the request that carries it.
 //!
-//! In: the values. Out: the hash that the claim `pay` must hold. With it, a token stolen without the bound value is worthless.
+//! In: the values. Out: the hash that the claim `pay` must hold. With it, a token stolen without the bound value is
+//! worthless.
 
 use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
@@ -60,7 +61,8 @@ pub enum BindingValue<'a> {
     },
 }
 
-/// Whether the token is bound to what the request carries; the reason if not. `pay_optional`: a token without `pay` passes.
+/// Whether the token is bound to what the request carries; the reason if not. `pay_optional`: a token without `pay`
+/// passes.
 pub(super) fn check(pay: Pay, value: BindingValue<'_>, pay_optional: bool) -> Result<(), Reason> {
     match (pay, value) {
         (Pay::Absent, _) if pay_optional => Ok(()),

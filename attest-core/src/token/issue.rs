@@ -1,6 +1,7 @@
 //! The result token, signed.
 //!
-//! In: [`TokenClaims`] and a [`SigningKey`]. Out: a compact JWS whose length follows from the request alone, never from the appraisal.
+//! In: [`TokenClaims`] and a [`SigningKey`]. Out: a compact JWS whose length follows from the request alone, never
+//! from the appraisal.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;

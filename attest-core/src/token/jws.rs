@@ -1,7 +1,8 @@
 //! The outer form of a token: JWS in compact serialisation, read strictly.
 //!
-//! In: bytes. Out: a [`Compact`] whose three parts decoded, whose header is one JSON object without duplicates, asks for nothing that we
-//! don't understand, and names an algorithm that is not `none`. Nothing is proven about who signed it.
+//! In: bytes. Out: a [`Compact`] whose three parts decoded, whose header is one JSON object without duplicates, asks
+//! for nothing that we don't understand, and names an algorithm that is not `none`. Nothing is proven about who
+//! signed it.
 
 use serde_json::{Map, Value};
 
@@ -46,9 +47,9 @@ impl<'a> Compact<'a> {
     /// Parses `text`, at most [`MAX_TOKEN_BYTES`].
     ///
     /// # Errors
-    /// [`Malformed`] with one of: `empty`, `too_long`, `not_three_parts`, `encrypted` (five parts, or `enc`), `not_base64url`,
-    /// `header_not_json`, `duplicate_member`, `alg_missing`, `alg_none`, `unknown_crit`, `b64_not_supported`,
-    /// `kid_not_text`, `kid_too_long`, `typ_not_text`.
+    /// [`Malformed`] with one of: `empty`, `too_long`, `not_three_parts`, `encrypted` (five parts, or `enc`),
+    /// `not_base64url`, `header_not_json`, `duplicate_member`, `alg_missing`, `alg_none`, `unknown_crit`,
+    /// `b64_not_supported`, `kid_not_text`, `kid_too_long`, `typ_not_text`.
     ///
     /// # Source
     /// RFC 7515 sections 4.1, 5.2 and 7.1; RFC 8725 sections 3.1 to 3.11.
@@ -227,7 +228,10 @@ mod tests {
         }
 
         #[test]
-        fn what_parses_has_one_text(payload in proptest::collection::vec(any::<u8>(), 0..50), signature in proptest::collection::vec(any::<u8>(), 0..70)) {
+        fn what_parses_has_one_text(
+            payload in proptest::collection::vec(any::<u8>(), 0..50),
+            signature in proptest::collection::vec(any::<u8>(), 0..70),
+        ) {
             let text = format!("eyJhbGciOiJIUzI1NiJ9.{}.{}", b64u::encode(&payload), b64u::encode(&signature));
             let compact = Compact::parse(text.as_bytes()).unwrap();
             prop_assert_eq!(compact.payload(), payload);

@@ -1,7 +1,7 @@
 //! The keys that one issuer's tokens are verified with, and which of them a token may ask for.
 //!
-//! In: checked keys and how the issuer behaves. Out: a [`KeySet`] that can't hold a weak key, two keys of one name, symmetric beside public
-//! keys, or a decoy where a signature would give it away.
+//! In: checked keys and how the issuer behaves. Out: a [`KeySet`] that can't hold a weak key, two keys of one name,
+//! symmetric beside public keys, or a decoy where a signature would give it away.
 
 mod jwk;
 mod key;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::Reason;
 use super::asv::VerdictKey;
 use super::jws::Header;
-use super::{Algorithm, Reason};
 use crate::verdict::Verdict;
 
 pub use jwk::parse_jwks;
@@ -229,8 +229,8 @@ impl KeySet {
 
     /// The keys that a token with this header may be verified with: never one of another algorithm.
     ///
-    /// A `kid` selects the key of that name, else keys without a name (an imported secret has none). Without `kid`, any key of the
-    /// algorithm, at most 8.
+    /// A `kid` selects the key of that name, else keys without a name (an imported secret has none). Without `kid`,
+    /// any key of the algorithm, at most 8.
     pub(super) fn select(&self, header: &Header) -> Result<SmallVec<[&VerificationKey; MAX_TRIES]>, (Verdict, Reason)> {
         let keys = &self.0.keys;
         let holds = |name: Option<&str>| keys.iter().any(|key| key.kid() == name);
@@ -246,17 +246,6 @@ impl KeySet {
             }
         };
         if selected.is_empty() { Err((Verdict::BadSignature, "alg_not_the_keys")) } else { Ok(selected) }
-    }
-}
-
-/// Whether an algorithm may be used with concealment `decoy`; for configurations, before there are keys.
-///
-/// # Errors
-/// [`KeySetError::DecoyNeedsHmac`].
-pub const fn check_concealment(concealment: Concealment, algorithm: Algorithm) -> Result<(), KeySetError> {
-    match concealment {
-        Concealment::Decoy if !algorithm.is_hmac() => Err(KeySetError::DecoyNeedsHmac),
-        Concealment::Decoy | Concealment::Open => Ok(()),
     }
 }
 

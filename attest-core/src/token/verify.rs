@@ -1,8 +1,10 @@
 //! Stage 3: from a token's text to the one verdict of its request.
 //!
 //! Two steps, and each returns a value that the next demands:
-//! 1. [`authenticate`]: text and key set in; [`Authenticated`] out. Only what follows from these two, so it may be kept in a cache.
-//! 2. [`check`]: that and the request's expectations in; [`Verified`] out. Time, issuer, audience, revocation and binding, each time anew.
+//! 1. [`authenticate`]: text and key set in; [`Authenticated`] out. Only what follows from these two, so it may be
+//!    kept in a cache.
+//! 2. [`check`]: that and the request's expectations in; [`Verified`] out. Time, issuer, audience, revocation and
+//!    binding, each time anew.
 
 mod check;
 mod inspect;
@@ -97,9 +99,9 @@ impl fmt::Debug for Authenticated {
 /// Parses and verifies one token. The result depends on `text` and `keys` alone: it may be cached under both.
 ///
 /// # Errors
-/// In this order: `malformed` (all that needs no key, claims included), `unknown_key`, `bad_signature`, and again `malformed` for a
-/// token of ours whose `asv` is absent or does not open. Each with its reason's stable code. A token signed with the decoy is no error: its
-/// [`Outcome`] is `Failed`.
+/// In this order: `malformed` (all that needs no key, claims included), `unknown_key`, `bad_signature`, and again
+/// `malformed` for a token of ours whose `asv` is absent or does not open. Each with its reason's stable code. A
+/// token signed with the decoy is no error: its [`Outcome`] is `Failed`.
 ///
 /// # Source
 /// RFC 7515 section 5.2, RFC 8725 section 3.

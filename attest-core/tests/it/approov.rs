@@ -90,7 +90,8 @@ fn the_kong_requests_are_judged_as_published_under_a_key_of_ours() {
     for request in &all {
         let Some(token) = &request.token else { continue };
         let token = token.strip_prefix("Bearer ").unwrap_or(token);
-        // Their secret is not published here: header and payload are theirs, the signature ours, unless the signature is what is wrong.
+        // Their secret is not published here: header and payload are theirs, the signature ours, unless the signature
+        // is what is wrong.
         let parts: Vec<&str> = token.split('.').collect();
         let signed = match parts[..] {
             [header, payload, _] if !request.path.contains("Invalid Signature") => {

@@ -1,4 +1,5 @@
-//! lua-resty-jwt's cases about `exp` and `nbf`, at the level of time: their secret is too short for us, so each payload is signed anew.
+//! lua-resty-jwt's cases about `exp` and `nbf`, at the level of time: their secret is too short for us, so each
+//! payload is signed anew.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 mod allocations;
 mod approov;
 mod cookbook;
+mod golden;
 mod interop;
 mod lifetime;
 mod rfc7515;

@@ -51,7 +51,8 @@ fn run(file: &str, folder: &std::path::Path) -> Counts {
     }
     let Counts { accepted, refused, on_purpose, contradictory } = &counts;
     println!(
-        "wycheproof {file}: {accepted} accepted, {refused} refused, {on_purpose} refused on purpose, {contradictory} contradictory"
+        "wycheproof {file}: {accepted} accepted, {refused} refused, {on_purpose} valid ones refused on purpose, \
+         {contradictory} contradictory"
     );
     counts
 }

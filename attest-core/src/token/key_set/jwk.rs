@@ -1,7 +1,7 @@
 //! JWK and JWK Set, read strictly.
 //!
-//! Keys for other purposes (`use: enc`, curves and algorithms that we lack) are passed over, as RFC 7517 section 5 advises; a key that
-//! claims to be for us and is not sound refuses the whole set.
+//! Keys for other purposes (`use: enc`, curves and algorithms that we lack) are passed over, as RFC 7517 section 5
+//! advises; a key that claims to be for us and is not sound refuses the whole set.
 
 use serde_json::{Map, Value};
 
@@ -14,8 +14,8 @@ const LIMITS: Limits = Limits { max_bytes: 256 * 1024, max_depth: 6, max_members
 
 /// Parses a JWK Set, or a single JWK, into its verifying keys.
 ///
-/// Refused: private keys, points not on their curve, RSA below 2048 bits or of the ROCA kind, secrets shorter than the hash (RFC 7518
-/// section 3.2), algorithms that do not go with the key, duplicate members.
+/// Refused: private keys, points not on their curve, RSA below 2048 bits or of the ROCA kind, secrets shorter than
+/// the hash (RFC 7518 section 3.2), algorithms that do not go with the key, duplicate members.
 ///
 /// # Errors
 /// [`KeySetError`]; `NotForVerifying` when no key is left.

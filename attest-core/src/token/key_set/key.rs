@@ -43,8 +43,8 @@ impl VerificationKey {
     /// A shared secret, and the decoy beside it where there is one. `kid`: `None` fits any name.
     ///
     /// # Errors
-    /// `WrongType` for an algorithm without secret, `Weak` below 16 bytes (32 for a secret with a decoy, and for the decoy),
-    /// `DecoyEqualsSecret`.
+    /// `WrongType` for an algorithm without secret, `Weak` below 16 bytes (32 for a secret with a decoy, and for the
+    /// decoy), `DecoyEqualsSecret`.
     pub fn hmac(kid: Option<&str>, alg: Algorithm, secret: &[u8], decoy: Option<&[u8]>) -> Result<Self, KeySetError> {
         let hmac_alg = hmac_algorithm(alg).ok_or(KeySetError::WrongType)?;
         if secret.len() < 16 {

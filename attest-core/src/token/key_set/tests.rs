@@ -1,5 +1,6 @@
 use super::*;
 use crate::b64u;
+use crate::token::Algorithm;
 
 fn hmac(kid: Option<&str>, secret: &[u8], decoy: Option<&[u8]>) -> VerificationKey {
     VerificationKey::hmac(kid, Algorithm::HS256, secret, decoy).unwrap()
@@ -13,7 +14,11 @@ fn header(alg: Algorithm, kid: Option<&str>) -> Header {
     Header { alg: Some(alg), kid: kid.map(Box::from), typ: None }
 }
 
-const EC: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+/// The public key of RFC 7515 A.3.
+const EC: &str = concat!(
+    r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","#,
+    r#""y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#
+);
 
 #[test]
 fn refuses_weak_secrets() {
@@ -33,7 +38,6 @@ fn refuses_sets_that_would_break_concealment() {
     let public = VerificationKey::from_jwk(EC.as_bytes()).unwrap();
     assert_eq!(own(vec![public], Concealment::Decoy).err(), Some(KeySetError::DecoyNeedsHmac));
     assert_eq!(own(vec![hmac(None, &[1; 32], None)], Concealment::Decoy).err(), Some(KeySetError::DecoyMissing));
-    assert_eq!(check_concealment(Concealment::Decoy, Algorithm::ES256), Err(KeySetError::DecoyNeedsHmac));
     assert!(own(vec![hmac(None, &[1; 32], Some(&[2; 32]))], Concealment::Decoy).is_ok());
 }
 

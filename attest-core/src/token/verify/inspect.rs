@@ -1,4 +1,5 @@
-//! A token laid open for the person who asks about it: the checks of [`super::authenticate`], without stopping at the first.
+//! A token laid open for the person who asks about it: the checks of [`super::authenticate`], without stopping at the
+//! first.
 
 use std::sync::Arc;
 

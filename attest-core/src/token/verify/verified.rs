@@ -57,8 +57,8 @@ impl Verified {
 
     /// The token did not get past [`super::authenticate`], or could not be taken from the request.
     ///
-    /// `unverified_exp_passed`: [`super::exp_passed`] of [`super::unverified_exp`], false where there is none. What only [`super::check`] can say
-    /// (`attested` above all) is not said here: it becomes `malformed`.
+    /// `unverified_exp_passed`: [`super::exp_passed`] of [`super::unverified_exp`], false where there is none. What
+    /// only [`super::check`] can say (`attested` above all) is not said here: it becomes `malformed`.
     #[must_use]
     pub const fn refused(verdict: Verdict, reason: Reason, unverified_exp_passed: bool) -> Self {
         let verdict = match verdict {
@@ -107,7 +107,8 @@ impl Verified {
         self.genuine().map(|(auth, _)| auth.claims())
     }
 
-    /// What the token says, when its signature is genuine or its decoy's: for logs, counters and revocation, never for a decision.
+    /// What the token says, when its signature is genuine or its decoy's: for logs, counters and revocation, never
+    /// for a decision.
     #[must_use]
     pub fn signed_claims(&self) -> Option<&Claims> {
         self.auth.as_deref().map(Authenticated::claims)
@@ -146,13 +147,15 @@ impl Verified {
         self.signed_claims().and_then(Claims::did)
     }
 
-    /// How long the token is over, leeway taken off; `None` while it is not, and for a token that did not get past [`super::authenticate`].
+    /// How long the token is over, leeway taken off; `None` while it is not, and for a token that did not get past
+    /// [`super::authenticate`].
     #[must_use]
     pub const fn expired_for(&self) -> Option<Duration> {
         self.expired_for
     }
 
-    /// Whether the token's own `exp` has passed, whoever wrote it: the one thing about a refused token that the client is told.
+    /// Whether the token's own `exp` has passed, whoever wrote it: the one thing about a refused token that the
+    /// client is told.
     #[must_use]
     pub const fn unverified_exp_passed(&self) -> bool {
         self.unverified_exp_passed
@@ -164,7 +167,8 @@ impl Verified {
         self.verdict == Verdict::Attested && self.expired_for.is_some()
     }
 
-    /// The right to open a key: only for an attested request, and not for one that lives on past its time unless the route says so.
+    /// The right to open a key: only for an attested request, and not for one that lives on past its time unless the
+    /// route says so.
     #[must_use]
     pub fn unseal_right(&self) -> Option<UnsealRight> {
         (self.verdict == Verdict::Attested && !self.withhold_keys).then_some(UnsealRight(()))
@@ -185,8 +189,8 @@ impl fmt::Debug for Verified {
     }
 }
 
-/// The right to open a sealed key for one request. Not `Clone`: whoever has it was given it by an attested [`Verified`], or by a door in
-/// [`crate::token::danger`].
+/// The right to open a sealed key for one request. Not `Clone`: whoever has it was given it by an attested
+/// [`Verified`], or by a door in [`crate::token::danger`].
 #[derive(Debug)]
 pub struct UnsealRight(());
 
