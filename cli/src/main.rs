@@ -1,2 +1,75 @@
-//! .
-fn main() {}
+//! The `assay` command line: every command of the product, and the only place where errors become words for a person.
+
+mod args;
+mod commands;
+mod demo;
+mod feed;
+mod logging;
+mod output;
+
+use args::{Cli, Command, SchemaOf};
+use clap::{CommandFactory, Parser};
+use commands::run::Parts;
+use output::{End, Output, Stop};
+use std::process::ExitCode;
+
+/// A glibc allocator costs the gateway 20 to 30 %: see benches/README.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { End::Usage } else { End::Yes }.into();
+        }
+    };
+    let output = Output::new(cli.json);
+    // Nothing of this process goes into a core dump: it holds keys in the clear.
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        output::note(&format!("warning: core dumps can't be switched off: {error}"));
+    }
+    // Before anything of TLS or of tokens is built: the first provider wins.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    attest_core::install_crypto();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.stop(&Stop::unknown(format!("no threads: {error}"))),
+    };
+    let ended = runtime.block_on(run(&cli.command, output));
+    runtime.shutdown_timeout(commands::run::LAST_MOMENT);
+    match ended {
+        Ok(end) => end.into(),
+        Err(stop) => output.stop(&stop),
+    }
+}
+
+async fn run(command: &Command, output: Output) -> Result<End, Stop> {
+    match command {
+        Command::Demo(args) => demo::run(args, output).await,
+        Command::Init(args) => commands::init::run(args, output),
+        Command::Run(args) => commands::run::run(Parts::All, args, output).await,
+        Command::Gateway(args) => commands::run::run(Parts::Gateway, args, output).await,
+        Command::Service(args) => commands::run::run(Parts::Service, args, output).await,
+        Command::Check(args) => commands::check::run(args, output),
+        Command::Token(args) => commands::token::run(args, output).await,
+        Command::Key(args) => commands::key::run(args, output),
+        Command::App(args) => commands::app::run(args, output),
+        Command::Policy(args) => commands::policy::run(args, output),
+        Command::Arc(args) => commands::arc::run(args, output),
+        Command::Status(args) => commands::status::run(args, output).await,
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Config => settings::schema(),
+                SchemaOf::Policy => policies::schema(),
+            };
+            output.answer(&schema, || format!("{schema:#}"));
+            Ok(End::Yes)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "assay", &mut std::io::stdout());
+            Ok(End::Yes)
+        }
+    }
+}

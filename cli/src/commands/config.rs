@@ -1,0 +1,51 @@
+//! The one configuration file, found and loaded the same way by every command.
+//!
+//! In: `-c`, `$ASSAY_CONFIG`, or the usual places. Out: checked settings; or every problem at once, with its place, on
+//! stderr, and the exit code that goes with it.
+
+use crate::args::ConfigArg;
+use crate::output::{Stop, note};
+use keystore::GenerationMemory;
+use settings::{Loaded, Overrides, Report, Settings};
+use std::path::PathBuf;
+
+/// Where the file is looked for, in this order, when nobody names it.
+const PLACES: [&str; 2] = ["assay.yaml", "/etc/assay/assay.yaml"];
+
+/// The file's path.
+pub(crate) fn path(arg: &ConfigArg) -> Result<PathBuf, Stop> {
+    if let Some(named) = &arg.config {
+        return match std::fs::File::open(named) {
+            Ok(_) => Ok(named.clone()),
+            Err(e) => Err(Stop::usage(format!("{}: {e}", named.display())).hint("make one with: assay init DIR")),
+        };
+    }
+    let found = PLACES.iter().map(PathBuf::from).find(|p| p.is_file());
+    let found = found.ok_or_else(|| Stop::usage("no configuration file").hint("name one with -c FILE, or make one: assay init DIR"))?;
+    note(&format!("using {}", found.display()));
+    Ok(found)
+}
+
+/// Loads it, for a command that is about something in it: its warnings are `assay check`'s to tell.
+pub(crate) fn load(arg: &ConfigArg) -> Result<Settings, Stop> {
+    // The key store may be what the command is about to make.
+    let overrides = Overrides { fills_keystore: true, ..Overrides::default() };
+    Ok(load_with(&path(arg)?, &overrides).map_err(|report| refused(&report))?.settings)
+}
+
+/// Loads it with overrides, problems as they are.
+pub(crate) fn load_with(path: &std::path::Path, overrides: &Overrides) -> Result<Loaded, Report> {
+    settings::load(path, overrides)
+}
+
+/// Problems for a person; the file was read, and is bad.
+pub(crate) fn refused(report: &Report) -> Stop {
+    Stop::no(report.to_string())
+}
+
+/// What remembers the newest generation of the key store that this machine has opened.
+pub(crate) fn generation_memory(settings: &Settings) -> Result<GenerationMemory, Stop> {
+    std::fs::create_dir_all(&settings.state_dir)
+        .map_err(|e| Stop::unknown(format!("state.dir {}: {e}", settings.state_dir.display())))?;
+    Ok(GenerationMemory::file(settings.state_dir.join("keystore-generations.json")))
+}

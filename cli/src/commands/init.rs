@@ -1,0 +1,193 @@
+//! `assay init`: a commented starter configuration, and keys outside the tree that may go into Git.
+//!
+//! In: an empty or absent folder. Out: files that `assay run` takes as they are. Nothing is ever overwritten, and what
+//! was begun is taken back when a step fails, so that a second try starts from nothing again.
+
+use crate::args::Init;
+use crate::output::{End, Output, Stop};
+use serde_json::json;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The configuration for a server, and the one for a laptop.
+const CONFIG: &str = include_str!("init/assay.yaml");
+const CONFIG_DEV: &str = include_str!("init/assay.dev.yaml");
+const POLICY: &str = include_str!("init/api.policy.yaml");
+const GITIGNORE: &str = "# What a gateway writes, and what must never be in Git.\nstate/\n.*.lock\n.*.tmp\n*.key\n*.token\n";
+
+/// Upstream of the starter file when none is named.
+const UPSTREAM: &str = "http://127.0.0.1:8080";
+
+/// Makes the folder.
+pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
+    let dir = &args.dir;
+    if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Stop::usage(format!("{} is not empty; init never overwrites", dir.display())).hint("name a new folder"));
+    }
+    let upstream = Upstream::parse(args.upstream.as_deref().unwrap_or(UPSTREAM))?;
+    let secrets = secrets_folder(args)?;
+    if secrets.exists() {
+        return Err(Stop::usage(format!("{} exists already; init never overwrites keys", secrets.display()))
+            .hint("name another folder with --secrets"));
+    }
+    let mut made = Made::default();
+    write_all(args, &upstream, &secrets, &mut made).inspect_err(|_| made.take_back())?;
+    let next = format!("assay run -c {}", dir.join("assay.yaml").display());
+    let answer = json!({ "dir": dir, "secrets": secrets, "files": made.files, "next": next });
+    output.answer(&answer, || {
+        let files: Vec<_> = made.files.iter().map(|f| format!("  {}", f.display())).collect();
+        format!(
+            "Wrote\n{}\nThe folder {} holds the keys: keep it out of Git, and back it up apart from the configuration.\nNext:\n  {next}",
+            files.join("\n"),
+            secrets.display()
+        )
+    });
+    Ok(End::Yes)
+}
+
+fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) -> Result<(), Stop> {
+    let dir = &args.dir;
+    made.folder(dir, 0o755)?;
+    made.folder(secrets, 0o700)?;
+    let secret = |name: &str| secrets.join(name);
+    for name in ["keys-unlock.key", "service-unlock.key"] {
+        keystore::MasterKey::create_file(&secret(name), &attest_core::random::SystemRandom)
+            .map_err(|e| Stop::unknown(e.to_string()))?;
+        made.files.push(secret(name));
+    }
+    let admin_token = attest_core::b64u::encode(&random_bytes()?);
+    made.private(&secret("admin.token"), admin_token.as_bytes())?;
+
+    let text = if args.dev { CONFIG_DEV } else { CONFIG };
+    let text = text.replace("@SECRETS@", &shown(args, secrets)?).replace("@UPSTREAM@", &upstream.yaml());
+    made.file(&dir.join("assay.yaml"), &text)?;
+    made.folder(&dir.join("policies"), 0o755)?;
+    made.file(&dir.join("policies/api.yaml"), POLICY)?;
+    made.folder(&dir.join("schema"), 0o755)?;
+    for (name, schema) in [("assay.schema.json", settings::schema()), ("policy.schema.json", policies::schema())] {
+        made.file(&dir.join("schema").join(name), &format!("{schema:#}\n"))?;
+    }
+    made.file(&dir.join(".gitignore"), GITIGNORE)?;
+    // A gateway with `keys:` needs its store: an empty one, so that the first start works.
+    let store = dir.join("keys.sealed");
+    crate::commands::key::create_store(&store, &secret("keys-unlock.key"))?;
+    made.files.push(store);
+    Ok(())
+}
+
+/// What was made so far, to be taken back when a later step fails.
+#[derive(Default)]
+struct Made {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Made {
+    fn folder(&mut self, path: &Path, mode: u32) -> Result<(), Stop> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let made = std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+        made.map_err(|e| Stop::unknown(format!("{} can't be made: {e}", path.display())))?;
+        self.folders.push(path.to_owned());
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, text: &str) -> Result<(), Stop> {
+        let written = std::fs::OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut f| f.write_all(text.as_bytes()));
+        written.map_err(|e| Stop::unknown(format!("{} can't be written: {e}", path.display())))?;
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+
+    fn private(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+        write_private(path, bytes).map_err(|e| Stop::unknown(format!("{} can't be written: {e}", path.display())))?;
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+
+    fn take_back(&self) {
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Writes a new file that only its owner can read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn random_bytes() -> Result<[u8; 32], Stop> {
+    use attest_core::random::Random;
+    let mut bytes = [0; 32];
+    attest_core::random::SystemRandom.fill(&mut bytes).map_err(|e| Stop::unknown(e.to_string()))?;
+    Ok(bytes)
+}
+
+/// Beside the folder, never inside it: the folder may go into Git.
+fn secrets_folder(args: &Init) -> Result<PathBuf, Stop> {
+    if let Some(named) = &args.secrets {
+        return Ok(named.clone());
+    }
+    let dir = absolute(&args.dir)?;
+    let name = dir.file_name().ok_or_else(|| Stop::usage(format!("{} has no name of its own", args.dir.display())))?;
+    let mut beside = name.to_owned();
+    beside.push("-secrets");
+    Ok(dir.with_file_name(beside))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Stop> {
+    std::path::absolute(path).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))
+}
+
+/// The secrets' folder as the configuration names it: relative to the file where it is the folder's neighbour.
+fn shown(args: &Init, secrets: &Path) -> Result<String, Stop> {
+    let path = match (&args.secrets, secrets.file_name()) {
+        (None, Some(name)) => Path::new("..").join(name),
+        _ => absolute(secrets)?,
+    };
+    Ok(path.display().to_string())
+}
+
+/// The API to protect, as the starter file names it.
+struct Upstream {
+    url: String,
+    loopback: bool,
+}
+
+impl Upstream {
+    fn parse(url: &str) -> Result<Self, Stop> {
+        let wrong = |why: &str| Stop::usage(format!("--upstream {url}: {why}")).hint("for example https://api.internal:8443 or http://127.0.0.1:8080");
+        let parsed: http::Uri = url.parse().map_err(|_| wrong("not a URL"))?;
+        let host = parsed.host().ok_or_else(|| wrong("no host"))?;
+        let loopback = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback());
+        match parsed.scheme_str() {
+            Some("https") => {}
+            Some("http") if loopback => {}
+            Some("http") => return Err(wrong("plain http is for loopback only; use https")),
+            _ => return Err(wrong("neither https nor http")),
+        }
+        if parsed.path() != "/" && !parsed.path().is_empty() || parsed.query().is_some() {
+            return Err(wrong("only scheme, host and port; paths are the route's"));
+        }
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), loopback })
+    }
+
+    fn yaml(&self) -> String {
+        let mut lines = format!("url: {}", self.url);
+        if self.loopback {
+            lines.push_str("\n    private_addresses: [127.0.0.0/8, \"::1/128\"]   # private addresses are refused unless listed here");
+            if self.url.starts_with("http:") {
+                lines.push_str("\n    danger_plaintext_loopback: true                # plain HTTP is for loopback alone, and says so");
+            }
+        }
+        lines
+    }
+}

@@ -1,0 +1,202 @@
+//! `assay run`, `gateway`, `service`: the long-running processes.
+//!
+//! In: a configuration file. Out: listeners, and one line that says where they are; then silence, but for the access log
+//! on stdout and messages on stderr, until SIGTERM or Ctrl-C. SIGHUP reloads.
+
+use crate::args::Run;
+use crate::commands::config;
+use crate::output::{End, Output, Stop, note};
+use async_trait::async_trait;
+use attest_core::random::SystemRandom;
+use attest_core::time::{Clock, SystemClock};
+use attest_service::{ServiceHandle, ServiceSettings};
+use http::HeaderValue;
+use proxy::{FetchKeySets, Fetched, GatewayHandle, LoadError, LocalService};
+use serde_json::{Map, Value, json};
+use settings::{Overrides, Settings};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Which of the two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// The gateway, and the service where the file serves it.
+    All,
+    /// The gateway alone.
+    Gateway,
+    /// The attestation service alone.
+    Service,
+}
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End, Stop> {
+    let path = config::path(&args.config)?;
+    let overrides = Overrides { dev: args.dev, now: Some(SystemClock.now()), ..Overrides::default() };
+    let loaded = config::load_with(&path, &overrides).map_err(|report| config::refused(&report))?;
+    for warning in &loaded.warnings {
+        note(&loaded.render(warning));
+    }
+    let settings = loaded.settings;
+    crate::logging::start(settings.log.level.as_str());
+    let mut signals = Signals::new()?;
+    let service = match parts {
+        Parts::Gateway => None,
+        Parts::All | Parts::Service => start_service(&settings, args.dev, parts).await?,
+    };
+    let gateway = match parts {
+        Parts::Service => None,
+        Parts::All | Parts::Gateway => Some(start_gateway(settings, path, overrides, service.as_ref()).await?),
+    };
+    if parts == Parts::Service && service.is_none() {
+        return Err(Stop::no("the configuration does not serve attestation").hint("add attestation: { serve: … }"));
+    }
+    say_where(gateway.as_ref(), service.as_ref(), output);
+    while signals.next().await == Asked::Reload {
+        match &gateway {
+            Some(gateway) => drop(gateway.reload().await),
+            None => tracing::warn!(target: "assay", "the service takes a changed file at its next start"),
+        }
+    }
+    stop(gateway, service, &mut signals).await;
+    Ok(End::Yes)
+}
+
+/// Stops both within the drain time; a second signal ends it now.
+async fn stop(gateway: Option<GatewayHandle>, service: Option<ServiceHandle>, signals: &mut Signals) {
+    let down = async {
+        if let Some(gateway) = &gateway {
+            gateway.shutdown();
+            gateway.wait().await;
+        }
+        if let Some(service) = service {
+            service.shutdown().await;
+        }
+    };
+    tokio::select! {
+        () = down => {}
+        () = signals.stop() => std::process::exit(1),
+    }
+}
+
+async fn start_service(settings: &Settings, dev: bool, parts: Parts) -> Result<Option<ServiceHandle>, Stop> {
+    let Some(service) = ServiceSettings::of(settings, dev) else { return Ok(None) };
+    let own_address = matches!(settings.attestation.as_ref().map(|a| &a.source), Some(settings::AttestationSource::Serve(s)) if s.address.is_some());
+    if parts == Parts::Service && !own_address {
+        return Err(Stop::no("attestation.serve has no address: alone, the service needs one")
+            .hint("add attestation: { serve: { address: 127.0.0.1:8444, … } }, or use `assay run`"));
+    }
+    let dependencies = attest_service::Dependencies { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
+    let handle = attest_service::start(service, dependencies).await.map_err(|e| Stop::no(format!("the service can't start: {e}")))?;
+    Ok(Some(handle))
+}
+
+async fn start_gateway(settings: Settings, path: PathBuf, overrides: Overrides, service: Option<&ServiceHandle>) -> Result<GatewayHandle, Stop> {
+    let local_service = service.map(local).transpose()?;
+    let dependencies = proxy::Dependencies {
+        clock: Arc::new(SystemClock),
+        reload: Arc::new(move || reload(&path, &overrides)),
+        local_service,
+        access_log: None,
+    };
+    let started = tokio::task::spawn_blocking(move || proxy::start(settings, dependencies)).await;
+    let started = started.map_err(|e| Stop::unknown(e.to_string()))?;
+    started.map_err(|e| Stop::no(format!("the gateway can't start: {e}")))
+}
+
+/// Reads the file anew, for a reload.
+fn reload(path: &Path, overrides: &Overrides) -> Result<Settings, LoadError> {
+    match config::load_with(path, overrides) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                tracing::warn!(target: "assay", "{}:{}: {}", warning.file, warning.line, warning.message);
+            }
+            Ok(loaded.settings)
+        }
+        Err(report) => Err(LoadError { report: report.to_string(), sources: report.sources }),
+    }
+}
+
+/// The service of this process, as its gateway needs it.
+fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
+    let mut secret = HeaderValue::from_str(service.internal_secret()).map_err(|e| Stop::unknown(e.to_string()))?;
+    secret.set_sensitive(true);
+    Ok(LocalService {
+        address: service.internal_address(),
+        internal_secret: secret,
+        key_sets: Arc::new(InProcess { source: Box::new(service.key_set_source()), pinned: service.feed_public_key().clone() }),
+    })
+}
+
+/// Key sets without a detour over the network; signed and checked all the same.
+struct InProcess {
+    source: Box<dyn Fn() -> Option<attest_core::feed::SignedDocument> + Send + Sync>,
+    pinned: attest_core::feed::FeedPublicKey,
+}
+
+#[async_trait]
+impl FetchKeySets for InProcess {
+    async fn fetch(&self) -> Result<Fetched, String> {
+        let document = (self.source)().ok_or_else(|| "the service has stopped".to_owned())?;
+        Ok(Fetched { document, pinned: self.pinned.clone() })
+    }
+}
+
+/// The first line: where everything listens.
+fn say_where(gateway: Option<&GatewayHandle>, service: Option<&ServiceHandle>, output: Output) {
+    let mut places = Map::new();
+    if let Some(gateway) = gateway {
+        places.insert("public".into(), json!(gateway.public()));
+        for (name, address) in [("probe", gateway.probe()), ("admin", gateway.admin())] {
+            if let Some(address) = address {
+                places.insert(name.into(), json!(address));
+            }
+        }
+    }
+    if let Some(service) = service {
+        places.insert("service".into(), json!(service.address()));
+    }
+    if output.is_json() {
+        output.line(&json!({ "listening": places }));
+    } else {
+        let text = |(name, at): (&String, &Value)| format!("{name} {}", at.as_str().unwrap_or_default());
+        note(&format!("listening: {}", places.iter().map(text).collect::<Vec<_>>().join(", ")));
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Stop> {
+        let listen = |kind| signal(kind).map_err(|e| Stop::unknown(format!("signals: {e}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())?, hangup: listen(SignalKind::hangup())? })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// The next signal that asks to stop.
+    async fn stop(&mut self) {
+        while self.next().await == Asked::Reload {}
+    }
+}
+
+/// How long the process may still take after both have stopped.
+pub(crate) const LAST_MOMENT: Duration = Duration::from_millis(200);

@@ -1,0 +1,107 @@
+//! `assay demo`: the whole story on loopback, with the real binary, real sockets and a real tracer.
+//!
+//! In: nothing but the programs beside this one. Out: a table of what was tried, what came back and why; with `--once`
+//! exit 0 only if every scene came out right. The folders: `house` starts what there is, `scenes` play, `table` shows.
+
+use crate::args::Demo;
+use crate::output::{End, Output, Stop, note, paint};
+use serde_json::json;
+use std::path::PathBuf;
+use table::Row;
+
+mod house;
+mod load;
+mod mint;
+mod process;
+mod scenes;
+mod table;
+mod tamper;
+
+/// Why the story could not go on: a fault of ours or of this machine, never an attacker's.
+#[derive(Debug)]
+struct Trouble(String);
+
+impl Trouble {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        Self(format!("a request of the demo failed: {error}"))
+    }
+}
+
+/// Plays the story.
+pub(crate) async fn run(args: &Demo, output: Output) -> Result<End, Stop> {
+    let failed = |trouble: Trouble| Stop::unknown(format!("the demo can't go on: {}", trouble.0));
+    note("Starting the attestation service, the gateway and a paid API on loopback …");
+    let mut house = tokio::task::spawn_blocking(house::House::build)
+        .await
+        .map_err(|e| Stop::unknown(e.to_string()))?
+        .map_err(failed)?;
+    let mut stage = scenes::Stage::new(&mut house, vectors(args)).map_err(failed)?;
+    if !output.is_json() {
+        println!("\n{}", table::head());
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    for number in 1..=12 {
+        let played = match stage.play(number, args.flood_seconds).await {
+            Ok(played) => played,
+            Err(trouble) => vec![Row::new(number, "this scene", "could not be played", trouble.0, false)],
+        };
+        if !output.is_json() {
+            if number > 1 {
+                println!("{}", table::divider());
+            }
+            for row in &played {
+                println!("{}", table::row(row));
+            }
+        }
+        rows.extend(played);
+    }
+    let right = rows.iter().all(|row| row.right);
+    let scenes = json!({ "right": right, "rows": rows });
+    output.answer(&scenes, || {
+        let words = if right {
+            paint("Every scene came out right.", "1;32")
+        } else {
+            paint("Not every scene came out right: see the rows marked ✗.", "1;31")
+        };
+        format!("\n{words}\n")
+    });
+    if !args.once {
+        stay(&mut house, output).await.map_err(failed)?;
+    }
+    Ok(right.into())
+}
+
+/// Keeps everything up and says what to try, until Ctrl-C.
+async fn stay(house: &mut house::House, output: Output) -> Result<(), Trouble> {
+    let token = tokio::task::block_in_place(|| house.genuine_token())?;
+    let lines = format!(
+        "Everything is still up. Try:\n\
+         \x20 curl -i {paid}                                  # no token: 401\n\
+         \x20 curl -i -H 'Assay-Token: {token}' {paid}        # lives {life} s; later: 401 again\n\
+         \x20 curl -i {catalogue}                             # anyone, on spare capacity\n\
+         \x20 curl -s http://{admin}/status\n\
+         \x20 curl -s http://{admin}/metrics | grep assay_\n\
+         Files: {files}\n\
+         Ctrl-C ends it.",
+        paid = house.url("/paid/v1/paid"),
+        catalogue = house.url("/catalogue/v1/catalogue/items"),
+        life = house::TOKEN_SECONDS,
+        admin = house.admin,
+        files = house.file("").display(),
+    );
+    if output.is_json() { note(&lines) } else { println!("{lines}") }
+    tokio::signal::ctrl_c().await.map_err(|e| Trouble::new(e.to_string()))
+}
+
+/// Where published example tokens may be: named, or beside a checkout.
+fn vectors(args: &Demo) -> Option<PathBuf> {
+    let folder = args.vectors.clone()?;
+    let file = folder.join("05-approov-tokens/hello-world.postman_collection.json");
+    file.is_file().then_some(file)
+}
