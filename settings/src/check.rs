@@ -119,6 +119,7 @@ impl Check<'_, '_> {
         match read {
             Ok(content) => Some((path, content, at)),
             Err(fault) => {
+                let fault = if fault.hint.is_some() { fault } else { fault.hint("mend the file or its path, which is relative to this file") };
                 self.refuse(at, "unreadable_file", fault);
                 None
             }

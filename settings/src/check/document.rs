@@ -36,8 +36,7 @@ impl Check<'_, '_> {
             let (dir, _) = self.need(&state.dir, at, "dir", "state")?;
             Some(self.files.resolve(&dir.0))
         });
-        let uses_keys = !overrides.fills_keystore && rows(&raw.routes).any(|row| row.value.as_ref().is_some_and(|route| !route.key.is_absent()));
-        let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at, uses_keys));
+        let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at));
         let unlock = keys.as_ref().map(|(_, unlock)| unlock.as_ref());
         let attestation = raw.attestation.good().map(|(raw, at)| self.attestation(raw, at, unlock, overrides));
         let issuers: BTreeMap<_, _> = self.table(&raw.issuers, |name, raw, at| {
@@ -152,20 +151,22 @@ impl Check<'_, '_> {
     }
 
     /// The keystore's files: `None` for each that can't be used.
-    fn keys(&self, raw: &RawKeys, owner: Place, used: bool) -> (Option<PathBuf>, Option<PathBuf>) {
+    fn keys(&self, raw: &RawKeys, owner: Place) -> (Option<PathBuf>, Option<PathBuf>) {
         let unlock = self
             .need(&raw.unlock, owner, "unlock", "{ file: secrets/kek.key }")
             .and_then(|(unlock, at)| self.unlock(unlock, at));
         let store = self.need(&raw.store, owner, "store", "secrets/keys.sealed").and_then(|(store, at)| {
             let path = self.files.resolve(&store.0);
             // Read so that it is watched: `assay key put` is a change like any other.
-            match self.files.read(&path, LARGEST) {
-                Err(fault) if used || path.exists() => {
-                    self.refuse(at, "unreadable_file", fault.hint("fill the store with `assay key put NAME`"));
-                    None
+            if let Err(fault) = self.files.read(&path, LARGEST) {
+                if path.exists() {
+                    self.refuse(at, "unreadable_file", fault);
+                    return None;
                 }
-                _ => Some(path),
+                // Not an error here: the command that makes it loads this file. Whoever runs it opens the store, and says so.
+                self.warn(at, "no_store", fault.hint("`assay key put NAME` makes it; without it nothing here can run"));
             }
+            Some(path)
         });
         (store, unlock)
     }

@@ -27,7 +27,7 @@ impl Check<'_, '_> {
                 let text = match self.read_policy(&path) {
                     Ok(text) => text,
                     Err(fault) => {
-                        self.refuse(node.place, "unreadable_file", fault);
+                        self.refuse(node.place, "unreadable_file", fault.hint("the path is relative to this file; a policy can also stand right here"));
                         return None;
                     }
                 };

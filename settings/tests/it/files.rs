@@ -21,13 +21,23 @@ fn a_secret_that_others_can_read_is_refused_wherever_it_is_named() {
 
 #[test]
 fn a_file_that_is_missing_is_named_and_still_watched() {
-    for name in ["secrets/admin.token", "secrets/approov.secret", "secrets/kek.key", "secrets/keys.sealed", "tls/cert.pem", "tls/key.pem", "policies/old.yaml"] {
+    for name in ["secrets/admin.token", "secrets/approov.secret", "secrets/kek.key", "tls/cert.pem", "tls/key.pem", "policies/old.yaml"] {
         let folder = Folder::new();
         std::fs::remove_file(folder.path(name)).unwrap();
         let report = folder.load(GOOD).err().unwrap_or_else(|| panic!("{name} is missed"));
-        assert!(report.to_string().contains("does not exist"), "{report}");
+        assert!(report.to_string().contains("does not exist") && report.to_string().contains("= help:"), "{report}");
         assert!(report.sources.contains(&folder.path(name)), "{name} is watched");
     }
+}
+
+#[test]
+fn a_keystore_that_is_not_there_yet_is_a_warning_so_that_a_key_can_be_put() {
+    let folder = Folder::new();
+    std::fs::remove_file(folder.path("secrets/keys.sealed")).unwrap();
+    let loaded = folder.load(GOOD).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].hint.as_ref().unwrap().contains("assay key put"));
+    assert!(loaded.settings.sources.contains(&folder.path("secrets/keys.sealed")), "it is watched");
 }
 
 #[test]
