@@ -56,22 +56,42 @@ impl Check<'_, '_> {
     }
 
     /// The value of a field that has to be there; `owner` is where it is missed, `example` what could stand there.
-    pub(crate) fn need<'f, T>(&self, field: &'f Field<T>, owner: Place, name: &str, example: &str) -> Option<(&'f T, Place)> {
+    pub(crate) fn need<'f, T>(
+        &self,
+        field: &'f Field<T>,
+        owner: Place,
+        name: &str,
+        example: &str,
+    ) -> Option<(&'f T, Place)> {
         if field.is_absent() {
-            self.refuse(owner, "missing_field", Fault::new(format!("`{name}` is missing here")).hint(format!("write {name}: {example}")));
+            self.refuse(
+                owner,
+                "missing_field",
+                Fault::new(format!("`{name}` is missing here")).hint(format!("write {name}: {example}")),
+            );
         }
         field.good()
     }
 
     /// A duration between two bounds.
-    pub(crate) fn span(&self, field: &Field<Span>, name: &str, bounds: (Duration, Duration), default: Duration) -> Duration {
+    pub(crate) fn span(
+        &self,
+        field: &Field<Span>,
+        name: &str,
+        bounds: (Duration, Duration),
+        default: Duration,
+    ) -> Duration {
         let Some((Span(value), at)) = field.good() else { return default };
         if *value < bounds.0 || *value > bounds.1 {
             self.refuse(
                 at,
                 "out_of_bounds",
-                Fault::new(format!("`{name}` is {}, outside its bounds", spell(*value)))
-                    .hint(format!("{} to {}; the default is {}", spell(bounds.0), spell(bounds.1), spell(default))),
+                Fault::new(format!("`{name}` is {}, outside its bounds", spell(*value))).hint(format!(
+                    "{} to {}; the default is {}",
+                    spell(bounds.0),
+                    spell(bounds.1),
+                    spell(default)
+                )),
             );
             return default;
         }
@@ -86,7 +106,11 @@ impl Check<'_, '_> {
             _ => {
                 let fault = Fault::new(format!("`{name}` is {value}, outside its bounds"));
                 let zero = if *value == 0 { "0 is not \"unlimited\": " } else { "" };
-                self.refuse(at, "out_of_bounds", fault.hint(format!("{zero}{} to {}; the default is {default}", bounds.0, bounds.1)));
+                self.refuse(
+                    at,
+                    "out_of_bounds",
+                    fault.hint(format!("{zero}{} to {}; the default is {default}", bounds.0, bounds.1)),
+                );
                 default
             }
         }
@@ -109,7 +133,12 @@ impl Check<'_, '_> {
     }
 
     /// The file of a field, read; nothing when the field is absent or wrong, or the file can't be read.
-    pub(crate) fn file(&self, field: &Field<FilePath>, kind: Kind, max: usize) -> Option<(PathBuf, Rc<Content>, Place)> {
+    pub(crate) fn file(
+        &self,
+        field: &Field<FilePath>,
+        kind: Kind,
+        max: usize,
+    ) -> Option<(PathBuf, Rc<Content>, Place)> {
         let (FilePath(path), at) = field.good()?;
         let path = self.files.resolve(path);
         let read = match kind {
@@ -119,7 +148,11 @@ impl Check<'_, '_> {
         match read {
             Ok(content) => Some((path, content, at)),
             Err(fault) => {
-                let fault = if fault.hint.is_some() { fault } else { fault.hint("mend the file or its path, which is relative to this file") };
+                let fault = if fault.hint.is_some() {
+                    fault
+                } else {
+                    fault.hint("mend the file or its path, which is relative to this file")
+                };
                 self.refuse(at, "unreadable_file", fault);
                 None
             }

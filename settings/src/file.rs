@@ -35,7 +35,8 @@ pub(crate) struct RawDocument {
     /// Format of this file: 1.
     #[schemars(range(min = 1, max = 1))]
     pub(crate) assay: Field<u64>,
-    /// Where this process listens.
+    /// Where this process listens. Needed where there are routes.
+    #[serde(default)]
     pub(crate) listeners: Field<RawListeners>,
     /// The one folder that is written to.
     pub(crate) state: Field<RawState>,

@@ -159,7 +159,9 @@ mod tests {
         for (mode, owner) in [(0o600, 1000), (0o400, 1000), (0o600, 0), (0o440, 0), (0o640, 0)] {
             assert_eq!(content(mode, owner).readable_by_others(), None, "{mode:o} {owner}");
         }
-        for (mode, owner) in [(0o640, 1000), (0o440, 1000), (0o660, 0), (0o620, 0), (0o644, 0), (0o604, 0), (0o601, 0), (0o602, 0)] {
+        for (mode, owner) in
+            [(0o640, 1000), (0o440, 1000), (0o660, 0), (0o620, 0), (0o644, 0), (0o604, 0), (0o601, 0), (0o602, 0)]
+        {
             assert!(content(mode, owner).readable_by_others().is_some(), "{mode:o} {owner}");
         }
     }

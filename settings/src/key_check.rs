@@ -76,6 +76,9 @@ fn outside(
 impl RoutePlaces {
     pub(crate) fn of(raw: &RawRoute) -> Self {
         let operations = raw.operations.value.iter().flatten();
-        Self { key: raw.key.at.unwrap_or_default(), operations: operations.filter_map(|operation| operation.at).collect() }
+        Self {
+            key: raw.key.at.unwrap_or_default(),
+            operations: operations.filter_map(|operation| operation.at).collect(),
+        }
     }
 }

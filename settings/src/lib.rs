@@ -16,10 +16,7 @@
 //! # Source
 //! `docs/configuration.md` describes every field for an operator; `schema/assay.schema.json` is [`schema()`].
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod check;
 mod file;

@@ -3,7 +3,12 @@
 //! In: the path of the file, and what the command line overrides. Out: [`Loaded`], or a [`Report`]. Nothing is written and
 //! nothing of the running process is touched: a reload builds its whole candidate here and swaps afterwards.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use attest_core::time::UnixTime;
 use policies::{
@@ -126,7 +131,8 @@ fn read(path: &Path, name: &str, files: &Files) -> Result<Node, Vec<Problem>> {
             .map(|problem| problem.with_hint("`assay init DIR` writes a first configuration"))
             .collect::<Vec<_>>()
     })?;
-    let text = std::str::from_utf8(&content.bytes).map_err(|_| whole("not_utf8", "the file is not UTF-8 text".to_owned()))?;
+    let text =
+        std::str::from_utf8(&content.bytes).map_err(|_| whole("not_utf8", "the file is not UTF-8 text".to_owned()))?;
     yaml::parse(name, text)
 }
 

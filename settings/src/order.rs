@@ -9,7 +9,9 @@ use crate::model::{HostPattern, RouteSettings};
 
 /// Sorts `routes`, most specific first.
 pub(crate) fn sort(routes: &mut [RouteSettings]) {
-    routes.sort_by_cached_key(|route| (host_rank(&route.matcher.host), path_rank(route.matcher.path.as_str()), route.name.clone()));
+    routes.sort_by_cached_key(|route| {
+        (host_rank(&route.matcher.host), path_rank(route.matcher.path.as_str()), route.name.clone())
+    });
 }
 
 /// Exact hosts, then suffixes with the longer first, then any.

@@ -13,7 +13,9 @@ pub fn schema() -> Value {
     let mut schema = Value::from(SchemaSettings::draft07().into_generator().into_root_schema_for::<RawDocument>());
     drop_formats(&mut schema);
     let mut policy = policies::schema();
-    if let (Some(own), Some(policy)) = (schema.get_mut("definitions").and_then(Value::as_object_mut), policy.as_object_mut()) {
+    if let (Some(own), Some(policy)) =
+        (schema.get_mut("definitions").and_then(Value::as_object_mut), policy.as_object_mut())
+    {
         if let Some(Value::Object(inner)) = policy.remove("definitions") {
             own.extend(inner);
         }

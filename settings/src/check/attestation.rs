@@ -16,14 +16,14 @@ use crate::{
     Overrides,
     file::{
         attestation::{
-            ConcealmentWord, EvidenceWord, RawApp, RawAppPlatform, RawAttestation, RawClaims, RawRemote, RawServe, RawServeLimits,
-            RawToken, SigningWord,
+            ConcealmentWord, EvidenceWord, RawApp, RawAppPlatform, RawAttestation, RawClaims, RawRemote, RawServe,
+            RawServeLimits, RawToken, SigningWord,
         },
         network::{Address, Url},
     },
     model::{
-        AppPlatform, AppSettings, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings, TokenAlgorithm,
-        TokenClaims, TokenSettings,
+        AppPlatform, AppSettings, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings,
+        TokenAlgorithm, TokenClaims, TokenSettings,
     },
     shape::{Fault, Field, Row},
 };
@@ -39,7 +39,8 @@ impl Check<'_, '_> {
     ) -> Option<Attestation> {
         let source = match (raw.serve.at, raw.remote.at) {
             (Some(_), Some(at)) => {
-                let fault = Fault::new("both `serve` and `remote`: the service either runs from this file or elsewhere");
+                let fault =
+                    Fault::new("both `serve` and `remote`: the service either runs from this file or elsewhere");
                 self.refuse(at, "two_sources", fault.hint("keep one of them"));
                 None
             }
@@ -51,8 +52,15 @@ impl Check<'_, '_> {
             _ => None,
         };
         let source = source
-            .or_else(|| raw.serve.good().and_then(|(serve, at)| self.serve(serve, at, unlock, overrides)).map(AttestationSource::Serve))
-            .or_else(|| raw.remote.good().and_then(|(remote, at)| self.remote(remote, at)).map(AttestationSource::Remote));
+            .or_else(|| {
+                raw.serve
+                    .good()
+                    .and_then(|(serve, at)| self.serve(serve, at, unlock, overrides))
+                    .map(AttestationSource::Serve)
+            })
+            .or_else(|| {
+                raw.remote.good().and_then(|(remote, at)| self.remote(remote, at)).map(AttestationSource::Remote)
+            });
         let mut apps = BTreeMap::new();
         for row in raw.apps.value.iter().flat_map(|table| &table.0) {
             if let Some(app) = self.app(row) {
@@ -75,26 +83,48 @@ impl Check<'_, '_> {
         Some(Attestation { source: source?, token: token?, apps })
     }
 
-    fn serve(&self, raw: &RawServe, owner: Place, unlock: Option<Option<&PathBuf>>, overrides: &Overrides) -> Option<ServeSettings> {
+    fn serve(
+        &self,
+        raw: &RawServe,
+        owner: Place,
+        unlock: Option<Option<&PathBuf>>,
+        overrides: &Overrides,
+    ) -> Option<ServeSettings> {
         let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
         let address = raw.address.good().map(|(Address(address), at)| {
             let address = moved(*address, overrides.service, overrides);
             if !address.ip().is_loopback() && raw.tls.is_absent() {
-                let fault = Fault::new("the attestation API carries evidence and the gateways' token; not on loopback it needs TLS");
-                self.refuse(at, "plaintext_service", fault.hint(format!("add tls: {{ certificate: …, key: … }}, or write 127.0.0.1:{}", address.port())));
+                let fault = Fault::new(
+                    "the attestation API carries evidence and the gateways' token; not on loopback it needs TLS",
+                );
+                self.refuse(
+                    at,
+                    "plaintext_service",
+                    fault.hint(format!("add tls: {{ certificate: …, key: … }}, or write 127.0.0.1:{}", address.port())),
+                );
             }
             address
         });
         if let (Some(at), true) = (raw.tls.at, raw.address.is_absent()) {
-            self.refuse(at, "does_nothing", Fault::new("`tls` here is that of `address`, and there is none").hint("take it out: the public listener has its own"));
+            self.refuse(
+                at,
+                "does_nothing",
+                Fault::new("`tls` here is that of `address`, and there is none")
+                    .hint("take it out: the public listener has its own"),
+            );
         }
         let gateway_token_file = self.token_file(&raw.gateway_token_file);
         let own = raw.unlock.good().map(|(raw, at)| self.unlock(raw, at));
         let unlock = match own {
             Some(own) => own,
             None if raw.unlock.is_absent() && unlock.is_none() => {
-                let fault = Fault::new("the service's own secrets are sealed, and nothing opens them: `unlock` is missing");
-                self.refuse(owner, "missing_field", fault.hint("write unlock: { file: secrets/kek.key }, here or under `keys`"));
+                let fault =
+                    Fault::new("the service's own secrets are sealed, and nothing opens them: `unlock` is missing");
+                self.refuse(
+                    owner,
+                    "missing_field",
+                    fault.hint("write unlock: { file: secrets/kek.key }, here or under `keys`"),
+                );
                 None
             }
             None => unlock.flatten().cloned(),
@@ -118,22 +148,33 @@ impl Check<'_, '_> {
             NonZeroU32::new(self.count(field.unwrap_or(&absent), name, bounds, default)).unwrap_or(NonZeroU32::MIN)
         };
         ServeLimits {
-            per_address_per_minute: count(raw.map(|raw| &raw.per_address_per_minute), "per_address_per_minute", (1, 1_000_000), 120),
+            per_address_per_minute: count(
+                raw.map(|raw| &raw.per_address_per_minute),
+                "per_address_per_minute",
+                (1, 1_000_000),
+                120,
+            ),
             concurrency: count(raw.map(|raw| &raw.concurrency), "concurrency", (1, 10_000), 64),
             open_challenges: count(raw.map(|raw| &raw.open_challenges), "open_challenges", (100, 10_000_000), 100_000),
         }
     }
 
     fn remote(&self, raw: &RawRemote, owner: Place) -> Option<RemoteSettings> {
-        let url = self.need(&raw.url, owner, "url", "https://attest.example.com/assay/v1").and_then(|(Url(url), at)| {
-            if url.scheme == Scheme::Http && !url.is_loopback() {
-                let fault = Fault::new("key sets hold secrets, and the gateway's token goes along: not over plaintext");
-                self.refuse(at, "plaintext_remote", fault.hint("write https://; for a private authority add ca_file:"));
-                return None;
-            }
-            let port = if url.port == url.scheme.default_port() { String::new() } else { format!(":{}", url.port) };
-            Some(format!("{}://{}{port}{}", url.scheme, url.host, url.path))
-        });
+        let url =
+            self.need(&raw.url, owner, "url", "https://attest.example.com/assay/v1").and_then(|(Url(url), at)| {
+                if url.scheme == Scheme::Http && !url.is_loopback() {
+                    let fault =
+                        Fault::new("key sets hold secrets, and the gateway's token goes along: not over plaintext");
+                    self.refuse(
+                        at,
+                        "plaintext_remote",
+                        fault.hint("write https://; for a private authority add ca_file:"),
+                    );
+                    return None;
+                }
+                let port = if url.port == url.scheme.default_port() { String::new() } else { format!(":{}", url.port) };
+                Some(format!("{}://{}{port}{}", url.scheme, url.host, url.path))
+            });
         self.need(&raw.gateway_token_file, owner, "gateway_token_file", "secrets/gateway.token");
         self.need(&raw.feed_key_file, owner, "feed_key_file", "secrets/feed.pub");
         let gateway_token_file = self.token_file(&raw.gateway_token_file);
@@ -143,30 +184,49 @@ impl Check<'_, '_> {
                 return Some((path, FeedPin(text.to_owned())));
             }
             let fault = Fault::new(format!("`{}` does not hold the public key of a feed", path.display()));
-            self.refuse(at, "not_a_feed_key", fault.hint("copy feed.pub from the service's state folder: one line, `ed25519:…`"));
+            self.refuse(
+                at,
+                "not_a_feed_key",
+                fault.hint("copy feed.pub from the service's state folder: one line, `ed25519:…`"),
+            );
             None
         });
         let ca_file = self.certificates(&raw.ca_file);
         let refresh = self.span(&raw.refresh, "refresh", (secs(1), secs(3600)), secs(10));
         let (feed_key_file, feed_key) = feed?;
-        Some(RemoteSettings { url: url?, gateway_token_file: gateway_token_file?, feed_key_file, feed_key, refresh, ca_file })
+        Some(RemoteSettings {
+            url: url?,
+            gateway_token_file: gateway_token_file?,
+            feed_key_file,
+            feed_key,
+            refresh,
+            ca_file,
+        })
     }
 
     fn token(&self, raw: &RawToken, owner: Place) -> Option<TokenSettings> {
         let lifetime = self.span(&raw.lifetime, "lifetime", (secs(1), secs(3600)), secs(300));
         if let (true, Some(at)) = (lifetime.subsec_nanos() != 0, raw.lifetime.at) {
-            self.refuse(at, "out_of_bounds", Fault::new("`lifetime` is counted in whole seconds").hint("write 5m, or 90s"));
+            self.refuse(
+                at,
+                "out_of_bounds",
+                Fault::new("`lifetime` is counted in whole seconds").hint("write 5m, or 90s"),
+            );
         }
         let algorithm = raw.algorithm.value.unwrap_or(SigningWord::HS256);
         let concealment = raw.concealment.value.unwrap_or(ConcealmentWord::Decoy);
         if let Some(at) = raw.concealment.at.or(raw.algorithm.at) {
             match (algorithm, concealment) {
                 (SigningWord::ES256, ConcealmentWord::Decoy) => {
-                    let fault = Fault::new("ES256 can't be used with concealment `decoy`: the signature gives away which key made it");
+                    let fault = Fault::new(
+                        "ES256 can't be used with concealment `decoy`: the signature gives away which key made it",
+                    );
                     self.refuse(at, "concealment", fault.hint("write concealment: open, knowing that a failed app then sees a refusal; or algorithm: HS256"));
                 }
                 (SigningWord::HS256 | SigningWord::HS384 | SigningWord::HS512, ConcealmentWord::Open) => {
-                    let fault = Fault::new("concealment `open` is for tokens that anybody can verify, and an HMAC needs the secret");
+                    let fault = Fault::new(
+                        "concealment `open` is for tokens that anybody can verify, and an HMAC needs the secret",
+                    );
                     self.refuse(at, "concealment", fault.hint("write algorithm: ES256, or take `concealment` out"));
                 }
                 _ => {}
@@ -195,7 +255,8 @@ impl Check<'_, '_> {
     }
 
     fn claims(&self, raw: Option<&RawClaims>) -> TokenClaims {
-        let flag = |field: fn(&RawClaims) -> &Field<bool>, default| raw.map_or(default, |raw| self.flag(field(raw), default));
+        let flag =
+            |field: fn(&RawClaims) -> &Field<bool>, default| raw.map_or(default, |raw| self.flag(field(raw), default));
         TokenClaims {
             app: flag(|raw| &raw.app, true),
             ver: flag(|raw| &raw.ver, true),
@@ -209,7 +270,11 @@ impl Check<'_, '_> {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
         if row.name.is_empty() || row.name.len() > 64 || !row.name.chars().all(good) {
             let fault = Fault::new("this can't be the name of an app");
-            self.refuse(row.at, "bad_name", fault.hint("letters, digits, `.`, `_`, `+`, `-`; at most 64: it is what the SDK sends as `app`"));
+            self.refuse(
+                row.at,
+                "bad_name",
+                fault.hint("letters, digits, `.`, `_`, `+`, `-`; at most 64: it is what the SDK sends as `app`"),
+            );
         }
         let raw = row.value.as_ref()?;
         let mut platforms = BTreeMap::new();
@@ -235,12 +300,13 @@ impl Check<'_, '_> {
             kinds.insert(EvidenceKind::Measurement);
         }
         if require.is_empty() {
-            self.refuse(at, "empty_list", Fault::new("`require` is empty: every device would pass").hint("write [measurement]"));
+            self.refuse(
+                at,
+                "empty_list",
+                Fault::new("`require` is empty: every device would pass").hint("write [measurement]"),
+            );
         }
         let danger = self.flag(&raw.danger_affirm_measurement_alone, false);
-        Some(AppPlatform {
-            require: kinds,
-            danger_affirm_measurement_alone: danger,
-        })
+        Some(AppPlatform { require: kinds, danger_affirm_measurement_alone: danger })
     }
 }

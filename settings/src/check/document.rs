@@ -1,6 +1,9 @@
 //! The whole document checked: each section, then what holds between them.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use attest_core::target::PathGlob;
 use keystore::MasterKey;
@@ -12,20 +15,30 @@ use crate::{
     file::{AccessWord, LevelWord, RawDocument, RawKeys, RawLog, RawUnlock, names, routes::RawRoute},
     files::LARGEST,
     model::{
-        AccessLog, AttestationSource, HostPattern, KeysSettings, Listeners, LogLevel, LogSettings, OurFaults, RoutePlaces, RouteSettings,
-        ServeSettings,
+        AccessLog, Attestation, AttestationSource, HostPattern, IssuerRef, KeysSettings, Listeners, LogLevel,
+        LogSettings, OurFaults, RoutePlaces, RouteSettings, ServeSettings,
     },
     order,
     shape::{Fault, Field, Row, Table},
 };
 
 impl Check<'_, '_> {
-    pub(crate) fn document(&self, path: &Path, raw: &RawDocument, top: Place, overrides: &Overrides) -> Option<Settings> {
+    pub(crate) fn document(
+        &self,
+        path: &Path,
+        raw: &RawDocument,
+        top: Place,
+        overrides: &Overrides,
+    ) -> Option<Settings> {
         if let Some((version, at)) = self.need(&raw.assay, top, "assay", "1, the format of this file")
             && *version != 1
         {
             let fault = Fault::new(format!("this is format {version}; this version of Assay reads format 1"));
-            self.refuse(at, "unknown_format", fault.hint("write assay: 1, or use the Assay that the file was written for"));
+            self.refuse(
+                at,
+                "unknown_format",
+                fault.hint("write assay: 1, or use the Assay that the file was written for"),
+            );
         }
         // A service with an address of its own needs none; whoever does is told in `refuse_missing_listeners`.
         let listeners = match raw.listeners.good() {
@@ -63,10 +76,13 @@ impl Check<'_, '_> {
         };
         let built: BTreeMap<_, _> = self.table(&raw.routes, |name, raw, at| self.route(name, raw, at, &known));
         let complete = built.len() == rows(&raw.routes).count();
-        let places = rows(&raw.routes).filter_map(|row| Some((row.name.clone(), RoutePlaces::of(row.value.as_ref()?)))).collect();
+        let places = rows(&raw.routes)
+            .filter_map(|row| Some((row.name.clone(), RoutePlaces::of(row.value.as_ref()?))))
+            .collect();
         let mut routes: Vec<RouteSettings> = built.into_values().collect();
         order::sort(&mut routes);
         self.refuse_equal_matches(&routes, &raw.routes);
+        self.refuse_tokens_nobody_takes(raw, attestation.as_ref().and_then(Option::as_ref), &routes);
         if !problem::any_error(&self.notes.problems.borrow()) {
             // Among errors these would be noise: the name is unused because it is misspelled elsewhere.
             self.warn_of_unused(raw);
@@ -77,7 +93,13 @@ impl Check<'_, '_> {
             None => None,
         };
         let listeners = listeners?;
-        self.refuse_missing_listeners(raw, top, &listeners, attestation.as_ref().map(|attestation| &attestation.source), &routes);
+        self.refuse_missing_listeners(
+            raw,
+            top,
+            &listeners,
+            attestation.as_ref().map(|attestation| &attestation.source),
+            &routes,
+        );
         let log = raw.log.good().map_or_else(LogSettings::default, |(log, _)| self.log(log));
         if !complete {
             return None;
@@ -104,7 +126,11 @@ impl Check<'_, '_> {
     }
 
     /// Checks every row of a table, its name included. Rows that can't be built are left out; they have been noted.
-    fn table<R, T>(&self, field: &Field<Table<R>>, mut one: impl FnMut(&str, &R, Place) -> Option<T>) -> BTreeMap<String, T> {
+    fn table<R, T>(
+        &self,
+        field: &Field<Table<R>>,
+        mut one: impl FnMut(&str, &R, Place) -> Option<T>,
+    ) -> BTreeMap<String, T> {
         let mut built = BTreeMap::new();
         for row in rows(field) {
             if let Err(fault) = names::name(&row.name) {
@@ -115,6 +141,27 @@ impl Check<'_, '_> {
             }
         }
         built
+    }
+
+    /// Our tokens with `cnf` need a proof that this version can't check: without `bearer_ok` a route would refuse them all.
+    fn refuse_tokens_nobody_takes(
+        &self,
+        raw: &RawDocument,
+        attestation: Option<&Attestation>,
+        routes: &[RouteSettings],
+    ) {
+        let names_a_key = attestation.is_some_and(|attestation| attestation.token.claims.cnf);
+        for route in
+            routes.iter().filter(|route| names_a_key && route.token.issuer == IssuerRef::Own && !route.token.bearer_ok)
+        {
+            let Some(row) = rows(&raw.routes).find(|row| row.name == route.name) else { continue };
+            let fault = Fault::new(format!(
+                "route `{}` would refuse every token: `cnf` asks for a proof of possession",
+                route.name
+            ));
+            let hint = "this version can't check proofs: write token: { bearer_ok: true }, or take `claims.cnf` out";
+            self.refuse(row.at, "proof_unchecked", fault.hint(hint));
+        }
     }
 
     fn refuse_equal_matches(&self, routes: &[RouteSettings], raw: &Field<Table<RawRoute>>) {
@@ -132,7 +179,12 @@ impl Check<'_, '_> {
                 (two, &other.name, one.line)
             };
             let fault = Fault::new(format!("route `{first}` on line {line} has the same match"));
-            self.refuse(at, "equal_match", fault.hint("make one more specific by host or path, or make one route of both with rules in its policy"));
+            self.refuse(
+                at,
+                "equal_match",
+                fault
+                    .hint("make one more specific by host or path, or make one route of both with rules in its policy"),
+            );
         }
     }
 
@@ -140,12 +192,14 @@ impl Check<'_, '_> {
         let used = |name: &str, of: fn(&RawRoute) -> Option<&str>| {
             rows(&raw.routes).filter_map(|row| row.value.as_ref()).any(|route| of(route) == Some(name))
         };
-        for row in rows(&raw.upstreams).filter(|row| !used(&row.name, |route| route.upstream.value.as_ref().map(|name| name.0.as_str()))) {
+        for row in rows(&raw.upstreams)
+            .filter(|row| !used(&row.name, |route| route.upstream.value.as_ref().map(|name| name.0.as_str())))
+        {
             self.warn(row.at, "unused", Fault::new(format!("no route leads to upstream `{}`", row.name)));
         }
-        for row in rows(&raw.issuers).filter(|row| {
-            !used(&row.name, |route| Some(route.token.value.as_ref()?.issuer.value.as_ref()?.0.as_str()))
-        }) {
+        for row in rows(&raw.issuers)
+            .filter(|row| !used(&row.name, |route| Some(route.token.value.as_ref()?.issuer.value.as_ref()?.0.as_str())))
+        {
             self.warn(row.at, "unused", Fault::new(format!("no route takes tokens of issuer `{}`", row.name)));
         }
     }
@@ -179,7 +233,11 @@ impl Check<'_, '_> {
             Ok(_) => Some(path),
             Err(error) => {
                 let fault = Fault::new(format!("{error}"));
-                self.refuse(at, "unusable_unlock", fault.hint("32 random bytes, raw or as base64; `assay init` makes one"));
+                self.refuse(
+                    at,
+                    "unusable_unlock",
+                    fault.hint("32 random bytes, raw or as base64; `assay init` makes one"),
+                );
                 None
             }
         }
@@ -211,37 +269,67 @@ impl Check<'_, '_> {
         routes: &[RouteSettings],
     ) {
         let has_routes = rows(&raw.routes).next().is_some();
-        let no_public = raw.listeners.is_absent() || raw.listeners.value.as_ref().is_some_and(|listeners| listeners.public.is_absent());
+        let no_public = raw.listeners.is_absent()
+            || raw.listeners.value.as_ref().is_some_and(|listeners| listeners.public.is_absent());
         let listeners_at = raw.listeners.at.unwrap_or(top);
-        let write = "write public: { address: 0.0.0.0:8443, tls: … }";
+        let write = "write listeners: { public: { address: 0.0.0.0:8443, tls: … } }";
         if has_routes && no_public {
-            self.refuse(listeners_at, "no_listener", Fault::new("there are routes, and no `public` listener that clients could reach").hint(write));
+            self.refuse(
+                listeners_at,
+                "no_listener",
+                Fault::new("there are routes, and no `public` listener that clients could reach").hint(write),
+            );
         }
         let serve = match source {
             Some(AttestationSource::Serve(serve)) => serve,
             _ => {
                 if !has_routes {
-                    let fault = Fault::new("this file has no routes and serves no attestation: there is nothing to run");
+                    let fault =
+                        Fault::new("this file has no routes and serves no attestation: there is nothing to run");
                     self.refuse(top, "nothing_to_run", fault.hint("add routes:, or attestation: { serve: … }"));
                 }
                 return;
             }
         };
         if serve.address.is_none() && no_public {
-            let fault = Fault::new("the attestation API has no `address` of its own, and there is no `public` listener to reach it through");
+            let fault = Fault::new(
+                "the attestation API has no `address` of its own, and there is no `public` listener to reach it through",
+            );
             self.refuse(listeners_at, "no_listener", fault.hint(write));
         }
-        let addresses = [listeners.public.as_ref().map(|public| public.address), listeners.probe, listeners.admin.as_ref().map(|admin| admin.address)];
-        let serve_at = raw.attestation.value.as_ref().and_then(|attestation| attestation.serve.value.as_ref()).and_then(|serve| serve.address.at);
+        let addresses = [
+            listeners.public.as_ref().map(|public| public.address),
+            listeners.probe,
+            listeners.admin.as_ref().map(|admin| admin.address),
+        ];
+        let serve_at = raw
+            .attestation
+            .value
+            .as_ref()
+            .and_then(|attestation| attestation.serve.value.as_ref())
+            .and_then(|serve| serve.address.at);
         if let (true, Some(at)) = (addresses.iter().any(|address| overlap(serve.address, *address)), serve_at) {
             let fault = Fault::new("the attestation API and a listener listen on the same port");
-            self.refuse(at, "same_port", fault.hint("give each a port of its own, or take `address` out to reach the API through the public listener"));
+            self.refuse(
+                at,
+                "same_port",
+                fault.hint(
+                    "give each a port of its own, or take `address` out to reach the API through the public listener",
+                ),
+            );
         }
         if let Ok(api) = PathGlob::parse(&format!("{}/**", serve.path)) {
             for route in routes.iter().filter(|route| hidden_by(route, serve, &api)) {
                 let at = rows(&raw.routes).find(|row| row.name == route.name).map_or(top, |row| row.at);
-                let fault = Fault::new(format!("route `{}` is never reached: the attestation API answers under {}", route.name, serve.path));
-                self.refuse(at, "unreachable_route", fault.hint("change the route's `match`, or `attestation.serve.path`"));
+                let fault = Fault::new(format!(
+                    "route `{}` is never reached: the attestation API answers under {}",
+                    route.name, serve.path
+                ));
+                self.refuse(
+                    at,
+                    "unreachable_route",
+                    fault.hint("change the route's `match`, or `attestation.serve.path`"),
+                );
             }
         }
     }

@@ -30,7 +30,12 @@ impl Check<'_, '_> {
     ///
     /// On a route with a key, what the file says for all routes never opens anything: `deprioritize` and `accept_expired` count
     /// there only where the route itself says so (the first never).
-    pub(crate) fn route_faults(&self, raw: Option<(&RawOurFaults, Place)>, mut base: OurFaults, scope: Scope) -> (OurFaults, bool) {
+    pub(crate) fn route_faults(
+        &self,
+        raw: Option<(&RawOurFaults, Place)>,
+        mut base: OurFaults,
+        scope: Scope,
+    ) -> (OurFaults, bool) {
         if scope.injects {
             base.cannot_verify = CannotVerify::Refuse;
         }
@@ -43,7 +48,9 @@ impl Check<'_, '_> {
             self.refuse(at, "open_key_route", fault.hint("take the line out"));
         }
         if let (false, Some(at)) = (scope.own_tokens, raw.service_down.at) {
-            let fault = Fault::new("only our own tokens can be accepted past their life, and this route takes another issuer's");
+            let fault = Fault::new(
+                "only our own tokens can be accepted past their life, and this route takes another issuer's",
+            );
             self.refuse(at, "not_our_tokens", fault.hint("take the line out"));
         }
         let faults = self.rows(raw, base);

@@ -24,13 +24,16 @@ impl Check<'_, '_> {
             ProfileWord::Approov => IssuerProfile::Approov,
             ProfileWord::Jwt => IssuerProfile::Jwt,
         });
-        let text = |field: &crate::shape::Field<crate::file::names::ClaimText>| field.value.as_ref().map(|text| text.0.clone());
+        let text = |field: &crate::shape::Field<crate::file::names::ClaimText>| {
+            field.value.as_ref().map(|text| text.0.clone())
+        };
         let (issuer, audience) = (text(&raw.issuer), text(&raw.audience));
-        let longest = self.need(&raw.max_lifetime, owner, "max_lifetime", "1h").map(|_| {
-            self.span(&raw.max_lifetime, "max_lifetime", (secs(1), secs(150 * 366 * 86_400)), secs(3600))
-        });
+        let longest = self
+            .need(&raw.max_lifetime, owner, "max_lifetime", "1h")
+            .map(|_| self.span(&raw.max_lifetime, "max_lifetime", (secs(1), secs(150 * 366 * 86_400)), secs(3600)));
         let leeway = self.span(&raw.leeway, "leeway", (secs(1), secs(300)), secs(30));
-        let (keys, at) = self.need(&raw.keys, owner, "keys", "{ secret_file: …, encoding: base64, algorithm: HS256 }")?;
+        let (keys, at) =
+            self.need(&raw.keys, owner, "keys", "{ secret_file: …, encoding: base64, algorithm: HS256 }")?;
         let (keys, verification, keys_at) = self.issuer_keys(keys, at)?;
         let (profile, max_lifetime) = (profile?, longest?);
         let draft = KeySetDraft {
@@ -76,7 +79,11 @@ impl Check<'_, '_> {
         }
         if let Some((path, content, at)) = self.file(&raw.jwks_file, Kind::Public, 256 * 1024) {
             if let Some(at) = raw.algorithm.at {
-                self.refuse(at, "does_nothing", Fault::new("each key of a JWK set names its own algorithm").hint("take the line out"));
+                self.refuse(
+                    at,
+                    "does_nothing",
+                    Fault::new("each key of a JWK set names its own algorithm").hint("take the line out"),
+                );
             }
             let keys = self.usable(parse_jwks(&content.bytes), &path, at)?;
             return Some((IssuerKeys::Jwks(path), keys, at));
@@ -89,7 +96,11 @@ impl Check<'_, '_> {
             let (algorithm, algorithm_at) = (algorithm_of(*algorithm?.0), algorithm?.1);
             if algorithm.is_hmac() {
                 let fault = Fault::new(format!("{} has a shared secret and no public key", algorithm.as_str()));
-                self.refuse(algorithm_at, "wrong_algorithm", fault.hint("write ES256, ES384, RS256, PS256 or EdDSA; for a shared secret, secret_file"));
+                self.refuse(
+                    algorithm_at,
+                    "wrong_algorithm",
+                    fault.hint("write ES256, ES384, RS256, PS256 or EdDSA; for a shared secret, secret_file"),
+                );
                 return None;
             }
             let key = self.usable(VerificationKey::from_pem(None, algorithm, &content.bytes), &path, at)?;
@@ -103,7 +114,11 @@ impl Check<'_, '_> {
         let (algorithm, algorithm_at) = (algorithm_of(*algorithm?.0), algorithm?.1);
         if !algorithm.is_hmac() {
             let fault = Fault::new(format!("{} has a public key and no shared secret", algorithm.as_str()));
-            self.refuse(algorithm_at, "wrong_algorithm", fault.hint("write HS256, HS384 or HS512; for a public key, pem_file or jwks_file"));
+            self.refuse(
+                algorithm_at,
+                "wrong_algorithm",
+                fault.hint("write HS256, HS384 or HS512; for a public key, pem_file or jwks_file"),
+            );
             return None;
         }
         let encoding = encoding_of(*encoding?.0);
@@ -123,12 +138,20 @@ impl Check<'_, '_> {
     fn usable<T>(&self, keys: Result<T, KeySetError>, path: &Path, at: Place) -> Option<T> {
         keys.map_err(|error| {
             let fault = Fault::new(format!("`{}`: {error}", path.display()));
-            self.refuse(at, "unusable_keys", match error {
-                KeySetError::PrivateKey => fault.hint("take the private key off this machine, and export its public half"),
-                KeySetError::NotAPemKey => fault.hint("openssl pkey -pubin -in FILE -text shows what it is"),
-                KeySetError::Weak(_) => fault.hint("ask the issuer for a stronger key; a wrong `encoding` also shortens a secret"),
-                _ => fault,
-            });
+            self.refuse(
+                at,
+                "unusable_keys",
+                match error {
+                    KeySetError::PrivateKey => {
+                        fault.hint("take the private key off this machine, and export its public half")
+                    }
+                    KeySetError::NotAPemKey => fault.hint("openssl pkey -pubin -in FILE -text shows what it is"),
+                    KeySetError::Weak(_) => {
+                        fault.hint("ask the issuer for a stronger key; a wrong `encoding` also shortens a secret")
+                    }
+                    _ => fault,
+                },
+            );
         })
         .ok()
     }
@@ -138,7 +161,9 @@ impl Check<'_, '_> {
 fn decode(content: &Content, encoding: SecretEncoding) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let standard = |line: &str| BASE64.decode(line.as_bytes()).ok();
     let url = |line: &str| BASE64URL_NOPAD.decode(line.as_bytes()).ok();
-    let line = || content.line().ok_or_else(|| Fault::new("is not text").hint("if its bytes are the secret, write encoding: raw"));
+    let line = || {
+        content.line().ok_or_else(|| Fault::new("is not text").hint("if its bytes are the secret, write encoding: raw"))
+    };
     let decoded = match encoding {
         SecretEncoding::Raw => return Ok(content.bytes.clone()),
         SecretEncoding::Base64 => {

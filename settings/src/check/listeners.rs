@@ -44,7 +44,11 @@ impl Check<'_, '_> {
         for (Network(net), at) in raw.trusted_proxies.value.iter().flatten().filter_map(Field::good) {
             if net.prefix_len() == 0 {
                 let fault = Fault::new(format!("`{net}` is everybody: each client could name its own address"));
-                self.refuse(at, "everybody_trusted", fault.hint("name the networks of your proxies, or take the line out"));
+                self.refuse(
+                    at,
+                    "everybody_trusted",
+                    fault.hint("name the networks of your proxies, or take the line out"),
+                );
             }
             trusted_proxies.push(*net);
         }
@@ -53,12 +57,17 @@ impl Check<'_, '_> {
             let fault = Fault::new("`h2c` is HTTP/2 without TLS, and this listener has TLS");
             self.refuse(at, "h2c_with_tls", fault.hint("take the line out: with TLS, HTTP/2 is negotiated"));
         }
-        let limits = raw.limits.good().map_or_else(ConnectionLimits::default, |(limits, _)| self.connection_limits(limits));
+        let limits =
+            raw.limits.good().map_or_else(ConnectionLimits::default, |(limits, _)| self.connection_limits(limits));
         let (Address(address), at) = self.need(&raw.address, owner, "address", "0.0.0.0:8443")?;
         let address = moved(*address, overrides.public, overrides);
         if raw.tls.is_absent() && !address.ip().is_loopback() && trusted_proxies.is_empty() {
             let fault = Fault::new("clients reach this listener without TLS: tokens can be read and used on the way");
-            self.warn(at, "plaintext_listener", fault.hint("add tls: { certificate: …, key: … }, or name the proxy that speaks TLS in trusted_proxies"));
+            self.warn(
+                at,
+                "plaintext_listener",
+                fault.hint("add tls: { certificate: …, key: … }, or name the proxy that speaks TLS in trusted_proxies"),
+            );
         }
         Some(PublicListener { address, tls, trusted_proxies, h2c, limits })
     }
@@ -69,8 +78,13 @@ impl Check<'_, '_> {
         let address = moved(*address, overrides.admin, overrides);
         if !address.ip().is_loopback() {
             if raw.token_file.is_absent() {
-                let fault = Fault::new("the admin listener can reload and tells everything; not on loopback it needs a token");
-                self.refuse(at, "open_admin", fault.hint(format!("write 127.0.0.1:{}, or add token_file: secrets/admin.token", address.port())));
+                let fault =
+                    Fault::new("the admin listener can reload and tells everything; not on loopback it needs a token");
+                self.refuse(
+                    at,
+                    "open_admin",
+                    fault.hint(format!("write 127.0.0.1:{}, or add token_file: secrets/admin.token", address.port())),
+                );
             } else {
                 let fault = Fault::new("the admin listener has no TLS: its token can be read on the way");
                 self.warn(at, "plaintext_admin", fault.hint("let nobody but your own machines reach this port"));

@@ -27,7 +27,11 @@ impl Check<'_, '_> {
                 let text = match self.read_policy(&path) {
                     Ok(text) => text,
                     Err(fault) => {
-                        self.refuse(node.place, "unreadable_file", fault.hint("the path is relative to this file; a policy can also stand right here"));
+                        self.refuse(
+                            node.place,
+                            "unreadable_file",
+                            fault.hint("the path is relative to this file; a policy can also stand right here"),
+                        );
                         return None;
                     }
                 };
@@ -35,8 +39,13 @@ impl Check<'_, '_> {
                 policies::parse_file(&name, &text).and_then(|raw| policies::compile(raw, &name, about))
             }
             _ => {
-                let fault = Fault::new(format!("expected a policy or the path of its file, found {}", node.described()));
-                self.refuse(node.place, "wrong_type", fault.hint("write policy: { default: block, rules: [ … ] }, or policy: policies/shop.yaml"));
+                let fault =
+                    Fault::new(format!("expected a policy or the path of its file, found {}", node.described()));
+                self.refuse(
+                    node.place,
+                    "wrong_type",
+                    fault.hint("write policy: { default: block, rules: [ … ] }, or policy: policies/shop.yaml"),
+                );
                 return None;
             }
         };
@@ -52,6 +61,7 @@ impl Check<'_, '_> {
 
     fn read_policy(&self, path: &Path) -> Result<String, Fault> {
         let content = self.files.read(path, policies::yaml::MAX_BYTES)?;
-        String::from_utf8(content.bytes.to_vec()).map_err(|_| Fault::new(format!("`{}` is not UTF-8 text", path.display())))
+        String::from_utf8(content.bytes.to_vec())
+            .map_err(|_| Fault::new(format!("`{}` is not UTF-8 text", path.display())))
     }
 }

@@ -1,7 +1,10 @@
 //! `routes:` checked: what a route names exists, and what would open a key or do nothing is refused.
 
 use attest_core::time::UnixTime;
-use policies::{RouteContext, yaml::{Place, listed, nearest}};
+use policies::{
+    RouteContext,
+    yaml::{Place, listed, nearest},
+};
 
 use super::{Check, faults::Scope};
 use crate::{
@@ -11,7 +14,10 @@ use crate::{
         requests::{Call, Header, Paths, Place as TokenPlace, Prefix},
         routes::{RawMatch, RawOperation, RawRewrite, RawRoute, RawRouteToken},
     },
-    model::{HostPattern, IssuerProfile, IssuerRef, Operation, OurFaults, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
+    model::{
+        HostPattern, IssuerProfile, IssuerRef, Operation, OurFaults, Rewrite, RouteMatcher, RouteSettings, Source,
+        TokenSource,
+    },
     shape::{Fault, Field},
 };
 
@@ -38,14 +44,20 @@ impl Check<'_, '_> {
         let matcher = self.need(&raw.matcher, owner, "match", "{ host: api.example.com, path: \"/**\" }");
         let matcher = matcher.and_then(|(raw, at)| self.matcher(raw, at));
         let rewrite = raw.rewrite.good().and_then(|(raw, at)| self.rewrite(raw, at, matcher.as_ref()));
-        let upstream = self.need(&raw.upstream, owner, "upstream", "the name of one of `upstreams`").map(|(Name(upstream), at)| {
-            self.exists("upstream", upstream, &known.upstreams, at);
-            upstream.clone()
-        });
+        let upstream = self.need(&raw.upstream, owner, "upstream", "the name of one of `upstreams`").map(
+            |(Name(upstream), at)| {
+                self.exists("upstream", upstream, &known.upstreams, at);
+                upstream.clone()
+            },
+        );
         let key = raw.key.good().map(|(Name(key), at)| {
             if !known.keys {
                 let fault = Fault::new(format!("the key `{key}` is in no store: `keys` is missing"));
-                self.refuse(at, "no_keystore", fault.hint("write keys: { store: secrets/keys.sealed, unlock: { file: secrets/kek.key } }"));
+                self.refuse(
+                    at,
+                    "no_keystore",
+                    fault.hint("write keys: { store: secrets/keys.sealed, unlock: { file: secrets/kek.key } }"),
+                );
             }
             key.clone()
         });
@@ -78,7 +90,13 @@ impl Check<'_, '_> {
             }
             _ => {}
         }
-        let about = RouteContext { route: name, injects, danger_inject_unattested, trusts_proxies: known.trusts_proxies, now: known.now };
+        let about = RouteContext {
+            route: name,
+            injects,
+            danger_inject_unattested,
+            trusts_proxies: known.trusts_proxies,
+            now: known.now,
+        };
         let policy = self.need(&raw.policy, owner, "policy", "policies/shop.yaml").and_then(|(policy, _)| {
             let node = self.notes.subtrees.borrow().get(policy.0.0).copied()?;
             self.policy(node, &about)
@@ -105,11 +123,15 @@ impl Check<'_, '_> {
             return;
         }
         let fault = Fault::new(format!("there is no {what} `{name}`"));
-        self.refuse(at, "unknown_name", match nearest(name, names) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None if names.is_empty() => fault.hint(format!("add it under `{what}s`")),
-            None => fault.hint(format!("there are {}; or add it under `{what}s`", listed(names))),
-        });
+        self.refuse(
+            at,
+            "unknown_name",
+            match nearest(name, names) {
+                Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                None if names.is_empty() => fault.hint(format!("add it under `{what}s`")),
+                None => fault.hint(format!("there are {}; or add it under `{what}s`", listed(names))),
+            },
+        );
     }
 
     fn matcher(&self, raw: &RawMatch, owner: Place) -> Option<RouteMatcher> {
@@ -124,13 +146,19 @@ impl Check<'_, '_> {
 
     fn rewrite(&self, raw: &RawRewrite, owner: Place, matcher: Option<&RouteMatcher>) -> Option<Rewrite> {
         if raw.strip.is_absent() && raw.add.is_absent() {
-            self.refuse(owner, "does_nothing", Fault::new("`rewrite` without `strip` and `add` does nothing").hint("take it out, or write strip: /openai"));
+            self.refuse(
+                owner,
+                "does_nothing",
+                Fault::new("`rewrite` without `strip` and `add` does nothing")
+                    .hint("take it out, or write strip: /openai"),
+            );
             return None;
         }
         if let (Some((Prefix(strip), at)), Some(matcher)) = (raw.strip.good(), matcher) {
             // Every path that the route takes must begin with the prefix, or it would go upstream unstripped.
             let literal = matcher.path.literal_prefix();
-            let covered = literal.strip_prefix(strip.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let covered =
+                literal.strip_prefix(strip.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             if !covered {
                 let fault = Fault::new(format!("not every path of `{}` begins with `{strip}`", matcher.path.as_str()));
                 self.refuse(at, "strip_outside_match", fault.hint(format!("write match: {{ path: \"{strip}/**\" }}")));
@@ -141,7 +169,13 @@ impl Check<'_, '_> {
         Some(Rewrite { strip: text(&raw.strip), add: text(&raw.add) })
     }
 
-    fn route_token(&self, raw: &Field<RawRouteToken>, owner: Place, known: &Known<'_>, injects: bool) -> Option<TokenSource> {
+    fn route_token(
+        &self,
+        raw: &Field<RawRouteToken>,
+        owner: Place,
+        known: &Known<'_>,
+        injects: bool,
+    ) -> Option<TokenSource> {
         let absent = RawRouteToken::default();
         let owner = raw.at.unwrap_or(owner);
         if raw.value.is_none() && !raw.is_absent() {
@@ -158,10 +192,16 @@ impl Check<'_, '_> {
             _ => {
                 if !known.own_tokens && (raw.issuer.value.is_some() || raw.issuer.is_absent()) {
                     let fault = Fault::new("this route takes our own tokens, and `attestation` is missing");
-                    self.refuse(raw.issuer.at.unwrap_or(owner), "no_attestation", match known.issuers.first() {
-                        Some((name, _)) => fault.hint(format!("write token: {{ issuer: {name} }}, or add attestation:")),
-                        None => fault.hint("add attestation: { serve: … } or { remote: … }"),
-                    });
+                    self.refuse(
+                        raw.issuer.at.unwrap_or(owner),
+                        "no_attestation",
+                        match known.issuers.first() {
+                            Some((name, _)) => {
+                                fault.hint(format!("write token: {{ issuer: {name} }}, or add attestation:"))
+                            }
+                            None => fault.hint("add attestation: { serve: … } or { remote: … }"),
+                        },
+                    );
                 }
                 (IssuerRef::Own, None)
             }
@@ -172,14 +212,27 @@ impl Check<'_, '_> {
         let bind = self.bind(raw, &from);
         let danger_pay_optional = self.flag(&raw.danger_pay_optional, false);
         if let (true, true, Some(at)) = (danger_pay_optional, raw.bind.is_absent(), raw.danger_pay_optional.at) {
-            self.refuse(at, "does_nothing", Fault::new("`danger_pay_optional` does nothing without `bind`").hint("take the line out"));
+            self.refuse(
+                at,
+                "does_nothing",
+                Fault::new("`danger_pay_optional` does nothing without `bind`").hint("take the line out"),
+            );
         }
+        let bearer_ok = self.flag(&raw.bearer_ok, false);
         let forward = self.flag(&raw.forward, false);
         if let (true, true, Some(at)) = (forward, injects, raw.forward.at) {
             let fault = Fault::new("a valid attestation token goes to whoever owns the injected key");
             self.warn(at, "token_forwarded", fault.hint("take the line out, unless that upstream is your own"));
         }
-        Some(TokenSource { from, optional_bearer_prefix: approov, issuer, bind, danger_pay_optional, forward })
+        Some(TokenSource {
+            from,
+            optional_bearer_prefix: approov,
+            issuer,
+            bind,
+            danger_pay_optional,
+            bearer_ok,
+            forward,
+        })
     }
 
     fn sources(&self, raw: &RawRouteToken, default: http::HeaderName) -> Vec<Source> {
@@ -187,15 +240,27 @@ impl Check<'_, '_> {
         let mut sources: Vec<Source> = Vec::new();
         for (TokenPlace(source), at) in from.iter().filter_map(Field::good) {
             if sources.contains(source) {
-                self.refuse(at, "duplicate", Fault::new("this place stands twice in `from`").hint("take one of them out"));
+                self.refuse(
+                    at,
+                    "duplicate",
+                    Fault::new("this place stands twice in `from`").hint("take one of them out"),
+                );
             }
             sources.push(source.clone());
         }
         if from.is_empty() {
-            self.refuse(at, "empty_list", Fault::new("`from` is empty: no request could show a token").hint("write [Assay-Token]"));
+            self.refuse(
+                at,
+                "empty_list",
+                Fault::new("`from` is empty: no request could show a token").hint("write [Assay-Token]"),
+            );
         }
         if from.len() > 8 {
-            self.refuse(at, "too_many", Fault::new("more than 8 places for a token").hint("keep those that your clients use"));
+            self.refuse(
+                at,
+                "too_many",
+                Fault::new("more than 8 places for a token").hint("keep those that your clients use"),
+            );
         }
         sources
     }
@@ -205,12 +270,22 @@ impl Check<'_, '_> {
         let mut headers: Vec<http::HeaderName> = Vec::new();
         for (Header(header), at) in bind.iter().filter_map(Field::good) {
             if headers.contains(header) {
-                self.refuse(at, "duplicate", Fault::new("this header stands twice in `bind`").hint("take one of them out"));
+                self.refuse(
+                    at,
+                    "duplicate",
+                    Fault::new("this header stands twice in `bind`").hint("take one of them out"),
+                );
             }
             let bearer = *header == http::header::AUTHORIZATION && from.contains(&Source::Bearer);
             if bearer || from.contains(&Source::Header(header.clone())) {
                 let fault = Fault::new("the token stands in this header and can't be bound to it");
-                self.refuse(at, "bound_to_itself", fault.hint("bind it to what identifies the user, as Authorization, and send the token in Assay-Token"));
+                self.refuse(
+                    at,
+                    "bound_to_itself",
+                    fault.hint(
+                        "bind it to what identifies the user, as Authorization, and send the token in Assay-Token",
+                    ),
+                );
             }
             headers.push(header.clone());
         }
@@ -225,13 +300,21 @@ impl Check<'_, '_> {
         let Some((operations, at)) = raw.operations.good() else {
             if let (true, true, Some(at)) = (injects, raw.operations.is_absent(), raw.key.at) {
                 let fault = Fault::new("a route with a key needs `operations`: all that the key can be used for");
-                self.refuse(at, "key_without_operations", fault.hint("add operations: [{ call: POST /v1/chat/completions, body: { limit: 256KiB } }]"));
+                self.refuse(
+                    at,
+                    "key_without_operations",
+                    fault.hint("add operations: [{ call: POST /v1/chat/completions, body: { limit: 256KiB } }]"),
+                );
             }
             return Vec::new();
         };
         if operations.is_empty() {
             let fault = Fault::new("`operations` is empty: nothing could be called");
-            let hint = if injects { "name what may be called" } else { "name what may be called, or take the line out to allow everything" };
+            let hint = if injects {
+                "name what may be called"
+            } else {
+                "name what may be called, or take the line out to allow everything"
+            };
             self.refuse(at, "empty_list", fault.hint(hint));
         }
         let mut seen: Vec<Operation> = Vec::new();
@@ -250,11 +333,20 @@ impl Check<'_, '_> {
     fn refuse_unreachable(&self, raw: &RawRoute, operations: &[Operation], prefix: &str) {
         let Some((fields, _)) = raw.operations.good() else { return };
         // As many operations as fields, or one of them was wrong and this can wait.
-        for (operation, at) in operations.iter().zip(fields).filter_map(|(operation, field)| Some((operation, field.at?))) {
+        for (operation, at) in
+            operations.iter().zip(fields).filter_map(|(operation, field)| Some((operation, field.at?)))
+        {
             let own = operation.path.literal_prefix();
             if operations.len() == fields.len() && !one_begins_with_other(own, prefix) {
-                let fault = Fault::new(format!("no request of this route goes to `{}`: all go below `{prefix}`", operation.path.as_str()));
-                self.refuse(at, "unreachable_operation", fault.hint("write the path as the upstream sees it, after `rewrite`; or add rewrite: { strip: … }"));
+                let fault = Fault::new(format!(
+                    "no request of this route goes to `{}`: all go below `{prefix}`",
+                    operation.path.as_str()
+                ));
+                self.refuse(
+                    at,
+                    "unreachable_operation",
+                    fault.hint("write the path as the upstream sees it, after `rewrite`; or add rewrite: { strip: … }"),
+                );
             }
         }
     }
@@ -279,6 +371,8 @@ fn outgoing(prefix: &str, rewrite: Option<&Rewrite>) -> String {
 
 /// Whether one path lies at or below the other, by whole segments.
 fn one_begins_with_other(one: &str, other: &str) -> bool {
-    let below = |long: &str, short: &str| long.strip_prefix(short.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |long: &str, short: &str| {
+        long.strip_prefix(short.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     below(one, other) || below(other, one)
 }

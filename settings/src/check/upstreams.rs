@@ -43,7 +43,11 @@ impl Check<'_, '_> {
         }
         for (name, at) in [("ca_file", raw.ca_file.at), ("http2", raw.http2.at)] {
             if let (Some(at), Scheme::Http) = (at, url.scheme) {
-                self.refuse(at, "does_nothing", Fault::new(format!("`{name}` does nothing with http")).hint("take the line out"));
+                self.refuse(
+                    at,
+                    "does_nothing",
+                    Fault::new(format!("`{name}` does nothing with http")).hint("take the line out"),
+                );
             }
         }
         Some(UpstreamSettings {
@@ -67,11 +71,23 @@ impl Check<'_, '_> {
     fn reachable(&self, url: &UrlParts, at: Place, danger: bool, private: &[ipnet::IpNet]) {
         if url.scheme == Scheme::Http {
             if !url.is_loopback() {
-                let fault = Fault::new(format!("`http://{}` is plaintext: only this machine's own services may be reached without TLS", url.host));
-                self.refuse(at, "plaintext_upstream", fault.hint("write https://; for a private authority add ca_file:"));
+                let fault = Fault::new(format!(
+                    "`http://{}` is plaintext: only this machine's own services may be reached without TLS",
+                    url.host
+                ));
+                self.refuse(
+                    at,
+                    "plaintext_upstream",
+                    fault.hint("write https://; for a private authority add ca_file:"),
+                );
             } else if !danger {
-                let fault = Fault::new("plaintext, even to loopback, has to be asked for: whatever else runs here may read it");
-                self.refuse(at, "plaintext_upstream", fault.hint("add danger_plaintext_loopback: true, or write https://"));
+                let fault =
+                    Fault::new("plaintext, even to loopback, has to be asked for: whatever else runs here may read it");
+                self.refuse(
+                    at,
+                    "plaintext_upstream",
+                    fault.hint("add danger_plaintext_loopback: true, or write https://"),
+                );
             }
             return;
         }
@@ -85,11 +101,16 @@ impl Check<'_, '_> {
             return;
         }
         if may_be_listed_as_private(&net) {
-            let fault = Fault::new(format!("`{address}` is a private address, and these are not dialled unless listed"));
+            let fault =
+                Fault::new(format!("`{address}` is a private address, and these are not dialled unless listed"));
             self.refuse(at, "private_upstream", fault.hint(format!("add private_addresses: [{net}]")));
         } else if address.is_unspecified() || address.is_multicast() || is_link_local(address) {
             let fault = Fault::new(format!("`{address}` is not the address of an API"));
-            self.refuse(at, "private_upstream", fault.hint("link-local addresses, where metadata services live, can't be listed either"));
+            self.refuse(
+                at,
+                "private_upstream",
+                fault.hint("link-local addresses, where metadata services live, can't be listed either"),
+            );
         }
     }
 
@@ -99,7 +120,11 @@ impl Check<'_, '_> {
         if concurrency == 1 {
             // One seat: nothing can be kept apart.
             if let Some((_, at)) = raw.reserve.good() {
-                self.refuse(at, "out_of_bounds", Fault::new("of one seat none can be reserved").hint("take the line out, or raise concurrency"));
+                self.refuse(
+                    at,
+                    "out_of_bounds",
+                    Fault::new("of one seat none can be reserved").hint("take the line out, or raise concurrency"),
+                );
             }
             return (1, 0);
         }
@@ -128,7 +153,9 @@ impl Check<'_, '_> {
 fn is_link_local(address: std::net::IpAddr) -> bool {
     match address {
         std::net::IpAddr::V4(address) => address.is_link_local(),
-        std::net::IpAddr::V6(address) => address.is_unicast_link_local() || address.to_ipv4_mapped().is_some() || net_is_metadata(address),
+        std::net::IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some() || net_is_metadata(address)
+        }
     }
 }
 

@@ -98,7 +98,11 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, Fault> {
     } else if let Some(port) = text.strip_prefix("localhost:").and_then(port_of) {
         format!("write 127.0.0.1:{port}: names are not looked up here")
     } else if text.parse::<IpAddr>().is_ok() {
-        if text.contains(':') { format!("a port is missing: write \"[{text}]:8443\"") } else { format!("a port is missing: write {text}:8443") }
+        if text.contains(':') {
+            format!("a port is missing: write \"[{text}]:8443\"")
+        } else {
+            format!("a port is missing: write {text}:8443")
+        }
     } else {
         "write address and port, as 127.0.0.1:8443; names are not looked up here".to_owned()
     };
@@ -123,7 +127,9 @@ fn host(text: &str) -> Result<String, Fault> {
         return Err(fault().hint("write the host alone, without scheme and path"));
     }
     canonical_host(text).map_err(|_| {
-        let port = text.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()));
+        let port = text
+            .rsplit_once(':')
+            .is_some_and(|(name, port)| !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()));
         fault().hint(if port {
             "write the host without its port: ports are not compared"
         } else if text.starts_with('*') {
@@ -138,8 +144,9 @@ fn hosts(text: &str) -> Result<HostPattern, Fault> {
     if let Some(below) = text.strip_prefix("*.") {
         let below = host(below)?;
         if below.parse::<IpAddr>().is_ok() || !below.contains('.') {
-            return Err(Fault::new(format!("`{}` covers too much to be meant", shown(text)))
-                .hint("write \"*.\" and a domain of your own, as \"*.example.com\"; to take every host, leave `host` out"));
+            return Err(Fault::new(format!("`{}` covers too much to be meant", shown(text))).hint(
+                "write \"*.\" and a domain of your own, as \"*.example.com\"; to take every host, leave `host` out",
+            ));
         }
         return Ok(HostPattern::Suffix(format!(".{below}")));
     }
@@ -177,8 +184,10 @@ pub(crate) fn url(text: &str) -> Result<UrlParts, Fault> {
     if authority.contains('@') {
         return Err(Fault::new("a URL here has no user name or password").hint("keys are sealed with `assay key put`"));
     }
-    let (name, port) = split_port(authority).ok_or_else(|| fault().hint("write host and port, as https://api.example.com:8443"))?;
-    let host = canonical_host(name).map_err(|_| fault().hint("write a host name, as https://api.example.com; IPv6 as https://[2001:db8::1]"))?;
+    let (name, port) =
+        split_port(authority).ok_or_else(|| fault().hint("write host and port, as https://api.example.com:8443"))?;
+    let host = canonical_host(name)
+        .map_err(|_| fault().hint("write a host name, as https://api.example.com; IPv6 as https://[2001:db8::1]"))?;
     let path = path.trim_end_matches('/');
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '~');
     if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") || !path.chars().all(plain) {
@@ -216,9 +225,9 @@ pub(crate) fn may_be_listed_as_private(net: &IpNet) -> bool {
         (Ipv4Addr::new(100, 64, 0, 0), 10),
     ];
     match net {
-        IpNet::V4(net) => PRIVATE.iter().any(|(address, prefix)| {
-            ipnet::Ipv4Net::new(*address, *prefix).is_ok_and(|private| private.contains(net))
-        }),
+        IpNet::V4(net) => PRIVATE
+            .iter()
+            .any(|(address, prefix)| ipnet::Ipv4Net::new(*address, *prefix).is_ok_and(|private| private.contains(net))),
         // fc00::/7, without the block of EC2's metadata service, and loopback.
         IpNet::V6(net) => {
             let first = net.network().segments();
@@ -261,7 +270,17 @@ mod tests {
 
     #[test]
     fn metadata_and_public_networks_can_not_be_listed_as_private() {
-        for text in ["169.254.169.254/32", "169.254.0.0/16", "0.0.0.0/0", "8.8.8.0/24", "10.0.0.0/7", "fe80::/10", "::/0", "fc00::/7", "fd00:ec2::254/128"] {
+        for text in [
+            "169.254.169.254/32",
+            "169.254.0.0/16",
+            "0.0.0.0/0",
+            "8.8.8.0/24",
+            "10.0.0.0/7",
+            "fe80::/10",
+            "::/0",
+            "fc00::/7",
+            "fd00:ec2::254/128",
+        ] {
             assert!(!may_be_listed_as_private(&text.parse().unwrap()), "{text}");
         }
         for text in ["10.0.4.0/24", "127.0.0.0/8", "192.168.0.0/16", "100.64.0.0/10", "fd12:3456::/32", "::1/128"] {
@@ -272,8 +291,20 @@ mod tests {
     #[test]
     fn urls_hold_no_credentials_queries_or_odd_paths() {
         for text in [
-            "api.example.com", "ftp://a", "https://", "https://u:p@a", "https://a?x=1", "https://a#f", "https://a:0", "https://a:99999",
-            "https://a:", "https://a/../b", "https://a//b", "https://a/%2e", "https://[::1", "https://a b",
+            "api.example.com",
+            "ftp://a",
+            "https://",
+            "https://u:p@a",
+            "https://a?x=1",
+            "https://a#f",
+            "https://a:0",
+            "https://a:99999",
+            "https://a:",
+            "https://a/../b",
+            "https://a//b",
+            "https://a/%2e",
+            "https://[::1",
+            "https://a b",
         ] {
             assert!(url(text).is_err(), "{text}");
         }
@@ -285,7 +316,16 @@ mod tests {
 
     #[test]
     fn host_patterns_cover_names_below_and_never_everything() {
-        for text in ["*", "*.com", "a*.example.com", "*.*.example.com", "api.example.com:443", "https://a.example.com", "", "ä.example.com"] {
+        for text in [
+            "*",
+            "*.com",
+            "a*.example.com",
+            "*.*.example.com",
+            "api.example.com:443",
+            "https://a.example.com",
+            "",
+            "ä.example.com",
+        ] {
             assert!(hosts(text).is_err(), "{text:?}");
         }
         let below = hosts("*.Example.com").unwrap();

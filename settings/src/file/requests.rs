@@ -89,7 +89,11 @@ fn call(text: &str) -> Result<(Method, PathGlob), Fault> {
         [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     let fault = || Fault::new(format!("`{}` is not a method and a path", shown(text)));
     let Some((method, path)) = text.split_once(' ') else {
-        return Err(fault().hint(if text.starts_with('/') { format!("write the method too: GET {}", shown(text)) } else { "write POST /v1/embeddings".to_owned() }));
+        return Err(fault().hint(if text.starts_with('/') {
+            format!("write the method too: GET {}", shown(text))
+        } else {
+            "write POST /v1/embeddings".to_owned()
+        }));
     };
     let Some(known) = METHODS.iter().find(|known| known.as_str() == method) else {
         let upper = method.to_uppercase();
@@ -104,18 +108,30 @@ fn call(text: &str) -> Result<(Method, PathGlob), Fault> {
 
 pub(crate) fn header(text: &str) -> Result<HeaderName, Fault> {
     HeaderName::from_bytes(text.as_bytes()).map_err(|_| {
-        Fault::new(format!("`{}` is not the name of a header", shown(text)))
-            .hint(match text.split_once(':') {
-                Some((name, _)) => format!("write the name alone: {}", shown(name)),
-                None => "letters, digits and `-`, as Assay-Token".to_owned(),
-            })
+        Fault::new(format!("`{}` is not the name of a header", shown(text))).hint(match text.split_once(':') {
+            Some((name, _)) => format!("write the name alone: {}", shown(name)),
+            None => "letters, digits and `-`, as Assay-Token".to_owned(),
+        })
     })
 }
 
 /// Headers that belong to the connection, to routing or to us: a token can't be in them.
 const NOT_FOR_TOKENS: [&str; 15] = [
-    "connection", "content-length", "content-type", "cookie", "expect", "forwarded", "host", "keep-alive", "proxy-authorization",
-    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-forwarded-for",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
 ];
 
 fn place(text: &str) -> Result<Source, Fault> {
@@ -125,7 +141,9 @@ fn place(text: &str) -> Result<Source, Fault> {
     if let Some(name) = text.strip_prefix("query:") {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
-            return Err(Fault::new(format!("`{}` is not the name of a query parameter", shown(name))).hint("write query:token"));
+            return Err(
+                Fault::new(format!("`{}` is not the name of a query parameter", shown(name))).hint("write query:token")
+            );
         }
         return Ok(Source::Query(name.to_owned()));
     }
@@ -134,7 +152,9 @@ fn place(text: &str) -> Result<Source, Fault> {
     match name.as_str() {
         "authorization" => refuse("write bearer: the token then stands in Authorization: Bearer …"),
         "query" => refuse("write query:NAME, with the name of the parameter"),
-        name if name.starts_with("x-assay-") => refuse("headers that begin with X-Assay- are ours, and removed from requests; write Assay-Token"),
+        name if name.starts_with("x-assay-") => {
+            refuse("headers that begin with X-Assay- are ours, and removed from requests; write Assay-Token")
+        }
         name if NOT_FOR_TOKENS.contains(&name) => refuse("write a header of its own, as Assay-Token, or bearer"),
         _ => Ok(Source::Header(name)),
     }

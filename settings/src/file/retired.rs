@@ -6,37 +6,111 @@
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 30] = [
+const PLANNED: [(&str, &str, &str, &str); 29] = [
     ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
-    ("RawRoute", "ceilings", "ceilings per key, device and day", "set a limit at the vendor, and limits per device in the policy; then take `ceilings` out"),
-    ("RawRoute", "budgets", "budgets", "set a limit at the vendor, and limits per device in the policy; then take `budgets` out"),
+    (
+        "RawRoute",
+        "ceilings",
+        "ceilings per key, device and day",
+        "set a limit at the vendor, and limits per device in the policy; then take `ceilings` out",
+    ),
+    (
+        "RawRoute",
+        "budgets",
+        "budgets",
+        "set a limit at the vendor, and limits per device in the policy; then take `budgets` out",
+    ),
     ("RawRoute", "cors", "CORS by route", "take the line out"),
     ("RawRoute", "proof", "proof of possession", "take the line out: tokens are bearer tokens in this version"),
     ("RawRoute", "allow_dev", "marked test tokens", "take the line out"),
-    ("RawRouteToken", "bearer_ok", "proof of possession", "take the line out: tokens are bearer tokens in this version"),
-    ("RawBody", "one_of", "rules about fields of a body", "keep such calls out of `operations`, or let a backend of yours check them"),
-    ("RawBody", "cap", "rules about fields of a body", "keep such calls out of `operations`, or let a backend of yours check them"),
-    ("RawBody", "fixed", "rules about fields of a body", "keep such calls out of `operations`, or let a backend of yours check them"),
-    ("RawBody", "required", "rules about fields of a body", "keep such calls out of `operations`, or let a backend of yours check them"),
-    ("RawBody", "require", "rules about fields of a body", "keep such calls out of `operations`, or let a backend of yours check them"),
-    ("RawOurFaults", "revocations", "a feed of revocations with an age of its own", "revocations travel with the key sets: key_sets: { refuse_after: 24h }"),
-    ("RawOurFaults", "shared_state_down", "state that several machines share", "take the line out: limits are counted by each gateway"),
+    (
+        "RawBody",
+        "one_of",
+        "rules about fields of a body",
+        "keep such calls out of `operations`, or let a backend of yours check them",
+    ),
+    (
+        "RawBody",
+        "cap",
+        "rules about fields of a body",
+        "keep such calls out of `operations`, or let a backend of yours check them",
+    ),
+    (
+        "RawBody",
+        "fixed",
+        "rules about fields of a body",
+        "keep such calls out of `operations`, or let a backend of yours check them",
+    ),
+    (
+        "RawBody",
+        "required",
+        "rules about fields of a body",
+        "keep such calls out of `operations`, or let a backend of yours check them",
+    ),
+    (
+        "RawBody",
+        "require",
+        "rules about fields of a body",
+        "keep such calls out of `operations`, or let a backend of yours check them",
+    ),
+    (
+        "RawOurFaults",
+        "revocations",
+        "a feed of revocations with an age of its own",
+        "revocations travel with the key sets: key_sets: { refuse_after: 24h }",
+    ),
+    (
+        "RawOurFaults",
+        "shared_state_down",
+        "state that several machines share",
+        "take the line out: limits are counted by each gateway",
+    ),
     ("RawState", "database", "PostgreSQL", "take the line out: state is SQLite in `dir`"),
-    ("RawState", "shared", "state that several machines share", "take the line out: limits are counted by each gateway"),
+    (
+        "RawState",
+        "shared",
+        "state that several machines share",
+        "take the line out: limits are counted by each gateway",
+    ),
     ("RawDocument", "database", "PostgreSQL", "take the line out: state is SQLite in `state.dir`"),
-    ("RawDocument", "shared", "state that several machines share", "take the line out: limits are counted by each gateway"),
+    (
+        "RawDocument",
+        "shared",
+        "state that several machines share",
+        "take the line out: limits are counted by each gateway",
+    ),
     ("RawDocument", "callers", "callers that are not apps", "give them a route of their own"),
     ("RawDocument", "lists", "named lists of networks", "write the networks into the policy's rule"),
     ("RawUnlock", "passphrase", "unlocking by passphrase", "write file: secrets/kek.key"),
     ("RawUnlock", "vault", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "kms", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "env", "unlocking from the environment", "write file: secrets/kek.key"),
-    ("RawApp", "ios", "evidence of the platforms (App Store binaries are encrypted, so that a measurement says nothing there)", "take the line out"),
-    ("RawAppPlatform", "id", "evidence of the platforms", "take the line out: a measurement is held against registered builds"),
-    ("RawAppPlatform", "signer", "evidence of the platforms", "take the line out: a measurement is held against registered builds"),
-    ("RawPublic", "proxy_protocol", "the PROXY protocol", "name the proxies in `trusted_proxies`; they send X-Forwarded-For"),
+    (
+        "RawApp",
+        "ios",
+        "evidence of the platforms (App Store binaries are encrypted, so that a measurement says nothing there)",
+        "take the line out",
+    ),
+    (
+        "RawAppPlatform",
+        "id",
+        "evidence of the platforms",
+        "take the line out: a measurement is held against registered builds",
+    ),
+    (
+        "RawAppPlatform",
+        "signer",
+        "evidence of the platforms",
+        "take the line out: a measurement is held against registered builds",
+    ),
+    (
+        "RawPublic",
+        "proxy_protocol",
+        "the PROXY protocol",
+        "name the proxies in `trusted_proxies`; they send X-Forwarded-For",
+    ),
 ];
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
@@ -86,7 +160,12 @@ const VALUES: [(&str, &str); 3] = [
 
 /// Words that are planned, or natural to try: raw type, word, what is wrong with it, and what to write.
 const WORDS: [(&str, &str, &str, &str); 14] = [
-    ("ConcealmentWord", "sealed", "`sealed` is planned and not part of this version", "write decoy (HMAC) or open (ES256)"),
+    (
+        "ConcealmentWord",
+        "sealed",
+        "`sealed` is planned and not part of this version",
+        "write decoy (HMAC) or open (ES256)",
+    ),
     ("EvidenceWord", "apple-app-attest", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "apple-assertion", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "play-integrity", APPRAISED, "write measurement, for linux and android"),
@@ -94,7 +173,12 @@ const WORDS: [(&str, &str, &str, &str); 14] = [
     ("EvidenceWord", "device-key", APPRAISED, "write measurement; the device key signs every request anyway"),
     ("SigningWord", "RS256", "the service does not sign with RSA", "write ES256"),
     ("SigningWord", "none", "tokens are always signed", "write HS256"),
-    ("AlgorithmWord", "none", "tokens without a signature are never accepted", "write the algorithm that the issuer signs with"),
+    (
+        "AlgorithmWord",
+        "none",
+        "tokens without a signature are never accepted",
+        "write the algorithm that the issuer signs with",
+    ),
     ("LevelWord", "debug", "more than `info` is compiled out: it would show injected keys", "write info"),
     ("LevelWord", "trace", "more than `info` is compiled out: it would show injected keys", "write info"),
     ("AccessWord", "off", "`off` is read as `false` by some tools", "write disabled"),
@@ -116,7 +200,9 @@ pub(crate) fn word(of: &str, word: &str) -> Option<Fault> {
 pub(crate) fn field(shape: &str, key: &str) -> Option<Fault> {
     // Derived code calls a shape by its Rust name.
     if let Some((.., what, instead)) = PLANNED.iter().find(|(of, name, ..)| *of == shape && *name == key) {
-        return Some(Fault::new(format!("`{key}` is not part of this version, and is not read: {what}")).hint(*instead));
+        return Some(
+            Fault::new(format!("`{key}` is not part of this version, and is not read: {what}")).hint(*instead),
+        );
     }
     ELSEWHERE
         .iter()

@@ -94,6 +94,9 @@ pub(crate) struct RawRouteToken {
     /// Lets tokens without a binding through although `bind` names headers. Default: false.
     #[serde(default)]
     pub(crate) danger_pay_optional: Field<bool>,
+    /// Takes tokens that name a key (`cnf`, or Approov's `ipk`) without a proof that the sender has it. Default: false.
+    #[serde(default)]
+    pub(crate) bearer_ok: Field<bool>,
     /// Forwards the token upstream. Default: false.
     #[serde(default)]
     pub(crate) forward: Field<bool>,

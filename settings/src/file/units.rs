@@ -53,7 +53,9 @@ pub(crate) fn size(text: &str) -> Result<u64, Fault> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        "" if !number.is_empty() => return Err(wrong().hint(format!("a size has a unit: write {number}KiB or {number}B"))),
+        "" if !number.is_empty() => {
+            return Err(wrong().hint(format!("a size has a unit: write {number}KiB or {number}B")));
+        }
         _ => {
             return Err(wrong().hint(match unit.trim().to_lowercase().as_str() {
                 "k" | "kb" | "kib" => format!("write {number}KiB (1024 bytes)"),
@@ -106,10 +108,30 @@ mod tests {
 
     #[test]
     fn refuses_zero_fractions_signs_spaces_and_foreign_units() {
-        for text in ["", "0", "0s", "0ms", "-5s", "+5s", "1.5h", "5 m", " 5m", "5m ", "m", "5m5m", "5s1m", "5x", "5M", "99999999999999999999d", "5٣s"] {
+        for text in [
+            "",
+            "0",
+            "0s",
+            "0ms",
+            "-5s",
+            "+5s",
+            "1.5h",
+            "5 m",
+            " 5m",
+            "5m ",
+            "m",
+            "5m5m",
+            "5s1m",
+            "5x",
+            "5M",
+            "99999999999999999999d",
+            "5٣s",
+        ] {
             assert!(duration(text).is_err(), "{text:?}");
         }
-        for text in ["", "0", "0B", "0KiB", "-1B", "1.5MiB", "64 KiB", "KiB", "64kb", "64K", "99999999999999999999GiB", "1TiB"] {
+        for text in
+            ["", "0", "0B", "0KiB", "-1B", "1.5MiB", "64 KiB", "KiB", "64kb", "64K", "99999999999999999999GiB", "1TiB"]
+        {
             assert!(size(text).is_err(), "{text:?}");
         }
         assert_eq!(size("64kb").unwrap_err().hint.unwrap(), "write 64KiB (1024 bytes)");

@@ -87,7 +87,9 @@ text_type!(
 
 fn concurrency(text: &str) -> Result<u32, Fault> {
     if text == "adaptive" {
-        return Err(Fault::new("an adaptive limit is planned and not part of this version").hint("write a number, as 256"));
+        return Err(
+            Fault::new("an adaptive limit is planned and not part of this version").hint("write a number, as 256")
+        );
     }
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     match text.parse() {

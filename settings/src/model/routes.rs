@@ -93,6 +93,8 @@ pub struct TokenSource {
     pub bind: Vec<HeaderName>,
     /// Lets tokens without `pay` through although `bind` is set.
     pub danger_pay_optional: bool,
+    /// Takes tokens that name a key (`cnf`, `ipk`) without a proof that the sender has it. Default false.
+    pub bearer_ok: bool,
     /// Whether the token is forwarded upstream. Default false.
     pub forward: bool,
 }

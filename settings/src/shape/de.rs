@@ -99,13 +99,18 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
         match &self.node.value {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Null => Err(self.mismatch(&visitor)),
-            _ => Err(Fault::new(format!("expected `true` or `false`, found {}", self.node.described())).hint(
-                match self.node.spelled().to_lowercase().as_str() {
+            _ => {
+                Err(Fault::new(format!("expected `true` or `false`, found {}", self.node.described())).hint(match self
+                    .node
+                    .spelled()
+                    .to_lowercase()
+                    .as_str()
+                {
                     "yes" | "on" | "y" | "true" | "1" => "write true, without quotes",
                     "no" | "off" | "n" | "false" | "0" => "write false, without quotes",
                     _ => "write true or false",
-                },
-            )),
+                }))
+            }
         }
     }
 
@@ -200,13 +205,13 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
         }
         match &self.node.value {
             Value::Text(text) => visitor.visit_enum(Word(text)),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => Err(Fault::unknown_variant(&self.node.spelled(), words)),
-            Value::Null | Value::List(_) | Value::Map(_) => {
-                Err(match self.node.value {
-                    Value::Null => self.mismatch(&visitor),
-                    _ => Fault::new(format!("expected one of {}, found {}", listed(words), self.node.described())),
-                })
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+                Err(Fault::unknown_variant(&self.node.spelled(), words))
             }
+            Value::Null | Value::List(_) | Value::Map(_) => Err(match self.node.value {
+                Value::Null => self.mismatch(&visitor),
+                _ => Fault::new(format!("expected one of {}, found {}", listed(words), self.node.described())),
+            }),
         }
     }
 

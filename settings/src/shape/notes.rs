@@ -37,8 +37,12 @@ impl Notes<'_> {
             0..MAX_PROBLEMS => problems.push(problem),
             MAX_PROBLEMS => {
                 let what = if is_error { "errors" } else { "warnings" };
-                let mut last = Problem::error(Place::default(), "too_many_problems", format!("more than {MAX_PROBLEMS} {what}; the rest is not shown"))
-                    .in_file(&self.file);
+                let mut last = Problem::error(
+                    Place::default(),
+                    "too_many_problems",
+                    format!("more than {MAX_PROBLEMS} {what}; the rest is not shown"),
+                )
+                .in_file(&self.file);
                 last.severity = problem.severity;
                 problems.push(last);
             }

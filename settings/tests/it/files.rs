@@ -21,7 +21,14 @@ fn a_secret_that_others_can_read_is_refused_wherever_it_is_named() {
 
 #[test]
 fn a_file_that_is_missing_is_named_and_still_watched() {
-    for name in ["secrets/admin.token", "secrets/approov.secret", "secrets/kek.key", "tls/cert.pem", "tls/key.pem", "policies/old.yaml"] {
+    for name in [
+        "secrets/admin.token",
+        "secrets/approov.secret",
+        "secrets/kek.key",
+        "tls/cert.pem",
+        "tls/key.pem",
+        "policies/old.yaml",
+    ] {
         let folder = Folder::new();
         std::fs::remove_file(folder.path(name)).unwrap();
         let report = folder.load(GOOD).err().unwrap_or_else(|| panic!("{name} is missed"));
@@ -44,7 +51,16 @@ fn a_keystore_that_is_not_there_yet_is_a_warning_so_that_a_key_can_be_put() {
 fn every_file_is_a_source_and_its_content_is_in_the_digest() {
     let folder = Folder::new();
     let before = folder.load(GOOD).unwrap().settings;
-    let names = ["assay.yaml", "tls/cert.pem", "tls/key.pem", "secrets/admin.token", "secrets/approov.secret", "secrets/kek.key", "secrets/keys.sealed", "policies/old.yaml"];
+    let names = [
+        "assay.yaml",
+        "tls/cert.pem",
+        "tls/key.pem",
+        "secrets/admin.token",
+        "secrets/approov.secret",
+        "secrets/kek.key",
+        "secrets/keys.sealed",
+        "policies/old.yaml",
+    ];
     assert_eq!(before.sources[0], folder.path("assay.yaml"));
     for name in names {
         assert!(before.sources.contains(&folder.path(name)), "{name}");
@@ -105,12 +121,19 @@ fn public_keys_are_read_and_private_ones_refused() {
     assert!(folder.load(with(keys, "keys: { pem_file: issuer.pem, algorithm: ES256 }")).is_ok());
     assert!(told(&folder, with(keys, "keys: { pem_file: issuer.pem, algorithm: HS256 }")).contains("no public key"));
     assert!(told(&folder, with(keys, "keys: { pem_file: issuer.pem, algorithm: RS256 }")).contains("issuer.pem"));
-    assert!(told(&folder, with(keys, "keys: { secret_file: secrets/approov.secret, encoding: base64, algorithm: ES256 }")).contains("no shared secret"));
+    assert!(
+        told(&folder, with(keys, "keys: { secret_file: secrets/approov.secret, encoding: base64, algorithm: ES256 }"))
+            .contains("no shared secret")
+    );
     folder.write("issuer.pem", pair.serialize_pem(), 0o644);
     assert!(told(&folder, with(keys, "keys: { pem_file: issuer.pem, algorithm: ES256 }")).contains("private key"));
 
     let x = attest_core::b64u::encode(&[0; 32]);
-    folder.write("jwks.json", format!("{{\"keys\":[{{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"{x}\",\"y\":\"{x}\"}}]}}"), 0o644);
+    folder.write(
+        "jwks.json",
+        format!("{{\"keys\":[{{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"{x}\",\"y\":\"{x}\"}}]}}"),
+        0o644,
+    );
     assert!(told(&folder, with(keys, "keys: { jwks_file: jwks.json }")).contains("not a valid key"));
     folder.write("jwks.json", "{\"keys\":[]}", 0o644);
     assert!(told(&folder, with(keys, "keys: { jwks_file: jwks.json }")).contains("jwks.json"));
@@ -121,7 +144,10 @@ fn no_secret_is_in_a_report_or_in_debug_output() {
     let folder = Folder::new();
     let settings = folder.load(GOOD).unwrap().settings;
     let shown = format!("{settings:?}");
-    let told = told(&folder, GOOD.replace("encoding: base64,", "encoding: base64url,").replace("profile: approov", "profile: aproov"));
+    let told = told(
+        &folder,
+        GOOD.replace("encoding: base64,", "encoding: base64url,").replace("profile: approov", "profile: aproov"),
+    );
     for secret in SECRETS {
         assert!(!shown.contains(secret) && !told.contains(secret));
     }
@@ -133,9 +159,16 @@ fn a_policy_file_reports_its_own_places() {
     let folder = Folder::new();
     folder.write("policies/old.yaml", "default: block\nrules:\n  - { name: a, when: { verdict: atested }, then: allow }\n  - { name: b, when: { verdict: any }, then: alow }\n", 0o644);
     let report = folder.load(with("upstream: openai\n", "upstream: opnai\n")).err().unwrap();
-    let files: Vec<_> = report.problems.iter().map(|problem| (Path::new(&problem.file).file_name().unwrap().to_str().unwrap(), problem.line)).collect();
+    let files: Vec<_> = report
+        .problems
+        .iter()
+        .map(|problem| (Path::new(&problem.file).file_name().unwrap().to_str().unwrap(), problem.line))
+        .collect();
     assert_eq!(files.iter().filter(|(name, _)| *name == "old.yaml").count(), 2, "{report}");
     assert_eq!(files.iter().filter(|(name, _)| *name == "assay.yaml").count(), 1, "{report}");
     let told = report.to_string();
-    assert!(told.contains("{ name: a, when: { verdict: atested }") && told.contains("did you mean `attested`?"), "{told}");
+    assert!(
+        told.contains("{ name: a, when: { verdict: atested }") && told.contains("did you mean `attested`?"),
+        "{told}"
+    );
 }

@@ -72,7 +72,8 @@ log: { access: stderr, level: warn }
 "#;
 
 /// What must never be printed.
-pub(crate) const SECRETS: [&str; 2] = ["c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==", "admin-token-admin-token-admin-token"];
+pub(crate) const SECRETS: [&str; 2] =
+    ["c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==", "admin-token-admin-token-admin-token"];
 
 pub(crate) struct Folder(TempDir);
 
@@ -90,7 +91,11 @@ impl Folder {
         folder.write("secrets/admin.token", format!("{}\n", SECRETS[1]), 0o600);
         folder.write("secrets/kek.key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n", 0o600);
         folder.write("secrets/keys.sealed", "not opened by the loader", 0o600);
-        folder.write("policies/old.yaml", "default: block\nrules:\n  - { name: genuine, when: { verdict: attested }, then: allow }\n", 0o644);
+        folder.write(
+            "policies/old.yaml",
+            "default: block\nrules:\n  - { name: genuine, when: { verdict: attested }, then: allow }\n",
+            0o644,
+        );
         folder
     }
 

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use settings::{
-    AccessLog, AttestationSource, CannotVerify, Concealment, HostPattern, IssuerProfile, IssuerRef, LogLevel, Overrides, Scheme, Source,
-    TokenAlgorithm,
+    AccessLog, AttestationSource, CannotVerify, Concealment, HostPattern, IssuerProfile, IssuerRef, LogLevel,
+    Overrides, Scheme, Source, TokenAlgorithm,
 };
 
 use crate::folder::{Folder, GOOD, with};
@@ -29,11 +29,17 @@ fn every_section_arrives_as_it_is_written() {
     assert_eq!((serve.host.as_deref(), serve.path.as_str()), (Some("api.example.com"), "/assay/v1"));
     assert_eq!(serve.unlock, folder.path("secrets/kek.key"), "that of `keys`, where it has none of its own");
     assert_eq!(attestation.token.lifetime, Duration::from_secs(300));
-    assert_eq!((attestation.token.algorithm, attestation.token.concealment), (TokenAlgorithm::Hs256, Concealment::Decoy));
+    assert_eq!(
+        (attestation.token.algorithm, attestation.token.concealment),
+        (TokenAlgorithm::Hs256, Concealment::Decoy)
+    );
     assert_eq!(attestation.apps.len(), 1);
 
     let moving = &settings.issuers["moving"];
-    assert_eq!((moving.profile, moving.max_lifetime, moving.leeway), (IssuerProfile::Approov, Duration::from_secs(3600), Duration::from_secs(30)));
+    assert_eq!(
+        (moving.profile, moving.max_lifetime, moving.leeway),
+        (IssuerProfile::Approov, Duration::from_secs(3600), Duration::from_secs(30))
+    );
     assert_eq!(moving.key_set.keys().len(), 1);
 
     let shop = &settings.upstreams["shop"];
@@ -46,12 +52,16 @@ fn every_section_arrives_as_it_is_written() {
 fn routes_have_the_defaults_of_what_they_are() {
     let folder = Folder::new();
     let settings = folder.load(GOOD).unwrap_or_else(|report| panic!("{report}")).settings;
-    let (shop, old, chat) = (settings.route("shop-api").unwrap(), settings.route("old-shop").unwrap(), settings.route("chat").unwrap());
+    let (shop, old, chat) =
+        (settings.route("shop-api").unwrap(), settings.route("old-shop").unwrap(), settings.route("chat").unwrap());
 
     assert_eq!(shop.matcher.host, HostPattern::Exact("api.example.com".into()));
     assert!(shop.identity_headers && !shop.guard_body && shop.operations.is_empty());
     assert_eq!(shop.token.from, [Source::Header(http::HeaderName::from_static("assay-token"))]);
-    assert_eq!((shop.our_faults.cannot_verify, shop.our_faults.accept_expired), (CannotVerify::Deprioritize, Some(Duration::from_secs(1800))));
+    assert_eq!(
+        (shop.our_faults.cannot_verify, shop.our_faults.accept_expired),
+        (CannotVerify::Deprioritize, Some(Duration::from_secs(1800)))
+    );
 
     assert_eq!(old.token.issuer, IssuerRef::Named("moving".into()));
     assert_eq!(old.token.from, [Source::Header(http::HeaderName::from_static("approov-token"))]);
@@ -59,7 +69,11 @@ fn routes_have_the_defaults_of_what_they_are() {
     assert_eq!(old.our_faults.accept_expired, None, "only our own tokens live longer");
 
     assert!(!chat.identity_headers && chat.guard_body);
-    assert_eq!(chat.our_faults.cannot_verify, CannotVerify::Refuse, "the file's `deprioritize` opens no route with a key");
+    assert_eq!(
+        chat.our_faults.cannot_verify,
+        CannotVerify::Refuse,
+        "the file's `deprioritize` opens no route with a key"
+    );
     assert_eq!(chat.our_faults.accept_expired, None, "the file's `accept_expired` opens no route with a key");
     assert!(!chat.accept_expired_may_unseal);
     assert_eq!(chat.our_faults.keys_stale, Duration::from_secs(12 * 3600));
@@ -71,7 +85,8 @@ fn routes_have_the_defaults_of_what_they_are() {
 #[test]
 fn an_expired_token_may_have_a_key_where_the_route_says_so() {
     let folder = Folder::new();
-    let text = with("    key: openai\n", "    key: openai\n    our_faults: { service_down: { accept_expired: 10m } }\n");
+    let text =
+        with("    key: openai\n", "    key: openai\n    our_faults: { service_down: { accept_expired: 10m } }\n");
     let settings = folder.load(text).unwrap_or_else(|report| panic!("{report}")).settings;
     let chat = settings.route("chat").unwrap();
     assert_eq!(chat.our_faults.accept_expired, Some(Duration::from_secs(600)));
@@ -102,7 +117,6 @@ routes:
 
     let service = r#"
 assay: 1
-listeners: { probe: { address: "127.0.0.1:0" } }
 state: { dir: state }
 attestation:
   serve: { address: "127.0.0.1:0", unlock: { file: secrets/kek.key } }
@@ -129,9 +143,12 @@ fn the_command_line_moves_listeners_and_dev_keeps_them_on_loopback() {
 #[test]
 fn warnings_say_what_is_probably_not_meant() {
     let folder = Folder::new();
-    let text = with("  openai: { url: https://api.openai.com }\n", "  openai: { url: https://api.openai.com }\n  spare: { url: https://spare.example.com }\n")
-        .replace("    tls: { certificate: tls/cert.pem, key: tls/key.pem }\n    trusted_proxies: [10.1.0.0/16]\n", "")
-        .replace("127.0.0.1:8443", "0.0.0.0:8443");
+    let text = with(
+        "  openai: { url: https://api.openai.com }\n",
+        "  openai: { url: https://api.openai.com }\n  spare: { url: https://spare.example.com }\n",
+    )
+    .replace("    tls: { certificate: tls/cert.pem, key: tls/key.pem }\n    trusted_proxies: [10.1.0.0/16]\n", "")
+    .replace("127.0.0.1:8443", "0.0.0.0:8443");
     let loaded = folder.load(text).unwrap_or_else(|report| panic!("{report}"));
     let codes: Vec<_> = loaded.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(codes, ["plaintext_listener", "unused"]);

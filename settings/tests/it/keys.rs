@@ -1,10 +1,7 @@
 //! Routes against the bounds that a sealed key carries.
 
 use attest_core::random::SystemRandom;
-use keystore::{
-    ApiKey, Bounds, BoundsText, GenerationMemory, KeyName, Keystore, MasterKey,
-    bounds::RecipeText,
-};
+use keystore::{ApiKey, Bounds, BoundsText, GenerationMemory, KeyName, Keystore, MasterKey, bounds::RecipeText};
 use settings::{Problem, Settings};
 
 use crate::folder::{Folder, GOOD, with};

@@ -15,7 +15,9 @@ fn names(routes: &[(&str, &str, &str)]) -> Vec<String> {
     let mut text = HEAD.to_owned();
     for (name, host, path) in routes {
         let host = if host.is_empty() { String::new() } else { format!("host: \"{host}\", ") };
-        text += &format!("  {name}: {{ match: {{ {host}path: \"{path}\" }}, upstream: api, token: {{ issuer: idp }}, policy: policies/old.yaml }}\n");
+        text += &format!(
+            "  {name}: {{ match: {{ {host}path: \"{path}\" }}, upstream: api, token: {{ issuer: idp }}, policy: policies/old.yaml }}\n"
+        );
     }
     let loaded = Folder::new().load(text).unwrap_or_else(|report| panic!("{report}"));
     loaded.settings.routes.into_iter().map(|route| route.name).collect()

@@ -9,13 +9,21 @@ fn told(text: String) -> String {
 #[test]
 fn planned_keys_are_refused_by_name() {
     for (old, new, key) in [
-        ("  openai: { url: https://api.openai.com }\n", "  openai: { url: https://api.openai.com, preset: openai }\n", "preset"),
+        (
+            "  openai: { url: https://api.openai.com }\n",
+            "  openai: { url: https://api.openai.com, preset: openai }\n",
+            "preset",
+        ),
         ("    key: openai\n", "    key: openai\n    ceilings: { key: { requests: 60/1h } }\n", "ceilings"),
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, one_of: { /model: [a] } }", "one_of"),
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, cap: { /n: 1 } }", "cap"),
         ("state: { dir: state }", "state: { dir: state, database: postgres }", "database"),
         ("state: { dir: state }", "state: { dir: state, shared: redis }", "shared"),
-        ("linux: { require: [measurement] }", "linux: { require: [measurement] }\n      ios: { require: [measurement] }", "ios"),
+        (
+            "linux: { require: [measurement] }",
+            "linux: { require: [measurement] }\n      ios: { require: [measurement] }",
+            "ios",
+        ),
         ("linux: { require: [measurement] }", "linux: { require: [measurement], signer: \"sha256:00\" }", "signer"),
         ("  cannot_verify: deprioritize\n", "  shared_state_down: count_locally\n", "shared_state_down"),
         ("  cannot_verify: deprioritize\n", "  revocations: { alert_after: 5m }\n", "revocations"),

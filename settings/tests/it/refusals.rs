@@ -12,7 +12,8 @@ fn refuses(old: &str, new: &str, code: &str, under: &str, remedy: &str) {
 #[track_caller]
 fn refuses_text(text: &str, code: &str, under: &str, remedy: &str) {
     let report = Folder::new().load(text).err().unwrap_or_else(|| panic!("taken: {text}"));
-    let errors: Vec<_> = report.problems.iter().filter(|problem| problem.severity == settings::Severity::Error).collect();
+    let errors: Vec<_> =
+        report.problems.iter().filter(|problem| problem.severity == settings::Severity::Error).collect();
     assert_eq!(errors.len(), 1, "one error:\n{report}");
     let problem = errors[0];
     assert_eq!(problem.code, code, "{report}");
@@ -24,13 +25,25 @@ fn refuses_text(text: &str, code: &str, under: &str, remedy: &str) {
 
 #[test]
 fn unknown_fields_and_words() {
-    refuses("address: 127.0.0.1:8443", "adress: 127.0.0.1:8443\n    address: 127.0.0.1:8443", "unknown_field", "adress", "did you mean `address`?");
+    refuses(
+        "address: 127.0.0.1:8443",
+        "adress: 127.0.0.1:8443\n    address: 127.0.0.1:8443",
+        "unknown_field",
+        "adress",
+        "did you mean `address`?",
+    );
     refuses("log: {", "logs: {}\nlog: {", "unknown_field", "logs", "did you mean `log`?");
     refuses("state: { dir: state }", "state: { dir: state, wal: true }", "unknown_field", "wal", "`dir`");
     refuses("profile: approov", "profile: aproov", "invalid_value", "aproov", "did you mean `approov`?");
     refuses("access: stderr", "access: off", "invalid_value", "off", "write disabled");
     refuses("state: { dir: state }", "state: { dir: state }\nkeystore: x", "unknown_field", "keystore", "write keys:");
-    refuses("    upstream: openai\n", "    upstream: openai\n    host: x\n", "unknown_field", "host", "it belongs to match");
+    refuses(
+        "    upstream: openai\n",
+        "    upstream: openai\n    host: x\n",
+        "unknown_field",
+        "host",
+        "it belongs to match",
+    );
     refuses("token_file: secrets/admin.token", "token: abc", "unknown_field", "token", "secrets stand in files");
 }
 
@@ -40,14 +53,26 @@ fn missing_empty_and_wrong_types() {
     refuses("assay: 1\n", "assay: 2\n", "unknown_format", "2", "write assay: 1");
     refuses("state: { dir: state }\n", "state: { }\n", "missing_field", "{", "write dir: state");
     refuses("    upstream: openai\n", "    upstream:\n", "invalid_value", "", "take the line out");
-    refuses("trusted_proxies: [10.1.0.0/16]", "trusted_proxies: 10.1.0.0/16", "invalid_value", "10.1", "write [10.1.0.0/16]");
+    refuses(
+        "trusted_proxies: [10.1.0.0/16]",
+        "trusted_proxies: 10.1.0.0/16",
+        "invalid_value",
+        "10.1",
+        "write [10.1.0.0/16]",
+    );
     refuses("connections: 1000", "connections: \"1000\"", "invalid_value", "\"1000\"", "take the quotes off");
     refuses("connections: 1000", "connections: 01000", "invalid_value", "01000", "digits only");
     refuses("connections: 1000", "connections: 1e3", "invalid_value", "1e3", "digits only");
     refuses("connections: 1000", "connections: -1", "invalid_value", "-1", "digits only");
     refuses("log: { access: stderr, level: warn }", "log: stderr", "invalid_value", "stderr", "write { access");
     refuses("key: openai\n", "key: openai\n    danger_inject_unattested: yes\n", "invalid_value", "yes", "true");
-    refuses("unlock: { file: secrets/kek.key }", "unlock: secrets/kek.key", "invalid_value", "secrets", "{ file: secrets/kek.key }");
+    refuses(
+        "unlock: { file: secrets/kek.key }",
+        "unlock: secrets/kek.key",
+        "invalid_value",
+        "secrets",
+        "{ file: secrets/kek.key }",
+    );
 }
 
 #[test]
@@ -62,7 +87,13 @@ fn units_and_bounds() {
     refuses("connections: 1000", "connections: 0", "out_of_bounds", "0", "not \"unlimited\"");
     refuses("concurrency: 100", "concurrency: 0", "invalid_value", "0", "there is no \"unlimited\"");
     refuses("concurrency: 100", "concurrency: 100\n    reserve: 100", "out_of_bounds", "100", "1 to 99");
-    refuses("concurrency: 100", "concurrency: 100\n    queue: { length: 0 }", "out_of_bounds", "0", "not \"unlimited\"");
+    refuses(
+        "concurrency: 100",
+        "concurrency: 100\n    queue: { length: 0 }",
+        "out_of_bounds",
+        "0",
+        "not \"unlimited\"",
+    );
     refuses("max_lifetime: 1h", "max_lifetime: 0", "invalid_value", "0", "zero");
     refuses("limit: 256KiB", "limit: 0B", "invalid_value", "0B", "zero");
     refuses("accept_expired: 30m", "accept_expired: 25h", "out_of_bounds", "25h", "1d");
@@ -70,12 +101,44 @@ fn units_and_bounds() {
 
 #[test]
 fn listeners() {
-    refuses("admin: { address: 127.0.0.1:9901, token_file: secrets/admin.token }", "admin: { address: 0.0.0.0:9901 }", "open_admin", "0.0.0.0:9901", "127.0.0.1:9901");
+    let text = &GOOD[GOOD.find("state:").unwrap()..];
+    refuses_text(&format!("assay: 1\n{text}"), "no_listener", "assay", "write listeners: { public:");
+    refuses(
+        "admin: { address: 127.0.0.1:9901, token_file: secrets/admin.token }",
+        "admin: { address: 0.0.0.0:9901 }",
+        "open_admin",
+        "0.0.0.0:9901",
+        "127.0.0.1:9901",
+    );
     refuses("address: 127.0.0.1:8443", "address: :8443", "invalid_value", ":8443", "0.0.0.0:8443");
-    refuses("probe: { address: 0.0.0.0:8081 }", "probe: { address: 0.0.0.0:8443 }", "same_port", "{", "a port of its own");
-    refuses("trusted_proxies: [10.1.0.0/16]", "trusted_proxies: [0.0.0.0/0]", "everybody_trusted", "0.0.0.0/0", "name the networks");
-    refuses("trusted_proxies: [10.1.0.0/16]", "trusted_proxies: [10.1.0.1/16]", "invalid_value", "10.1.0.1/16", "10.1.0.0/16");
-    refuses("    limits: { connections", "    h2c: true\n    limits: { connections", "h2c_with_tls", "true", "take the line out");
+    refuses(
+        "probe: { address: 0.0.0.0:8081 }",
+        "probe: { address: 0.0.0.0:8443 }",
+        "same_port",
+        "{",
+        "a port of its own",
+    );
+    refuses(
+        "trusted_proxies: [10.1.0.0/16]",
+        "trusted_proxies: [0.0.0.0/0]",
+        "everybody_trusted",
+        "0.0.0.0/0",
+        "name the networks",
+    );
+    refuses(
+        "trusted_proxies: [10.1.0.0/16]",
+        "trusted_proxies: [10.1.0.1/16]",
+        "invalid_value",
+        "10.1.0.1/16",
+        "10.1.0.0/16",
+    );
+    refuses(
+        "    limits: { connections",
+        "    h2c: true\n    limits: { connections",
+        "h2c_with_tls",
+        "true",
+        "take the line out",
+    );
 }
 
 #[test]
@@ -85,8 +148,20 @@ fn attestation() {
     refuses("lifetime: 5m", "algorithm: ES256", "concealment", "ES256", "concealment: open");
     refuses("lifetime: 5m", "concealment: open", "concealment", "open", "algorithm: ES256");
     refuses("require: [measurement]", "require: []", "empty_list", "[", "[measurement]");
-    refuses("      linux: { require: [measurement] }", "      windows: {}\n      linux: { require: [measurement] }", "unknown_field", "windows", "`linux`");
-    refuses("  token: { issuer: https://api.example.com/assay, ", "  remote: { url: https://a, gateway_token_file: x, feed_key_file: y }\n  token: { issuer: https://api.example.com/assay, ", "two_sources", "{ url", "keep one");
+    refuses(
+        "      linux: { require: [measurement] }",
+        "      windows: {}\n      linux: { require: [measurement] }",
+        "unknown_field",
+        "windows",
+        "`linux`",
+    );
+    refuses(
+        "  token: { issuer: https://api.example.com/assay, ",
+        "  remote: { url: https://a, gateway_token_file: x, feed_key_file: y }\n  token: { issuer: https://api.example.com/assay, ",
+        "two_sources",
+        "{ url",
+        "keep one",
+    );
     refuses("audience: api.example.com, ", "", "missing_field", "{", "audience: api.example.com");
 }
 
@@ -102,14 +177,50 @@ fn issuers() {
 #[test]
 fn upstreams() {
     refuses("url: https://api.openai.com", "url: http://api.openai.com", "plaintext_upstream", "http://", "https://");
-    refuses("url: https://api.openai.com", "url: http://api.openai.com, danger_plaintext_loopback: true", "plaintext_upstream", "http://", "https://");
-    refuses("url: https://api.openai.com", "url: \"http://127.0.0.1:8080\"", "plaintext_upstream", "\"http://", "danger_plaintext_loopback: true");
-    refuses("url: https://api.openai.com", "url: https://api.openai.com, danger_plaintext_loopback: true", "does_nothing", "true", "take the line out");
+    refuses(
+        "url: https://api.openai.com",
+        "url: http://api.openai.com, danger_plaintext_loopback: true",
+        "plaintext_upstream",
+        "http://",
+        "https://",
+    );
+    refuses(
+        "url: https://api.openai.com",
+        "url: \"http://127.0.0.1:8080\"",
+        "plaintext_upstream",
+        "\"http://",
+        "danger_plaintext_loopback: true",
+    );
+    refuses(
+        "url: https://api.openai.com",
+        "url: https://api.openai.com, danger_plaintext_loopback: true",
+        "does_nothing",
+        "true",
+        "take the line out",
+    );
     refuses("url: https://api.openai.com", "url: https://api.openai.com/v1", "invalid_value", "https", "add: /v1");
-    refuses("url: https://api.openai.com", "url: api.openai.com", "invalid_value", "api", "write https://api.openai.com");
-    refuses("url: https://api.openai.com", "url: https://10.0.0.9", "private_upstream", "https", "private_addresses: [10.0.0.9/32]");
+    refuses(
+        "url: https://api.openai.com",
+        "url: api.openai.com",
+        "invalid_value",
+        "api",
+        "write https://api.openai.com",
+    );
+    refuses(
+        "url: https://api.openai.com",
+        "url: https://10.0.0.9",
+        "private_upstream",
+        "https",
+        "private_addresses: [10.0.0.9/32]",
+    );
     refuses("url: https://api.openai.com", "url: https://localhost", "private_upstream", "https", "127.0.0.0/8");
-    refuses("url: https://api.openai.com", "url: \"http://[::1]\", danger_plaintext_loopback: true, http2: true", "does_nothing", "true", "take the line out");
+    refuses(
+        "url: https://api.openai.com",
+        "url: \"http://[::1]\", danger_plaintext_loopback: true, http2: true",
+        "does_nothing",
+        "true",
+        "take the line out",
+    );
     refuses("url: https://api.openai.com", "url: https://169.254.169.254", "private_upstream", "https", "metadata");
     refuses("[10.0.4.0/24]", "[10.0.4.0/24, 169.254.169.254/32]", "not_private", "169", "metadata");
     refuses("[10.0.4.0/24]", "[10.0.4.0/24, 0.0.0.0/0]", "not_private", "0.0.0.0/0", "public addresses need no entry");
@@ -117,6 +228,9 @@ fn upstreams() {
 
 #[test]
 fn names_that_routes_refer_to() {
+    let cnf = with("lifetime: 5m }", "lifetime: 5m, claims: { cnf: true } }");
+    let chat_ok = cnf.replace("bearer] }", "bearer], bearer_ok: true }");
+    refuses_text(&chat_ok, "proof_unchecked", "shop-api", "bearer_ok: true");
     refuses("    upstream: openai\n", "    upstream: opena\n", "unknown_name", "opena", "did you mean `openai`?");
     refuses("token: { issuer: moving,", "token: { issuer: movin,", "unknown_name", "movin", "did you mean `moving`?");
     let without_keys = with("keys:\n  store: secrets/keys.sealed\n  unlock: { file: secrets/kek.key }\n", "");
@@ -125,26 +239,74 @@ fn names_that_routes_refer_to() {
     refuses_text(&without_keys.replace("    key: openai\n", ""), "missing_field", "{", "unlock: { file");
     refuses("path: \"/old/**\"", "path: \"/**\"", "equal_match", "{", "more specific");
     refuses("  chat:\n", "  Chat GPT:\n", "bad_name", "Chat GPT", "write chat-gpt");
-    refuses("path: \"/old/**\"", "path: \"/assay/v1/challenge\"", "unreachable_route", "old-shop", "attestation.serve.path");
+    refuses(
+        "path: \"/old/**\"",
+        "path: \"/assay/v1/challenge\"",
+        "unreachable_route",
+        "old-shop",
+        "attestation.serve.path",
+    );
 }
 
 #[test]
 fn routes_with_keys() {
-    refuses("    operations:\n      - call: POST /v1/chat/completions\n        body: { limit: 256KiB }\n", "", "key_without_operations", "openai", "add operations");
-    refuses("    key: openai\n", "    key: openai\n    our_faults: { cannot_verify: deprioritize }\n", "open_key_route", "deprioritize", "take the line out");
-    refuses("call: POST /v1/chat/completions", "call: post /v1/chat/completions", "invalid_value", "post", "POST /v1/chat/completions");
+    refuses(
+        "    operations:\n      - call: POST /v1/chat/completions\n        body: { limit: 256KiB }\n",
+        "",
+        "key_without_operations",
+        "openai",
+        "add operations",
+    );
+    refuses(
+        "    key: openai\n",
+        "    key: openai\n    our_faults: { cannot_verify: deprioritize }\n",
+        "open_key_route",
+        "deprioritize",
+        "take the line out",
+    );
+    refuses(
+        "call: POST /v1/chat/completions",
+        "call: post /v1/chat/completions",
+        "invalid_value",
+        "post",
+        "POST /v1/chat/completions",
+    );
     refuses("rewrite: { strip: /openai }", "rewrite: { strip: /other }", "strip_outside_match", "/other", "/other/**");
     refuses("    rewrite: { strip: /openai }\n", "", "unreachable_operation", "call", "rewrite: { strip");
-    refuses("rewrite: { strip: /openai }", "rewrite: { strip: /openai, add: /v2 }", "unreachable_operation", "call", "after `rewrite`");
+    refuses(
+        "rewrite: { strip: /openai }",
+        "rewrite: { strip: /openai, add: /v2 }",
+        "unreachable_operation",
+        "call",
+        "after `rewrite`",
+    );
     refuses("rewrite: { strip: /openai }", "rewrite: {}", "does_nothing", "{", "strip: /openai");
 }
 
 #[test]
 fn what_does_nothing_is_refused() {
-    refuses("    token: { issuer: moving, bind: [Authorization] }", "    guard_body: true\n    token: { issuer: moving, bind: [Authorization] }", "does_nothing", "true", "take the line out");
-    refuses("    token: { issuer: moving, bind: [Authorization] }", "    danger_inject_unattested: true\n    token: { issuer: moving, bind: [Authorization] }", "does_nothing", "true", "take the line out");
+    refuses(
+        "    token: { issuer: moving, bind: [Authorization] }",
+        "    guard_body: true\n    token: { issuer: moving, bind: [Authorization] }",
+        "does_nothing",
+        "true",
+        "take the line out",
+    );
+    refuses(
+        "    token: { issuer: moving, bind: [Authorization] }",
+        "    danger_inject_unattested: true\n    token: { issuer: moving, bind: [Authorization] }",
+        "does_nothing",
+        "true",
+        "take the line out",
+    );
     refuses("bind: [Authorization]", "danger_pay_optional: true", "does_nothing", "true", "take the line out");
-    refuses("bind: [Authorization] }", "bind: [Authorization] }\n    our_faults: { service_down: { accept_expired: 5m } }", "not_our_tokens", "{", "take the line out");
+    refuses(
+        "bind: [Authorization] }",
+        "bind: [Authorization] }\n    our_faults: { service_down: { accept_expired: 5m } }",
+        "not_our_tokens",
+        "{",
+        "take the line out",
+    );
     refuses("bind: [Authorization]", "bind: [Approov-Token]", "bound_to_itself", "Approov", "Assay-Token");
     refuses("from: [Assay-Token, bearer]", "from: [Assay-Token, assay-token]", "duplicate", "assay-token", "take one");
     refuses("from: [Assay-Token, bearer]", "from: []", "empty_list", "[", "[Assay-Token]");
@@ -153,16 +315,40 @@ fn what_does_nothing_is_refused() {
 
 #[test]
 fn hosts_and_paths() {
-    refuses("match: { host: api.example.com, path: \"/old/**\" }", "match: { host: *.example.com, path: \"/old/**\" }", "yaml_syntax", "*.example.com", "\"*.example.com\"");
-    refuses("match: { host: api.example.com, path: \"/old/**\" }", "match: { host: \"api.example.com:443\", path: \"/old/**\" }", "invalid_value", "\"api", "without its port");
+    refuses(
+        "match: { host: api.example.com, path: \"/old/**\" }",
+        "match: { host: *.example.com, path: \"/old/**\" }",
+        "yaml_syntax",
+        "*.example.com",
+        "\"*.example.com\"",
+    );
+    refuses(
+        "match: { host: api.example.com, path: \"/old/**\" }",
+        "match: { host: \"api.example.com:443\", path: \"/old/**\" }",
+        "invalid_value",
+        "\"api",
+        "without its port",
+    );
     refuses("path: \"/old/**\"", "path: old/**", "invalid_value", "old", "starts with `/`");
     refuses("path: \"/old/**\"", "path: /old//x", "invalid_value", "/old", "no `//`");
 }
 
 #[test]
 fn a_policy_on_a_key_route_can_not_give_the_key_away() {
-    refuses("policy: { default: block, rules: [{ name: genuine, when: { verdict: attested }, then: allow }] }", "policy: { default: deprioritize, rules: [{ name: genuine, when: { verdict: attested }, then: allow }] }", "default_gives_key", "deprioritize", "default: block");
-    refuses("      default: block\n      rules:", "      defalt: block\n      default: block\n      rules:", "unknown_field", "defalt", "did you mean `default`?");
+    refuses(
+        "policy: { default: block, rules: [{ name: genuine, when: { verdict: attested }, then: allow }] }",
+        "policy: { default: deprioritize, rules: [{ name: genuine, when: { verdict: attested }, then: allow }] }",
+        "default_gives_key",
+        "deprioritize",
+        "default: block",
+    );
+    refuses(
+        "      default: block\n      rules:",
+        "      defalt: block\n      default: block\n      rules:",
+        "unknown_field",
+        "defalt",
+        "did you mean `default`?",
+    );
 }
 
 #[test]
@@ -173,7 +359,10 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
         .replace("profile: approov", "profile: aproov")
         .replace("url: https://api.openai.com", "url: http://api.openai.com")
         .replace("    key: openai\n", "    key: openai\n    ceilings: {}\n")
-        .replace("{ name: genuine, when: { verdict: attested }, then: allow }]", "{ name: genuine, when: { verdict: atested }, then: allow }]")
+        .replace(
+            "{ name: genuine, when: { verdict: attested }, then: allow }]",
+            "{ name: genuine, when: { verdict: atested }, then: allow }]",
+        )
         .replace("level: warn", "level: debug");
     let report = Folder::new().load(&text).err().unwrap();
     let lines: Vec<_> = report.problems.iter().map(|problem| problem.line).collect();
@@ -183,4 +372,16 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
     assert!(told.ends_with("7 errors: this configuration is not used"), "{told}");
     assert_eq!(told.matches("= help:").count(), 7, "{told}");
     assert_eq!(told.matches(" | ").count(), 14, "a source line and a caret each: {told}");
+}
+
+#[test]
+fn tokens_that_ask_for_a_proof_where_none_is_checked() {
+    let text = with("lifetime: 5m }", "lifetime: 5m, claims: { cnf: true } }")
+        .replace("from: [Assay-Token, bearer] }", "from: [Assay-Token, bearer], bearer_ok: true }");
+    refuses_text(&text, "proof_unchecked", "shop-api", "bearer_ok: true");
+    let taken = text.replace(
+        "    upstream: shop\n    policy:\n",
+        "    upstream: shop\n    token: { bearer_ok: true }\n    policy:\n",
+    );
+    assert!(Folder::new().load(taken).is_ok());
 }
