@@ -141,7 +141,7 @@ async fn status(State(admin): State<Admin>) -> Json<Value> {
         "uptime_seconds": runtime.epoch.elapsed().as_secs(),
         "draining": runtime.is_draining(),
         "last_reload": { "ok": last.ok, "error": last.error, "at": last.at.secs() },
-        "connections": runtime.open_connections(),
+        "connections": runtime.metrics.listeners.open(),
         "key_set": own,
         "upstreams": upstreams.collect::<Vec<_>>(),
         "routes": routes.collect::<Vec<_>>(),

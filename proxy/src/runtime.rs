@@ -2,13 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use attest_core::time::Clock;
 
-use crate::connection::ConnectionStats;
 use crate::decision_id::DecisionIds;
 use crate::generation::Generation;
 use crate::limits::Limits;
@@ -34,7 +33,6 @@ pub(crate) struct Runtime {
     pub log: AccessLog,
     /// Makes the ids of requests.
     pub ids: DecisionIds,
-    connections: OnceLock<Arc<ConnectionStats>>,
     device_hash: RandomState,
     draining: AtomicBool,
 }
@@ -57,7 +55,6 @@ impl Runtime {
             metrics,
             log,
             ids: DecisionIds::new(),
-            connections: OnceLock::new(),
             device_hash: RandomState::new(),
             draining: AtomicBool::new(false),
         }
@@ -66,17 +63,6 @@ impl Runtime {
     /// A device in the log: the same for all its requests to this process, and no way back to its id.
     pub(crate) fn device_in_log(&self, device: &str) -> u64 {
         self.device_hash.hash_one(device)
-    }
-
-    /// Has the counts of the listeners told with the others.
-    pub(crate) fn watch_connections(&self, stats: Arc<ConnectionStats>) {
-        // Set once, at start.
-        let _ = self.connections.set(stats);
-    }
-
-    /// Open connections of clients.
-    pub(crate) fn open_connections(&self) -> u64 {
-        self.connections.get().map_or(0, |stats| stats.open.get())
     }
 
     /// From now on connections are closed after the answer in hand, and `/readyz` is red.
@@ -96,7 +82,6 @@ impl Runtime {
         let generation = self.generation.load();
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         gauges.generation.set(signed(generation.number));
-        gauges.connections.set(signed(self.open_connections()));
         gauges.access_log_dropped.set(signed(self.log.dropped()));
         let (attested, failed) = self.tokens.len();
         gauges.token_cache_entries.set(i64::try_from(attested + failed).unwrap_or(i64::MAX));

@@ -300,7 +300,7 @@ impl Parts {
             let _inside = requests.enter();
             Edge::new(proxy(runtime.clone(), threads), limits)
         };
-        runtime.watch_connections(edge.stats().clone());
+        runtime.metrics.listeners.watch(edge.stats().clone());
         Ok(Self { requests, aside, edge, runtime, reloader, writer })
     }
 

@@ -103,6 +103,7 @@ pub(crate) fn extract(session: &mut Session, runtime: &Runtime) -> Result<Extrac
     let head = session.req_header();
     check_head(head)?;
     let address = client_address(peer, &head.headers, &generation.trusted_proxies);
+    let tls = tls || (is_trusted(peer, &generation.trusted_proxies) && forwarded_over_tls(&head.headers));
     let scheme = if tls { Scheme::Https } else { Scheme::Http };
     let target = canonical(head, scheme)?;
     place(head, target, address, &generation)
@@ -217,9 +218,8 @@ fn target_word(why: TargetError) -> &'static str {
 /// The peer, or the rightmost address of `X-Forwarded-For` that is not a trusted proxy's. What a client
 /// wrote itself stands further left and is never reached.
 fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
     let mut client = peer.to_canonical();
-    if trusted.is_empty() || !is_trusted(&client) {
+    if !is_trusted(client, trusted) {
         return client;
     }
     let lines: Vec<&HeaderValue> = headers.get_all(names::X_FORWARDED_FOR).iter().collect();
@@ -231,7 +231,7 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAdd
             // Not an address: nobody vouches for what is left of it.
             None => break,
         }
-        if !is_trusted(&client) {
+        if !is_trusted(client, trusted) {
             break;
         }
     }
@@ -239,6 +239,15 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAdd
 }
 
 const MOST_HOPS: usize = 32;
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&address.to_canonical()))
+}
+
+/// Whether a trusted proxy says that its own client came over TLS.
+fn forwarded_over_tls(headers: &HeaderMap) -> bool {
+    headers.get(names::X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+}
 
 /// Looks into each place that the route takes tokens from.
 fn presented(route: &Route, headers: &HeaderMap, query: Option<&str>) -> Presented {

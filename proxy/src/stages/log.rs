@@ -203,7 +203,9 @@ fn write(
 
 /// What is known of the sender. Claims only where the signature is genuine.
 fn who(line: &mut Line<'_>, request: &Extracted, verified: &Verified, runtime: &Runtime) {
-    line.text("verdict", verified.verdict().as_str()).text_if("reason", Some(verified.reason()));
+    line.text("verdict", verified.verdict().as_str())
+        .text_if("reason", Some(verified.reason()))
+        .flag_if("accepted_expired", verified.accepted_expired());
     if let Place::Route(route) = &request.place
         && let Some(source) = request.presented.source()
     {

@@ -23,7 +23,12 @@ use crate::route::Route;
 use crate::runtime::Runtime;
 
 /// The upstream's head, before anything of it was sent.
-pub(crate) fn head(session: &Session, head: &mut ResponseHeader, ctx: &mut Context, runtime: &Runtime) -> Result<()> {
+pub(crate) fn head(
+    session: &mut Session,
+    head: &mut ResponseHeader,
+    ctx: &mut Context,
+    runtime: &Runtime,
+) -> Result<()> {
     if let Err(why) = refuse_head(session, head, ctx) {
         ctx.stop = Some(Stop::UpstreamRefused(why));
         return Err(Error::new(ErrorType::HTTPStatus(502)).into_up());
@@ -54,9 +59,8 @@ pub(crate) fn head(session: &Session, head: &mut ResponseHeader, ctx: &mut Conte
         ctx.masked_headers += scrub_headers(head, guard);
     }
     if runtime.is_draining() {
-        // Said in the last answer, so that the client opens its next connection elsewhere. Framing of
-        // the session is settled when the head is written.
-        put(head, http::header::CONNECTION, HeaderValue::from_static("close"));
+        // Said in the last answer, so that the client opens its next connection elsewhere.
+        session.set_keepalive(None);
     }
     Ok(())
 }

@@ -147,6 +147,7 @@ fn check(
             None => BindingValue::HeaderMissing,
         }),
         pay_optional: token.danger_pay_optional,
+        bearer_ok: token.bearer_ok,
         revoked: &revoked,
     };
     verify::check(authenticated, &expect)

@@ -191,6 +191,15 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// A member that is true; where it is not, there is none.
+    pub(crate) fn flag_if(&mut self, name: &'static str, holds: bool) -> &mut Self {
+        if holds {
+            self.name(name);
+            self.out.extend_from_slice(b"true");
+        }
+        self
+    }
+
     /// A member with a moment: seconds since 1970 with milliseconds.
     pub(crate) fn seconds(&mut self, name: &'static str, moment: UnixTime) -> &mut Self {
         self.millis(name, Duration::from_micros(u64::try_from(moment.millis()).unwrap_or(0)))
@@ -342,7 +351,9 @@ mod tests {
     fn numbers_and_nested_objects_are_json() {
         let mut out = Vec::new();
         let mut line = Line::new(&mut out);
-        line.number("least", i64::MIN)
+        line.flag_if("yes", true)
+            .flag_if("no", false)
+            .number("least", i64::MIN)
             .number("zero", 0)
             .millis("ms", Duration::from_micros(1_234_056))
             .object("empty", |_| {})
@@ -351,6 +362,7 @@ mod tests {
             })
             .close();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&value["yes"], value.get("no")), (&serde_json::json!(true), None));
         assert_eq!(value["least"], i64::MIN);
         assert_eq!(value["ms"], 1234.056);
         assert_eq!(value["key"]["version"], 2);

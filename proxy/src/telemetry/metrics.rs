@@ -11,12 +11,14 @@ use std::time::Duration;
 use attest_core::verdict::Verdict;
 use http::StatusCode;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
+
+use crate::connection::ConnectionStats;
 
 /// A fixed word or a name from the configuration.
 type Word = std::sync::Arc<str>;
@@ -69,6 +71,8 @@ pub(crate) struct Metrics {
     pub fetch_failures: Counter,
     pub token_cache_hits: Counter,
     pub token_cache_misses: Counter,
+    /// Counts of the listeners, once there are any.
+    pub listeners: std::sync::Arc<Listeners>,
     pub gateway_seconds: std::sync::Arc<Histogram>,
     pub first_byte_seconds: std::sync::Arc<Histogram>,
     pub gauges: Gauges,
@@ -81,7 +85,6 @@ pub(crate) struct Gauges {
     pub last_reload_ok: Gauge,
     pub key_set_age: Gauge,
     pub key_set_number: Gauge,
-    pub connections: Gauge,
     pub token_cache_entries: Gauge,
     pub access_log_dropped: Gauge,
     pub inflight: Family<ClassLabels, Gauge>,
@@ -108,6 +111,7 @@ impl Metrics {
             fetch_failures: Counter::default(),
             token_cache_hits: Counter::default(),
             token_cache_misses: Counter::default(),
+            listeners: std::sync::Arc::default(),
             gateway_seconds: Histogram::new(
                 "gateway_seconds",
                 "Time from a request's head to its hand-over, without waiting for a seat",
@@ -166,7 +170,6 @@ impl Metrics {
             gauges.key_set_age.clone(),
         );
         registry.register("keyset_number", "Number of the key set in use", gauges.key_set_number.clone());
-        registry.register("connections", "Open client connections", gauges.connections.clone());
         registry.register(
             "token_cache_entries",
             "Tokens in the cache",
@@ -185,6 +188,7 @@ impl Metrics {
             "Addresses that may be dialled now",
             gauges.addresses.clone(),
         );
+        registry.register_collector(Box::new(self.listeners.clone()));
         registry.register_collector(Box::new(self.gateway_seconds.clone()));
         registry.register_collector(Box::new(self.first_byte_seconds.clone()));
     }
@@ -289,7 +293,7 @@ impl Histogram {
 
 impl Collector for Histogram {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::MAX]);
+        let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, n)| n).sum();
@@ -297,6 +301,47 @@ impl Collector for Histogram {
         encoder
             .encode_descriptor(self.name, self.help, None, MetricType::Histogram)?
             .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+}
+
+/// What the listeners count: connections that never became a request have no other place to be seen.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners(OnceLock<std::sync::Arc<ConnectionStats>>);
+
+impl Listeners {
+    /// Begins to tell these counts.
+    pub(crate) fn watch(&self, stats: std::sync::Arc<ConnectionStats>) {
+        // There is one edge in the life of a process.
+        let _ = self.0.set(stats);
+    }
+
+    /// Open connections of clients.
+    pub(crate) fn open(&self) -> u64 {
+        self.0.get().map_or(0, |stats| stats.open.get())
+    }
+}
+
+impl Collector for Listeners {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(stats) = self.0.get() else { return Ok(()) };
+        let open = ConstGauge::new(stats.open.get());
+        open.encode(encoder.encode_descriptor("connections", "Open client connections", None, open.metric_type())?)?;
+        let accepted = ConstCounter::new(stats.accepted.get());
+        let help = "Client connections accepted";
+        accepted.encode(encoder.encode_descriptor("connections_accepted", help, None, accepted.metric_type())?)?;
+        let help = "Connections that ended without a request, by reason";
+        let mut family = encoder.encode_descriptor("connections_ended", help, None, MetricType::Counter)?;
+        for (why, count) in [
+            ("limit", &stats.refused),
+            ("head_timeout", &stats.head_timeout),
+            ("head_too_large", &stats.head_too_large),
+            ("malformed", &stats.malformed),
+            ("tls", &stats.tls_failed),
+            ("panic", &stats.panicked),
+        ] {
+            ConstCounter::new(count.get()).encode(family.encode_family(&WhyLabels { why })?)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,10 @@
+//! The whole gateway against real sockets: a client of raw bytes on one side, a recording API on the other.
+
+mod kit;
+
+mod admission;
+mod answers;
+mod heads;
+mod keys;
+mod operators;
+mod streams;
