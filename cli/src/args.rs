@@ -297,7 +297,7 @@ pub(crate) enum Policy {
         injects: bool,
     },
     /// Why this answer: each rule tried, and why it did or didn't match
-    Explain(PolicyExplain),
+    Explain(Box<PolicyExplain>),
 }
 
 /// `assay policy explain`.

@@ -95,7 +95,11 @@ async fn stay(house: &mut house::House, output: Output) -> Result<(), Trouble> {
         admin = house.admin,
         files = house.file("").display(),
     );
-    if output.is_json() { note(&lines) } else { println!("{lines}") }
+    if output.is_json() {
+        note(&lines)
+    } else {
+        println!("{lines}")
+    }
     tokio::signal::ctrl_c().await.map_err(|e| Trouble::new(e.to_string()))
 }
 

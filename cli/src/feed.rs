@@ -16,7 +16,8 @@ pub(crate) async fn fetch(remote: &RemoteSettings) -> Result<KeySetDocument, Sto
 
 /// Fetches once, from `base`.
 pub(crate) async fn fetch_from(base: &str, token: &str, pinned: &str) -> Result<KeySetDocument, Stop> {
-    let unknown = |e: reqwest::Error| Stop::unknown(format!("the attestation service did not answer: {}", e.without_url()));
+    let unknown =
+        |e: reqwest::Error| Stop::unknown(format!("the attestation service did not answer: {}", e.without_url()));
     let pinned = FeedPublicKey::parse(pinned).map_err(|e| Stop::no(format!("the pinned feed key: {e}")))?;
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().map_err(unknown)?;
     let answer = client.get(format!("{base}/gateway/keysets")).bearer_auth(token).send().await.map_err(unknown)?;

@@ -33,13 +33,18 @@ pub(crate) fn run(command: &App, output: Output) -> Result<End, Stop> {
 
 fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
     let settings = config::load(&args.config)?;
-    let platform: Platform = args.platform.parse().map_err(|e| Stop::usage(format!("--platform {}: {e}", args.platform)))?;
+    let platform: Platform =
+        args.platform.parse().map_err(|e| Stop::usage(format!("--platform {}: {e}", args.platform)))?;
     let known = attestation(&settings)?.apps.get(&args.name).ok_or_else(|| {
         Stop::no(format!("{} has no app {:?} under attestation.apps", settings.path.display(), args.name))
             .hint(format!("add apps: {{ {}: {{ {platform}: {{ require: [measurement] }} }} }}", args.name))
     })?;
     if !known.platforms.contains_key(&platform) {
-        return Err(Stop::no(format!("the app {:?} has no platform {platform} in {}", args.name, settings.path.display())));
+        return Err(Stop::no(format!(
+            "the app {:?} has no platform {platform} in {}",
+            args.name,
+            settings.path.display()
+        )));
     }
     let measurement = measure(&args.file)?;
     let build = live_build(&args.name, &args.build_version, platform, &args.label, Some(measurement));
@@ -53,7 +58,9 @@ fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
         "app": args.name, "version": args.build_version, "platform": platform.as_str(), "label": args.label,
         "measurement": measurement.to_text(), "outcome": news,
     });
-    output.answer(&answer, || format!("{} {} for {platform}: {news}\n  {}", args.name, args.build_version, measurement.to_text()));
+    output.answer(&answer, || {
+        format!("{} {} for {platform}: {news}\n  {}", args.name, args.build_version, measurement.to_text())
+    });
     Ok(End::Yes)
 }
 
@@ -90,7 +97,8 @@ fn list(config: &ConfigArg, output: Output) -> Result<End, Stop> {
 fn retire(args: &AppRetire, output: Output) -> Result<End, Stop> {
     let settings = config::load(&args.config)?;
     attestation(&settings)?;
-    let count = open(&settings)?.retire(&args.name, &args.build_version, None, SystemClock.now()).map_err(|e| refused(&e))?;
+    let count =
+        open(&settings)?.retire(&args.name, &args.build_version, None, SystemClock.now()).map_err(|e| refused(&e))?;
     output.answer(&json!({ "app": args.name, "version": args.build_version, "retired": count }), || {
         format!("{} {}: {count} {} retired", args.name, args.build_version, if count == 1 { "build" } else { "builds" })
     });
@@ -106,7 +114,11 @@ fn measure(path: &Path) -> Result<Measurement, Stop> {
         return Err(Stop::usage(format!("{} is not a file", path.display())));
     }
     if meta.len() > MOST_BYTES {
-        return Err(Stop::no(format!("{} has {} bytes; at most {MOST_BYTES} are measured", path.display(), meta.len())));
+        return Err(Stop::no(format!(
+            "{} has {} bytes; at most {MOST_BYTES} are measured",
+            path.display(),
+            meta.len()
+        )));
     }
     let bar = if meta.len() >= LARGE { ProgressBar::new(meta.len()) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes}") {
@@ -117,16 +129,18 @@ fn measure(path: &Path) -> Result<Measurement, Stop> {
     bar.wrap_read(file).take(MOST_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     bar.finish_and_clear();
     measure_file(&bytes).map_err(|e| {
-        Stop::no(format!("{} can't be measured: {e}", path.display())).hint("register the build's 64-bit ELF executable, not an archive or a script")
+        Stop::no(format!("{} can't be measured: {e}", path.display()))
+            .hint("register the build's 64-bit ELF executable, not an archive or a script")
     })
 }
 
 fn attestation(settings: &Settings) -> Result<&Attestation, Stop> {
-    settings
-        .attestation
-        .as_ref()
-        .filter(|a| matches!(a.source, settings::AttestationSource::Serve(_)))
-        .ok_or_else(|| Stop::no(format!("{} does not serve attestation", settings.path.display())).hint("builds are registered where the service runs"))
+    settings.attestation.as_ref().filter(|a| matches!(a.source, settings::AttestationSource::Serve(_))).ok_or_else(
+        || {
+            Stop::no(format!("{} does not serve attestation", settings.path.display()))
+                .hint("builds are registered where the service runs")
+        },
+    )
 }
 
 fn open(settings: &Settings) -> Result<Registry, Stop> {

@@ -13,7 +13,8 @@ pub(crate) fn run(command: &Arc, output: Output) -> Result<End, Stop> {
     let Arc::Decode { code, config } = command;
     let settings = config::load(config)?;
     let key = offline::arc_key(&settings).map_err(|e| {
-        Stop::unknown(e.to_string()).hint("the code's key never leaves the service: run this with the service's configuration")
+        Stop::unknown(e.to_string())
+            .hint("the code's key never leaves the service: run this with the service's configuration")
     })?;
     let reasons = key.decode(code.trim()).map_err(|_| Stop::no("this is no support code of this service"))?;
     let names: Vec<_> = reasons.iter_names().collect();

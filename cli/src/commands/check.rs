@@ -4,9 +4,9 @@
 //! and each key's own bounds are held against the routes that use it.
 
 use crate::args::ConfigArg;
-use attest_core::time::{Clock, SystemClock};
 use crate::commands::config;
 use crate::output::{End, Output, Stop, note};
+use attest_core::time::{Clock, SystemClock};
 use keystore::{GenerationMemory, Keystore, MasterKey};
 use policies::{Problem, Severity};
 use serde_json::json;
@@ -15,26 +15,29 @@ use settings::{Overrides, Settings};
 /// Checks the file.
 pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
     let path = config::path(args)?;
-    let (problems, rendered) = match config::load_with(&path, &Overrides { now: Some(SystemClock.now()), ..Overrides::default() }) {
-        Ok(loaded) => {
-            let mut problems = loaded.warnings.clone();
-            problems.extend(keys(&loaded.settings));
-            let rendered = problems.iter().map(|p| loaded.render(p)).collect::<Vec<_>>();
-            (problems, rendered)
-        }
-        Err(report) => {
-            let rendered = report.problems.iter().map(|p| report.render(p)).collect();
-            (report.problems, rendered)
-        }
-    };
+    let (problems, rendered) =
+        match config::load_with(&path, &Overrides { now: Some(SystemClock.now()), ..Overrides::default() }) {
+            Ok(loaded) => {
+                let mut problems = loaded.warnings.clone();
+                problems.extend(keys(&loaded.settings));
+                let rendered = problems.iter().map(|p| loaded.render(p)).collect::<Vec<_>>();
+                (problems, rendered)
+            }
+            Err(report) => {
+                let rendered = report.problems.iter().map(|p| report.render(p)).collect();
+                (report.problems, rendered)
+            }
+        };
     for text in &rendered {
         note(text);
     }
     let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
-    output.answer(&json!({ "ok": errors == 0, "file": path, "problems": problems }), || match (errors, problems.len()) {
-        (0, 0) => format!("{}: good", path.display()),
-        (0, n) => format!("{}: good; {n} to look at", path.display()),
-        (n, _) => format!("{}: {n} {}", path.display(), if n == 1 { "problem" } else { "problems" }),
+    output.answer(&json!({ "ok": errors == 0, "file": path, "problems": problems }), || {
+        match (errors, problems.len()) {
+            (0, 0) => format!("{}: good", path.display()),
+            (0, n) => format!("{}: good; {n} to look at", path.display()),
+            (n, _) => format!("{}: {n} {}", path.display(), if n == 1 { "problem" } else { "problems" }),
+        }
     });
     Ok((errors == 0).into())
 }
@@ -48,6 +51,9 @@ fn keys(settings: &Settings) -> Vec<Problem> {
         .and_then(|master| Keystore::inspect(&keys.store, &master, &memory).map_err(|e| e.to_string()));
     match opened {
         Ok(store) => settings.check_keys(&store),
-        Err(why) => vec![Problem::error(policies::yaml::Place::default(), "keystore", why).in_file(&keys.store.display().to_string())],
+        Err(why) => vec![
+            Problem::error(policies::yaml::Place::default(), "keystore", why)
+                .in_file(&keys.store.display().to_string()),
+        ],
     }
 }

@@ -21,7 +21,9 @@ pub(crate) fn path(arg: &ConfigArg) -> Result<PathBuf, Stop> {
         };
     }
     let found = PLACES.iter().map(PathBuf::from).find(|p| p.is_file());
-    let found = found.ok_or_else(|| Stop::usage("no configuration file").hint("name one with -c FILE, or make one: assay init DIR"))?;
+    let found = found.ok_or_else(|| {
+        Stop::usage("no configuration file").hint("name one with -c FILE, or make one: assay init DIR")
+    })?;
     note(&format!("using {}", found.display()));
     Ok(found)
 }

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 const CONFIG: &str = include_str!("init/assay.yaml");
 const CONFIG_DEV: &str = include_str!("init/assay.dev.yaml");
 const POLICY: &str = include_str!("init/api.policy.yaml");
-const GITIGNORE: &str = "# What a gateway writes, and what must never be in Git.\nstate/\n.*.lock\n.*.tmp\n*.key\n*.token\n";
+const GITIGNORE: &str =
+    "# What a gateway writes, and what must never be in Git.\nstate/\n.*.lock\n.*.tmp\n*.key\n*.token\n";
 
 /// Upstream of the starter file when none is named.
 const UPSTREAM: &str = "http://127.0.0.1:8080";
@@ -23,7 +24,9 @@ const UPSTREAM: &str = "http://127.0.0.1:8080";
 pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
     let dir = &args.dir;
     if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Stop::usage(format!("{} is not empty; init never overwrites", dir.display())).hint("name a new folder"));
+        return Err(
+            Stop::usage(format!("{} is not empty; init never overwrites", dir.display())).hint("name a new folder")
+        );
     }
     let upstream = Upstream::parse(args.upstream.as_deref().unwrap_or(UPSTREAM))?;
     let secrets = secrets_folder(args)?;
@@ -95,7 +98,11 @@ impl Made {
     }
 
     fn file(&mut self, path: &Path, text: &str) -> Result<(), Stop> {
-        let written = std::fs::OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut f| f.write_all(text.as_bytes()));
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .and_then(|mut f| f.write_all(text.as_bytes()));
         written.map_err(|e| Stop::unknown(format!("{} can't be written: {e}", path.display())))?;
         self.files.push(path.to_owned());
         Ok(())
@@ -164,10 +171,14 @@ struct Upstream {
 
 impl Upstream {
     fn parse(url: &str) -> Result<Self, Stop> {
-        let wrong = |why: &str| Stop::usage(format!("--upstream {url}: {why}")).hint("for example https://api.internal:8443 or http://127.0.0.1:8080");
+        let wrong = |why: &str| {
+            Stop::usage(format!("--upstream {url}: {why}"))
+                .hint("for example https://api.internal:8443 or http://127.0.0.1:8080")
+        };
         let parsed: http::Uri = url.parse().map_err(|_| wrong("not a URL"))?;
         let host = parsed.host().ok_or_else(|| wrong("no host"))?;
-        let loopback = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback());
+        let loopback = host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback());
         match parsed.scheme_str() {
             Some("https") => {}
             Some("http") if loopback => {}

@@ -31,7 +31,8 @@ pub(crate) fn run(command: &Key, output: Output) -> Result<End, Stop> {
 /// Makes an empty store, for `init`.
 pub(crate) fn create_store(path: &Path, unlock: &Path) -> Result<(), Stop> {
     let master = MasterKey::from_file(unlock).map_err(|e| Stop::unknown(e.to_string()))?;
-    Keystore::create(path, &master, &GenerationMemory::in_process(), &SystemRandom).map_err(|e| Stop::unknown(e.to_string()))?;
+    Keystore::create(path, &master, &GenerationMemory::in_process(), &SystemRandom)
+        .map_err(|e| Stop::unknown(e.to_string()))?;
     Ok(())
 }
 
@@ -42,7 +43,8 @@ fn put(args: &KeyPut, output: Output) -> Result<End, Stop> {
     let master = place.master()?;
     // Everything that can be refused without the secret has been, before anybody types it.
     let secret = read_secret(args)?;
-    let secret = ApiKey::parse(trim_line_end(&secret)).map_err(|e| Stop::no(format!("this secret can't be sealed: {e}")))?;
+    let secret =
+        ApiKey::parse(trim_line_end(&secret)).map_err(|e| Stop::no(format!("this secret can't be sealed: {e}")))?;
     if !place.store.exists() {
         Keystore::create(&place.store, &master, &place.memory, &SystemRandom).map_err(|e| refused(&e))?;
         note(&format!("made a new key store: {}", place.store.display()));
@@ -53,7 +55,11 @@ fn put(args: &KeyPut, output: Output) -> Result<End, Stop> {
     let waiting = put.state == VersionState::Next;
     let answer = json!({ "name": name.as_str(), "version": put.version, "state": put.state, "fingerprint": put.fingerprint.to_string() });
     output.answer(&answer, || {
-        let state = if waiting { format!("waits as next; `assay key rotate {name}` makes it current") } else { "is current".to_owned() };
+        let state = if waiting {
+            format!("waits as next; `assay key rotate {name}` makes it current")
+        } else {
+            "is current".to_owned()
+        };
         format!("sealed {name}: version {} {state} (fingerprint {})", put.version, put.fingerprint)
     });
     Ok(End::Yes)
@@ -75,7 +81,8 @@ fn show(key: &KeyInfo) -> String {
     let mut lines = vec![key.name.clone()];
     for version in &key.versions {
         let RecipeText::Header { name, template } = &version.bounds.recipe else { continue };
-        let state = serde_json::to_value(version.state).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let state =
+            serde_json::to_value(version.state).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         lines.push(format!("  version {} {state:<9} fingerprint {}", version.version, version.fingerprint));
         lines.push(format!("    to      {} {}", version.bounds.schemes.join(","), version.bounds.hosts.join(" ")));
         lines.push(format!("    as      {name}: {template}"));
@@ -92,7 +99,12 @@ fn rotate(args: &NameArg, output: Output) -> Result<End, Stop> {
     let rotated = editor.rotate(&name).map_err(|e| refused(&e))?;
     editor.commit(&place.memory).map_err(|e| refused(&e))?;
     let answer = json!({ "name": name.as_str(), "current": rotated.current, "previous": rotated.previous, "dropped": rotated.dropped });
-    output.answer(&answer, || format!("{name}: version {} is current, {} is kept to be scrubbed from answers", rotated.current, rotated.previous));
+    output.answer(&answer, || {
+        format!(
+            "{name}: version {} is current, {} is kept to be scrubbed from answers",
+            rotated.current, rotated.previous
+        )
+    });
     Ok(End::Yes)
 }
 
@@ -133,7 +145,8 @@ impl Place {
         }
         let settings = config::load(&args.config)?;
         let keys = settings.keys.as_ref().ok_or_else(|| {
-            Stop::no(format!("{} has no `keys:`", settings.path.display())).hint("add keys: { store: keys.sealed, unlock: { file: … } }")
+            Stop::no(format!("{} has no `keys:`", settings.path.display()))
+                .hint("add keys: { store: keys.sealed, unlock: { file: … } }")
         })?;
         let memory = config::generation_memory(&settings)?;
         Ok(Self { store: keys.store.clone(), unlock: keys.unlock.clone(), memory })
@@ -156,9 +169,9 @@ fn bounds(args: &KeyPut) -> Result<Bounds, Stop> {
     let mut schemes = Vec::new();
     let mut hosts = Vec::new();
     for to in &args.to {
-        let (scheme, rest) = to.split_once("://").ok_or_else(|| {
-            Stop::usage(format!("--to {to}: no scheme")).hint(format!("write https://{to}"))
-        })?;
+        let (scheme, rest) = to
+            .split_once("://")
+            .ok_or_else(|| Stop::usage(format!("--to {to}: no scheme")).hint(format!("write https://{to}")))?;
         let host = rest.strip_suffix('/').unwrap_or(rest);
         if host.contains('/') {
             return Err(Stop::usage(format!("--to {to}: only scheme, host and port")).hint("paths go into --path"));
@@ -171,10 +184,13 @@ fn bounds(args: &KeyPut) -> Result<Bounds, Stop> {
             _ => host.to_owned(),
         });
     }
-    let methods = if args.methods.is_empty() { vec!["GET".to_owned(), "POST".to_owned()] } else { args.methods.clone() };
+    let methods =
+        if args.methods.is_empty() { vec!["GET".to_owned(), "POST".to_owned()] } else { args.methods.clone() };
     let trust = match &args.roots {
         None => Trust::PublicRoots,
-        Some(path) => Trust::in_private_roots(&std::fs::read(path).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))?),
+        Some(path) => {
+            Trust::in_private_roots(&std::fs::read(path).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))?)
+        }
     };
     let text = BoundsText {
         schemes,

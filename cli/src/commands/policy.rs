@@ -57,11 +57,16 @@ fn explain(args: &PolicyExplain, output: Output) -> Result<End, Stop> {
     who.app = args.app.as_deref();
     who.version = args.app_version.as_deref();
     if let Some(tier) = &args.tier {
-        who.tier = tier.parse().map_err(|_| Stop::usage(format!("--tier {tier}: none, contraindicated, warning or affirming")))?;
+        who.tier = tier
+            .parse()
+            .map_err(|_| Stop::usage(format!("--tier {tier}: none, contraindicated, warning or affirming")))?;
     }
     let mut kinds = EvidenceKinds::EMPTY;
     for kind in &args.evidence {
-        kinds.insert(kind.parse::<EvidenceKind>().map_err(|_| Stop::usage(format!("--evidence {kind}: not a kind of Evidence")))?);
+        kinds.insert(
+            kind.parse::<EvidenceKind>()
+                .map_err(|_| Stop::usage(format!("--evidence {kind}: not a kind of Evidence")))?,
+        );
     }
     who.kinds = kinds;
     let facts = RequestFacts {
@@ -82,7 +87,8 @@ fn explain(args: &PolicyExplain, output: Output) -> Result<End, Stop> {
 fn policy_of(args: &PolicyExplain) -> Result<(ResultPolicy, bool), Stop> {
     if let Some(file) = &args.policy {
         let (name, text) = read(file)?;
-        let compiled = policies::parse_file(&name, &text).and_then(|raw| policies::compile(raw, &name, &context(&name, false)));
+        let compiled =
+            policies::parse_file(&name, &text).and_then(|raw| policies::compile(raw, &name, &context(&name, false)));
         let (policy, _) = compiled.map_err(|problems| {
             let errors = problems.iter().filter(|p| p.severity == Severity::Error);
             Stop::no(errors.map(|p| p.render(&text)).collect::<Vec<_>>().join("\n"))

@@ -88,11 +88,18 @@ async fn start_service(settings: &Settings, dev: bool, parts: Parts) -> Result<O
             .hint("add attestation: { serve: { address: 127.0.0.1:8444, … } }, or use `assay run`"));
     }
     let dependencies = attest_service::Dependencies { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) };
-    let handle = attest_service::start(service, dependencies).await.map_err(|e| Stop::no(format!("the service can't start: {e}")))?;
+    let handle = attest_service::start(service, dependencies)
+        .await
+        .map_err(|e| Stop::no(format!("the service can't start: {e}")))?;
     Ok(Some(handle))
 }
 
-async fn start_gateway(settings: Settings, path: PathBuf, overrides: Overrides, service: Option<&ServiceHandle>) -> Result<GatewayHandle, Stop> {
+async fn start_gateway(
+    settings: Settings,
+    path: PathBuf,
+    overrides: Overrides,
+    service: Option<&ServiceHandle>,
+) -> Result<GatewayHandle, Stop> {
     let local_service = service.map(local).transpose()?;
     let dependencies = proxy::Dependencies {
         clock: Arc::new(SystemClock),
@@ -125,7 +132,10 @@ fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
     Ok(LocalService {
         address: service.internal_address(),
         internal_secret: secret,
-        key_sets: Arc::new(InProcess { source: Box::new(service.key_set_source()), pinned: service.feed_public_key().clone() }),
+        key_sets: Arc::new(InProcess {
+            source: Box::new(service.key_set_source()),
+            pinned: service.feed_public_key().clone(),
+        }),
     })
 }
 
@@ -181,7 +191,11 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Stop> {
         let listen = |kind| signal(kind).map_err(|e| Stop::unknown(format!("signals: {e}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())?, hangup: listen(SignalKind::hangup())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> Asked {

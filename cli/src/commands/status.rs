@@ -14,12 +14,14 @@ pub(crate) async fn run(args: &Status, output: Output) -> Result<End, Stop> {
         Some(address) => (address.clone(), None),
         None => {
             let settings = config::load(&args.config)?;
-            let admin = settings.listeners.admin.as_ref().ok_or_else(|| Stop::no("the configuration has no admin listener"))?;
+            let admin =
+                settings.listeners.admin.as_ref().ok_or_else(|| Stop::no("the configuration has no admin listener"))?;
             let token = admin.token_file.as_ref().map(std::fs::read_to_string).transpose();
             (admin.address.to_string(), token.map_err(|e| Stop::usage(format!("the admin token: {e}")))?)
         }
     };
-    let unknown = |e: reqwest::Error| Stop::unknown(format!("the gateway at {address} did not answer: {}", e.without_url()));
+    let unknown =
+        |e: reqwest::Error| Stop::unknown(format!("the gateway at {address} did not answer: {}", e.without_url()));
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(unknown)?;
     let mut request = client.get(format!("http://{address}/status"));
     if let Some(token) = token {

@@ -38,6 +38,7 @@ struct Against {
     bind: Vec<http::HeaderName>,
     style: BindingStyle,
     pay_optional: bool,
+    bearer_ok: bool,
     bearer: bool,
 }
 
@@ -53,6 +54,7 @@ async fn check_token(args: &TokenCheck, output: Output) -> Result<End, Stop> {
             bind: Vec::new(),
             style: BindingStyle::Concatenated,
             pay_optional: false,
+            bearer_ok: true,
             bearer: true,
         },
     };
@@ -76,6 +78,7 @@ async fn check_token(args: &TokenCheck, output: Output) -> Result<End, Stop> {
         max_lifetime: against.max_lifetime,
         binding,
         pay_optional: against.pay_optional,
+        bearer_ok: against.bearer_ok,
         ..defaults
     };
     let (verified, signature, claims) = match &against.keys {
@@ -117,7 +120,8 @@ async fn check_token(args: &TokenCheck, output: Output) -> Result<End, Stop> {
 /// The keys that an option names.
 fn keys(args: &TokenCheck) -> Result<Result<Arc<KeySet>, KeySetError>, Stop> {
     let alg = args.alg.as_deref().map(|text| {
-        text.parse::<Algorithm>().map_err(|_| Stop::usage(format!("--alg {text}: HS256, HS384, HS512, ES256, ES384, RS256, PS256 or EdDSA")))
+        text.parse::<Algorithm>()
+            .map_err(|_| Stop::usage(format!("--alg {text}: HS256, HS384, HS512, ES256, ES384, RS256, PS256 or EdDSA")))
     });
     let alg = alg.transpose()?;
     let secret = |bytes: &[u8]| -> Result<Arc<KeySet>, KeySetError> {
@@ -133,7 +137,11 @@ fn keys(args: &TokenCheck) -> Result<Result<Arc<KeySet>, KeySetError>, Stop> {
     }
     if let Some(text) = &args.secret_base64url {
         warn_secret("--secret-base64url");
-        return Ok(secret(&decode(text, "--secret-base64url", &[data_encoding::BASE64URL_NOPAD, data_encoding::BASE64URL])?));
+        return Ok(secret(&decode(
+            text,
+            "--secret-base64url",
+            &[data_encoding::BASE64URL_NOPAD, data_encoding::BASE64URL],
+        )?));
     }
     if let Some(path) = &args.secret_file {
         return Ok(secret(&read(path)?));
@@ -153,7 +161,8 @@ fn keys(args: &TokenCheck) -> Result<Result<Arc<KeySet>, KeySetError>, Stop> {
 /// Everything as this route of the configuration has it.
 async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
     let settings = config::load(&args.config)?;
-    let route = settings.route(name).ok_or_else(|| Stop::usage(format!("no route {name:?} in {}", settings.path.display())))?;
+    let route =
+        settings.route(name).ok_or_else(|| Stop::usage(format!("no route {name:?} in {}", settings.path.display())))?;
     let token = &route.token;
     let mut against = match &token.issuer {
         IssuerRef::Named(name) => {
@@ -168,6 +177,7 @@ async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
                 bind: Vec::new(),
                 style: if approov { BindingStyle::Concatenated } else { BindingStyle::LengthPrefixed },
                 pay_optional: false,
+                bearer_ok: false,
                 bearer: false,
             }
         }
@@ -175,6 +185,7 @@ async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
     };
     against.bind.clone_from(&token.bind);
     against.pay_optional = token.danger_pay_optional;
+    against.bearer_ok = token.bearer_ok;
     against.bearer = token.optional_bearer_prefix;
     Ok(against)
 }
@@ -183,11 +194,15 @@ async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
 async fn own(settings: &Settings) -> Result<Against, Stop> {
     let attestation = settings.attestation.as_ref().ok_or_else(|| Stop::no("the configuration has no attestation:"))?;
     let keys = match &attestation.source {
-        AttestationSource::Serve(_) => attest_service::offline::key_set(settings).map_err(|e| Stop::unknown(e.to_string()))?,
+        AttestationSource::Serve(_) => {
+            attest_service::offline::key_set(settings).map_err(|e| Stop::unknown(e.to_string()))?
+        }
         AttestationSource::Remote(remote) => {
             let sets = feed::fetch(remote).await?.key_sets().map_err(|e| Stop::unknown(e.to_string()))?;
             let wanted = &attestation.token.key_set;
-            sets.into_iter().find(|set| set.name() == wanted).ok_or_else(|| Stop::no(format!("the service has no key set {wanted:?}")))?
+            sets.into_iter()
+                .find(|set| set.name() == wanted)
+                .ok_or_else(|| Stop::no(format!("the service has no key set {wanted:?}")))?
         }
     };
     Ok(Against {
@@ -199,6 +214,7 @@ async fn own(settings: &Settings) -> Result<Against, Stop> {
         bind: Vec::new(),
         style: BindingStyle::LengthPrefixed,
         pay_optional: false,
+        bearer_ok: false,
         bearer: false,
     })
 }
@@ -207,8 +223,10 @@ async fn own(settings: &Settings) -> Result<Against, Stop> {
 fn bound_values(args: &TokenCheck, against: &Against) -> Result<Option<Vec<String>>, Stop> {
     let mut given = Vec::new();
     for text in &args.bind {
-        let (name, value) = text.split_once(':').ok_or_else(|| Stop::usage(format!("--bind {text:?}: write 'Name: value'")))?;
-        let name: http::HeaderName = name.trim().parse().map_err(|_| Stop::usage(format!("--bind {text:?}: not a header name")))?;
+        let (name, value) =
+            text.split_once(':').ok_or_else(|| Stop::usage(format!("--bind {text:?}: write 'Name: value'")))?;
+        let name: http::HeaderName =
+            name.trim().parse().map_err(|_| Stop::usage(format!("--bind {text:?}: not a header name")))?;
         given.push((name, value.trim().to_owned()));
     }
     if against.bind.is_empty() {
@@ -234,7 +252,11 @@ fn token_text(argument: &str) -> Result<String, Stop> {
     let mut text = String::new();
     // One byte more than any token may have, and its line end: longer input is read no further, and refused as too long.
     let most = MAX_TOKEN_BYTES as u64 + 16;
-    std::io::stdin().lock().take(most).read_to_string(&mut text).map_err(|e| Stop::usage(format!("standard input: {e}")))?;
+    std::io::stdin()
+        .lock()
+        .take(most)
+        .read_to_string(&mut text)
+        .map_err(|e| Stop::usage(format!("standard input: {e}")))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -256,5 +278,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
 }
 
 fn warn_secret(option: &str) {
-    note(&format!("warning: {option} shows the secret in the process list and your shell's history; for published dummy secrets only"));
+    note(&format!(
+        "warning: {option} shows the secret in the process list and your shell's history; for published dummy secrets only"
+    ));
 }

@@ -54,11 +54,17 @@ impl House {
         let beside = |name: &str| {
             let path = assay.with_file_name(name);
             path.is_file().then_some(path.clone()).ok_or_else(|| {
-                Trouble::new(format!("{} is missing: the demo needs the sample programs beside assay; `make demo` builds them", path.display()))
+                Trouble::new(format!(
+                    "{} is missing: the demo needs the sample programs beside assay; `make demo` builds them",
+                    path.display()
+                ))
             })
         };
         let (app, api_program) = (beside("assay-sample-app")?, beside("assay-sample-api")?);
-        let folder = tempfile::Builder::new().prefix("assay-demo-").tempdir().map_err(|e| Trouble::new(format!("a temporary folder: {e}")))?;
+        let folder = tempfile::Builder::new()
+            .prefix("assay-demo-")
+            .tempdir()
+            .map_err(|e| Trouble::new(format!("a temporary folder: {e}")))?;
         let at = |name: &str| folder.path().join(name);
 
         let key = format!("sk_demo_{}", random_text()?);
@@ -67,10 +73,12 @@ impl House {
             "the paid API",
             Command::new(&api_program).args(["--listen", "127.0.0.1:0", "--key-file"]).arg(at("api.key")),
         )?;
-        let api = api_process.expect("where it listens", |line| Some(json(line)?.get("listening")?.as_str()?.to_owned()))?;
+        let api =
+            api_process.expect("where it listens", |line| Some(json(line)?.get("listening")?.as_str()?.to_owned()))?;
 
         for name in ["service-unlock.key", "keys-unlock.key"] {
-            keystore::MasterKey::create_file(&at(name), &attest_core::random::SystemRandom).map_err(|e| Trouble::new(format!("{name}: {e}")))?;
+            keystore::MasterKey::create_file(&at(name), &attest_core::random::SystemRandom)
+                .map_err(|e| Trouble::new(format!("{name}: {e}")))?;
         }
         private_file(&at("gateway.token"), &random_text()?)?;
         private_file(&at("approov.secret"), APPROOV_SECRET)?;
@@ -83,19 +91,38 @@ impl House {
         write(&at("service.yaml"), &service_yaml(port_of(&address)?))?;
         let service_url = format!("http://{address}/assay/v1");
 
-        let template = ["--header", "x-api-key", "--template", "{key}", "--method", "GET", "--method", "POST", "--path", "/v1/**"];
+        let template =
+            ["--header", "x-api-key", "--template", "{key}", "--method", "GET", "--method", "POST", "--path", "/v1/**"];
         let origin = format!("http://{api}");
         let mut put = vec!["key", "put", "paid-api", "--to", &origin];
         put.extend(template);
         write(&at("gateway.yaml"), &gateway_yaml(&api, &service_url))?;
         run(&assay, &put, &[], &["-c"], &at("gateway.yaml"), Some(&key))?;
 
-        let gateway = Program::start("the gateway", Command::new(&assay).args(["--json", "gateway", "-c"]).arg(at("gateway.yaml")))?;
+        let gateway = Program::start(
+            "the gateway",
+            Command::new(&assay).args(["--json", "gateway", "-c"]).arg(at("gateway.yaml")),
+        )?;
         let started = gateway.expect("where it listens", |line| json(line)?.get("listening").cloned())?;
         let listener = |name: &str| {
-            started.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| Trouble::new(format!("the gateway did not say its {name} address")))
+            started
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .ok_or_else(|| Trouble::new(format!("the gateway did not say its {name} address")))
         };
-        Ok(Self { public: listener("public")?, admin: listener("admin")?, folder, assay, app, key, service_url, gateway, service: Some(service), _api: api_process })
+        Ok(Self {
+            public: listener("public")?,
+            admin: listener("admin")?,
+            folder,
+            assay,
+            app,
+            key,
+            service_url,
+            gateway,
+            service: Some(service),
+            _api: api_process,
+        })
     }
 
     /// The gateway's public URL of `path`.
@@ -114,9 +141,23 @@ impl House {
     }
 
     /// Runs an app executable: it measures itself, attests, calls. `before` gets its process id before it measures.
-    pub(super) fn run_app(&self, executable: &Path, calls: &[&str], before: Option<&dyn Fn(u32) -> Result<(), Trouble>>) -> Result<AppRun, Trouble> {
+    pub(super) fn run_app(
+        &self,
+        executable: &Path,
+        calls: &[&str],
+        before: Option<&dyn Fn(u32) -> Result<(), Trouble>>,
+    ) -> Result<AppRun, Trouble> {
         let mut command = Command::new(executable);
-        command.args(["--service", &self.service_url, "--app", "shop", "--app-version", "1.0", "--show-token", "--json"]);
+        command.args([
+            "--service",
+            &self.service_url,
+            "--app",
+            "shop",
+            "--app-version",
+            "1.0",
+            "--show-token",
+            "--json",
+        ]);
         for path in calls {
             command.args(["--call", &self.url(path)]);
         }
@@ -171,26 +212,44 @@ impl House {
     pub(super) fn open_arc(&self, token: &str) -> Result<String, Trouble> {
         let claims = token.split('.').nth(1).and_then(|part| attest_core::b64u::decode(part.as_bytes(), 8192).ok());
         let claims: Option<Value> = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let code = claims.as_ref().and_then(|c| c.get("arc")).and_then(Value::as_str).ok_or_else(|| Trouble::new("the token has no support code"))?;
-        let said = run(&self.assay, &["--json", "arc", "decode", code], &[], &["-c"], &self.file("service.yaml"), None)?;
-        let reasons = json(&said).and_then(|v| v.get("reasons").cloned()).and_then(|r| r.as_array().cloned()).unwrap_or_default();
+        let code = claims
+            .as_ref()
+            .and_then(|c| c.get("arc"))
+            .and_then(Value::as_str)
+            .ok_or_else(|| Trouble::new("the token has no support code"))?;
+        let said =
+            run(&self.assay, &["--json", "arc", "decode", code], &[], &["-c"], &self.file("service.yaml"), None)?;
+        let reasons =
+            json(&said).and_then(|v| v.get("reasons").cloned()).and_then(|r| r.as_array().cloned()).unwrap_or_default();
         let reasons: Vec<_> = reasons.iter().filter_map(Value::as_str).map(|r| r.replace('_', " ")).collect();
         Ok(if reasons.is_empty() { "nothing wrong".to_owned() } else { reasons.join(", ") })
     }
 }
 
 fn start_service(assay: &Path, config: &Path) -> Result<(Program, String), Trouble> {
-    let service = Program::start("the attestation service", Command::new(assay).args(["--json", "service", "-c"]).arg(config))?;
-    let address = service.expect("where it listens", |line| Some(json(line)?.get("listening")?.get("service")?.as_str()?.to_owned()))?;
+    let service =
+        Program::start("the attestation service", Command::new(assay).args(["--json", "service", "-c"]).arg(config))?;
+    let address = service
+        .expect("where it listens", |line| Some(json(line)?.get("listening")?.get("service")?.as_str()?.to_owned()))?;
     Ok((service, address))
 }
 
 /// Runs one command of ours to its end and gives its stdout.
-fn run(assay: &Path, words: &[&str], files: &[&Path], more: &[&str], config: &Path, input: Option<&str>) -> Result<String, Trouble> {
+fn run(
+    assay: &Path,
+    words: &[&str],
+    files: &[&Path],
+    more: &[&str],
+    config: &Path,
+    input: Option<&str>,
+) -> Result<String, Trouble> {
     use std::io::Write;
     let mut command = Command::new(assay);
     command.args(words).args(files).args(more).arg(config);
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let what = format!("assay {}", words.join(" "));
     let mut child = command.spawn().map_err(|e| Trouble::new(format!("{what}: {e}")))?;
     if let (Some(mut pipe), Some(text)) = (child.stdin.take(), input) {
@@ -209,7 +268,11 @@ pub(super) fn json(line: &str) -> Option<Value> {
 }
 
 fn port_of(address: &str) -> Result<u16, Trouble> {
-    address.rsplit(':').next().and_then(|p| p.parse().ok()).ok_or_else(|| Trouble::new(format!("{address} has no port")))
+    address
+        .rsplit(':')
+        .next()
+        .and_then(|p| p.parse().ok())
+        .ok_or_else(|| Trouble::new(format!("{address} has no port")))
 }
 
 fn random_text() -> Result<String, Trouble> {
@@ -224,7 +287,8 @@ fn write(path: &Path, text: &str) -> Result<(), Trouble> {
 }
 
 fn private_file(path: &Path, text: &str) -> Result<(), Trouble> {
-    crate::commands::init::write_private(path, text.as_bytes()).map_err(|e| Trouble::new(format!("{}: {e}", path.display())))
+    crate::commands::init::write_private(path, text.as_bytes())
+        .map_err(|e| Trouble::new(format!("{}: {e}", path.display())))
 }
 
 /// The service's configuration.

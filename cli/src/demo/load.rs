@@ -72,7 +72,11 @@ impl Side {
 }
 
 /// Runs both sides for `length`. Genuine clients use the newest of `tokens`.
-pub(super) async fn flood(url: &str, tokens: watch::Receiver<String>, length: Duration) -> Result<(Side, Side), Trouble> {
+pub(super) async fn flood(
+    url: &str,
+    tokens: watch::Receiver<String>,
+    length: Duration,
+) -> Result<(Side, Side), Trouble> {
     let end = Instant::now() + length;
     let url: Arc<str> = url.into();
     let mut flood = Vec::with_capacity(FLOOD_CONNECTIONS);

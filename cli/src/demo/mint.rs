@@ -37,7 +37,8 @@ const AGES: Duration = Duration::from_secs(300);
 impl Mint {
     /// Fetches the key sets as a gateway does: with the gateway's token, against the pinned feed key.
     pub(super) async fn open(house: &House) -> Result<Self, Trouble> {
-        let read = |name: &str| std::fs::read_to_string(house.file(name)).map_err(|e| Trouble::new(format!("{name}: {e}")));
+        let read =
+            |name: &str| std::fs::read_to_string(house.file(name)).map_err(|e| Trouble::new(format!("{name}: {e}")));
         let (token, pinned) = (read("gateway.token")?, read("service-state/feed.pub")?);
         let document = feed::fetch_from(&house.service_url, token.trim(), pinned.trim()).await;
         let document = document.map_err(|stop| Trouble::new(stop.message()))?;
@@ -49,7 +50,8 @@ impl Mint {
     pub(super) fn token(&self, wrong: Wrong) -> Result<String, Trouble> {
         let trouble = |e: &dyn std::fmt::Display| Trouble::new(format!("minting a token: {e}"));
         let key = self.set.keys.iter().find(|key| key.state == KeyState::Active);
-        let (key, secret) = key.and_then(|key| Some((key, key.secret.as_ref()?))).ok_or_else(|| Trouble::new("no key to mint with"))?;
+        let (key, secret) =
+            key.and_then(|key| Some((key, key.secret.as_ref()?))).ok_or_else(|| Trouble::new("no key to mint with"))?;
         let alg = key.alg.parse().map_err(|e| trouble(&e))?;
         let signer = SigningKey::hmac(&key.kid, alg, secret.as_bytes()).map_err(|e| trouble(&e))?;
         let verdict_key: [u8; 32] = self.set.verdict_key.as_bytes().try_into().map_err(|e| trouble(&e))?;

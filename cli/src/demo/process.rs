@@ -126,7 +126,12 @@ impl Lines {
     }
 
     /// The first line after `mark` that `pick` takes; waits for it at most `patience`.
-    pub(super) fn wait<T>(&self, mark: usize, patience: Duration, mut pick: impl FnMut(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn wait<T>(
+        &self,
+        mark: usize,
+        patience: Duration,
+        mut pick: impl FnMut(&str) -> Option<T>,
+    ) -> Option<T> {
         let deadline = Instant::now() + patience;
         let mut next = mark;
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);

@@ -74,7 +74,9 @@ impl<'a> Stage<'a> {
         let body = String::from_utf8_lossy(&answer.bytes().await?).into_owned();
         let wanted = path.split('?').next().unwrap_or(path).to_owned();
         let line = tokio::task::spawn_blocking(move || {
-            log.wait(mark, LOG_PATIENCE, |line| json(line).filter(|v| v.get("path").and_then(Value::as_str) == Some(&wanted)))
+            log.wait(mark, LOG_PATIENCE, |line| {
+                json(line).filter(|v| v.get("path").and_then(Value::as_str) == Some(&wanted))
+            })
         });
         let log = line.await.map_err(|e| Trouble::new(e.to_string()))?;
         let log = log.ok_or_else(|| Trouble::new(format!("the gateway's log has no line for {path}")))?;
@@ -82,12 +84,18 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs an app and finds the log line of its (one) call.
-    async fn app(&self, path: &str, run: impl FnOnce(&House) -> Result<AppRun, Trouble>) -> Result<(AppRun, Value), Trouble> {
+    async fn app(
+        &self,
+        path: &str,
+        run: impl FnOnce(&House) -> Result<AppRun, Trouble>,
+    ) -> Result<(AppRun, Value), Trouble> {
         let log = self.house.gateway.out().clone();
         let mark = log.mark();
         let ran = tokio::task::block_in_place(|| run(self.house))?;
         let line = tokio::task::block_in_place(|| {
-            log.wait(mark, LOG_PATIENCE, |line| json(line).filter(|v| v.get("path").and_then(Value::as_str) == Some(path)))
+            log.wait(mark, LOG_PATIENCE, |line| {
+                json(line).filter(|v| v.get("path").and_then(Value::as_str) == Some(path))
+            })
         });
         let line = line.ok_or_else(|| Trouble::new(format!("the gateway's log has no line for {path}")))?;
         Ok((ran, line))

@@ -22,7 +22,13 @@ pub(super) struct Row {
 
 impl Row {
     /// A row of `scene`.
-    pub(super) fn new(scene: u8, tried: impl Into<String>, came_back: impl Into<String>, why: impl Into<String>, right: bool) -> Self {
+    pub(super) fn new(
+        scene: u8,
+        tried: impl Into<String>,
+        came_back: impl Into<String>,
+        why: impl Into<String>,
+        right: bool,
+    ) -> Self {
         Self { scene, tried: tried.into(), came_back: came_back.into(), why: why.into(), right }
     }
 }
@@ -34,7 +40,8 @@ const COLUMNS: [usize; 3] = [40, 34, 46];
 pub(super) fn head() -> String {
     let rule: String = COLUMNS.iter().map(|w| "─".repeat(w + 2)).collect::<Vec<_>>().join("┬");
     let titles = ["what was tried", "what came back", "why"];
-    let line = titles.iter().zip(COLUMNS).map(|(t, w)| format!(" {} ", paint(&pad(t, w), "1"))).collect::<Vec<_>>().join("│");
+    let line =
+        titles.iter().zip(COLUMNS).map(|(t, w)| format!(" {} ", paint(&pad(t, w), "1"))).collect::<Vec<_>>().join("│");
     format!("───────┬{rule}\n       │{line}\n{}", divider())
 }
 
@@ -52,7 +59,8 @@ pub(super) fn row(row: &Row) -> String {
     let mut out = Vec::with_capacity(height);
     for at in 0..height {
         let lead = if at == 0 { format!(" {mark} {:>2}  ", row.scene) } else { " ".repeat(7) };
-        let line = cells.iter().zip(COLUMNS).map(|(cell, w)| format!(" {} ", pad(cell.get(at).map_or("", String::as_str), w)));
+        let line =
+            cells.iter().zip(COLUMNS).map(|(cell, w)| format!(" {} ", pad(cell.get(at).map_or("", String::as_str), w)));
         out.push(format!("{lead}│{}", line.collect::<Vec<_>>().join("│")).trim_end().to_owned());
     }
     out.join("\n")

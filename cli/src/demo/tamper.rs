@@ -41,7 +41,9 @@ pub(super) fn set_breakpoint(app: &Path, pid: u32) -> Result<u64, Trouble> {
     let address = load_base(app, pid)?.wrapping_add(vaddr);
     let pid = Pid::from_raw(i32::try_from(pid).map_err(|_| Trouble::new("a process id out of range"))?);
     let tracing = |what: &str, e: nix::Error| {
-        Trouble::new(format!("the tracer can't {what}: {e} (tracing may be forbidden here: kernel.yama.ptrace_scope, seccomp)"))
+        Trouble::new(format!(
+            "the tracer can't {what}: {e} (tracing may be forbidden here: kernel.yama.ptrace_scope, seccomp)"
+        ))
     };
     ptrace::attach(pid).map_err(|e| tracing("attach", e))?;
     waitpid(pid, None).map_err(|e| tracing("wait for the app", e))?;
@@ -51,7 +53,8 @@ pub(super) fn set_breakpoint(app: &Path, pid: u32) -> Result<u64, Trouble> {
     for (byte, with) in patched.iter_mut().zip(BREAKPOINT) {
         *byte = *with;
     }
-    ptrace::write(pid, at, std::ffi::c_long::from_ne_bytes(patched)).map_err(|e| tracing("write into the app's text", e))?;
+    ptrace::write(pid, at, std::ffi::c_long::from_ne_bytes(patched))
+        .map_err(|e| tracing("write into the app's text", e))?;
     ptrace::detach(pid, None).map_err(|e| tracing("let the app go on", e))?;
     Ok(address)
 }
@@ -76,7 +79,8 @@ fn load_base(app: &Path, pid: u32) -> Result<u64, Trouble> {
     let path = format!("/proc/{pid}/maps");
     let maps = std::fs::read_to_string(&path).map_err(|e| Trouble::new(format!("{path}: {e}")))?;
     let name = std::fs::canonicalize(app).map_err(|e| Trouble::new(format!("{}: {e}", app.display())))?;
-    let first = maps.lines().find(|l| l.ends_with(&*name.to_string_lossy()) && l.split_whitespace().nth(2) == Some("00000000"));
+    let first =
+        maps.lines().find(|l| l.ends_with(&*name.to_string_lossy()) && l.split_whitespace().nth(2) == Some("00000000"));
     let start = first.and_then(|l| l.split('-').next()).and_then(|s| u64::from_str_radix(s, 16).ok());
     let elf = std::fs::read(app).map_err(|e| Trouble::new(format!("{}: {e}", app.display())))?;
     let plan = attest_core::measurement::plan(&elf).map_err(|e| Trouble::new(format!("the sample app: {e}")))?;

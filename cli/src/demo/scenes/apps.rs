@@ -7,8 +7,8 @@ use attest_core::challenge::CHALLENGE_BYTES;
 use attest_core::device_key::DevicePrivateKey;
 use attest_core::envelope::{AttestRequest, AttestResponse, ChallengeResponse, Evidence};
 use attest_core::evidence_kind::EvidenceKind;
-use attest_core::reference::Platform;
 use attest_core::measurement;
+use attest_core::reference::Platform;
 
 /// The paid call of the story.
 const PAID: &str = "/paid/v1/paid";
@@ -26,7 +26,13 @@ impl Stage<'_> {
             if paid { "" } else { "NOT " },
             if unseen { "never in" } else { "SEEN BY" }
         );
-        Ok(vec![Row::new(1, "the genuine app measures itself, attests, calls the paid API", came_back, told(&log), right)])
+        Ok(vec![Row::new(
+            1,
+            "the genuine app measures itself, attests, calls the paid API",
+            came_back,
+            told(&log),
+            right,
+        )])
     }
 
     /// 2: one byte of program text changed on disk.
@@ -41,18 +47,31 @@ impl Stage<'_> {
     /// 3: a breakpoint in the running image of the genuine file.
     pub(super) async fn traced(&self) -> Result<Vec<Row>, Trouble> {
         let (ran, log) = self.app(PAID, |house| house.run_app_with_breakpoint(&[PAID])).await?;
-        self.failed_app(3, "the genuine file, with a breakpoint set in its running image by a tracer".into(), &ran, &log)
+        self.failed_app(
+            3,
+            "the genuine file, with a breakpoint set in its running image by a tracer".into(),
+            &ran,
+            &log,
+        )
     }
 
     /// A token of the same shape, the verdict `failed`, the one refusal.
-    fn failed_app(&self, scene: u8, tried: String, ran: &crate::demo::house::AppRun, log: &serde_json::Value) -> Result<Vec<Row>, Trouble> {
+    fn failed_app(
+        &self,
+        scene: u8,
+        tried: String,
+        ran: &crate::demo::house::AppRun,
+        log: &serde_json::Value,
+    ) -> Result<Vec<Row>, Trouble> {
         let token = ran.token.as_deref().ok_or_else(|| Trouble::new("the app got no token"))?;
         let genuine = self.token()?;
         let same_shape = shape(token) == shape(&genuine);
         let status = ran.calls.first().map_or(0, |(status, _)| *status);
         let found = tokio::task::block_in_place(|| self.house.open_arc(token))?;
-        let right = same_shape && status == 403 && text(log, "verdict") == "failed" && found.contains("measurement mismatch");
-        let came_back = format!("a token of {} shape; the API call: {status}", if same_shape { "the same" } else { "ANOTHER" });
+        let right =
+            same_shape && status == 403 && text(log, "verdict") == "failed" && found.contains("measurement mismatch");
+        let came_back =
+            format!("a token of {} shape; the API call: {status}", if same_shape { "the same" } else { "ANOTHER" });
         Ok(vec![Row::new(scene, tried, came_back, format!("{}; the support code says: {found}", told(log)), right)])
     }
 
@@ -83,8 +102,10 @@ impl Stage<'_> {
     async fn forge(&self) -> Result<String, Trouble> {
         let wrong = |e: &dyn std::fmt::Display| Trouble::new(format!("the forger: {e}"));
         let base = &self.house.service_url;
-        let challenge: ChallengeResponse = self.client.post(format!("{base}/challenge")).send().await?.error_for_status()?.json().await?;
-        let nonce = attest_core::b64u::decode(challenge.challenge.as_bytes(), CHALLENGE_BYTES).map_err(|e| wrong(&e))?;
+        let challenge: ChallengeResponse =
+            self.client.post(format!("{base}/challenge")).send().await?.error_for_status()?.json().await?;
+        let nonce =
+            attest_core::b64u::decode(challenge.challenge.as_bytes(), CHALLENGE_BYTES).map_err(|e| wrong(&e))?;
         let file = std::fs::read(self.house.app()).map_err(|e| wrong(&e))?;
         let digest = measurement::measure_file(&file).map_err(|e| wrong(&e))?;
         let device = DevicePrivateKey::generate().map_err(|e| wrong(&e))?;
@@ -106,7 +127,8 @@ impl Stage<'_> {
         let mac = measurement::mac(&digest, &nonce, &transcript).to_vec();
         request.evidence = vec![Evidence { kind: EvidenceKind::Measurement, data: mac }];
         request.signature = device.sign(&transcript).map_err(|e| wrong(&e))?;
-        let answer = self.client.post(format!("{base}/attest")).json(&request.to_json()).send().await?.error_for_status()?;
+        let answer =
+            self.client.post(format!("{base}/attest")).json(&request.to_json()).send().await?.error_for_status()?;
         Ok(answer.json::<AttestResponse>().await?.token)
     }
 }
@@ -115,7 +137,8 @@ impl Stage<'_> {
 fn shape(token: &str) -> (String, Vec<(String, usize)>, Vec<usize>) {
     let parts: Vec<&str> = token.split('.').collect();
     let claims = parts.get(1).and_then(|p| attest_core::b64u::decode(p.as_bytes(), 8192).ok());
-    let claims: serde_json::Map<String, serde_json::Value> = claims.and_then(|c| serde_json::from_slice(&c).ok()).unwrap_or_default();
+    let claims: serde_json::Map<String, serde_json::Value> =
+        claims.and_then(|c| serde_json::from_slice(&c).ok()).unwrap_or_default();
     let names = claims.iter().map(|(name, value)| (name.clone(), value.to_string().len())).collect();
     (parts.first().unwrap_or(&"").to_string(), names, parts.iter().map(|p| p.len()).collect())
 }

@@ -17,7 +17,13 @@ impl Stage<'_> {
         let monitored = self.get("/monitored/open/hello", &[]).await?;
         let would = text(&monitored.log, "would").to_owned();
         Ok(vec![
-            Row::new(4, "a script without a token: the paid route", paid.answer(), told(&paid.log), paid.status == 401 && paid.verdict() == "missing"),
+            Row::new(
+                4,
+                "a script without a token: the paid route",
+                paid.answer(),
+                told(&paid.log),
+                paid.status == 401 && paid.verdict() == "missing",
+            ),
             Row::new(
                 4,
                 "… the catalogue route",
@@ -54,7 +60,12 @@ impl Stage<'_> {
             Row::new(
                 10,
                 format!("a flood without tokens for {seconds} s: genuine clients"),
-                format!("{:.1} % of {} served, p99 {} ms{failure}", genuine.percent(), genuine.sent, genuine.p99().as_millis()),
+                format!(
+                    "{:.1} % of {} served, p99 {} ms{failure}",
+                    genuine.percent(),
+                    genuine.sent,
+                    genuine.p99().as_millis()
+                ),
                 "their class comes first, with a reserve",
                 genuine.sent > 0 && genuine.served == genuine.sent,
             ),

@@ -29,7 +29,10 @@ impl Stage<'_> {
             7,
             "an API endpoint that echoes its request, the key included",
             format!("{}; key in headers: {}, in body: {}", seen.status, yes_no(in_headers), yes_no(in_body)),
-            format!("masked {scrubbed} times on the way back; the attestation token was{} forwarded", if token_went_up { "" } else { " not" }),
+            format!(
+                "masked {scrubbed} times on the way back; the attestation token was{} forwarded",
+                if token_went_up { "" } else { " not" }
+            ),
             seen.status == 200 && echoed && !in_headers && !in_body && !token_went_up && !own_went_up && scrubbed >= 2,
         )])
     }
@@ -50,14 +53,19 @@ impl Stage<'_> {
             }
             events += count;
         }
-        let gaps: Vec<Duration> = arrivals.windows(2).filter_map(|w| Some(w.get(1)?.duration_since(*w.first()?))).collect();
+        let gaps: Vec<Duration> =
+            arrivals.windows(2).filter_map(|w| Some(w.get(1)?.duration_since(*w.first()?))).collect();
         let shortest = gaps.iter().min().copied().unwrap_or_default();
         // One by one: as many arrivals as events, and none of them together with another.
         let right = status == 200 && events as u64 == EVENTS && arrivals.len() == events && shortest > EVENT_GAP / 4;
         Ok(vec![Row::new(
             8,
             format!("{EVENTS} server-sent events, {} ms apart", EVENT_GAP.as_millis()),
-            format!("{status}; {events} events in {} arrivals, never closer than {} ms", arrivals.len(), shortest.as_millis()),
+            format!(
+                "{status}; {events} events in {} arrivals, never closer than {} ms",
+                arrivals.len(),
+                shortest.as_millis()
+            ),
             "passed on unbuffered, through the response guard",
             right,
         )])
@@ -112,5 +120,7 @@ impl Stage<'_> {
 /// As an editor saves: a new file, renamed over the old one.
 fn replace(file: &std::path::Path, text: &str) -> Result<(), Trouble> {
     let new = file.with_extension("new");
-    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file)).map_err(|e| Trouble::new(format!("{}: {e}", file.display())))
+    std::fs::write(&new, text)
+        .and_then(|()| std::fs::rename(&new, file))
+        .map_err(|e| Trouble::new(format!("{}: {e}", file.display())))
 }

@@ -27,7 +27,13 @@ impl Stage<'_> {
         let mut refusals: Vec<(String, Seen)> = Vec::new();
         for (tried, token, verdict) in cases {
             let seen = self.get(PAID, &[("assay-token", &token)]).await?;
-            rows.push(Row::new(5, tried, seen.answer(), told(&seen.log), seen.status == 403 && seen.verdict() == verdict));
+            rows.push(Row::new(
+                5,
+                tried,
+                seen.answer(),
+                told(&seen.log),
+                seen.status == 403 && seen.verdict() == verdict,
+            ));
             refusals.push((client_view(&seen), seen));
         }
         let same = refusals.windows(2).all(|pair| matches!(pair, [(one, _), (other, _)] if one == other));
@@ -77,7 +83,11 @@ impl Stage<'_> {
             6,
             format!("{} Approov tokens, {whose}, header Approov-Token", examples.len()),
             format!("{taken} of {good} valid taken, {refused} of {bad} invalid refused"),
-            if wrong.is_empty() { "a fractional exp is an exp; none, or an empty one, is not".to_owned() } else { wrong.join("; ") },
+            if wrong.is_empty() {
+                "a fractional exp is an exp; none, or an empty one, is not".to_owned()
+            } else {
+                wrong.join("; ")
+            },
             wrong.is_empty() && good > 0 && bad > 0 && fractional,
         )])
     }
@@ -92,7 +102,9 @@ fn client_view(seen: &Seen) -> String {
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
         .collect();
     headers.sort();
-    let decision = serde_json::from_str::<Value>(&seen.body).ok().and_then(|v| v.get("decision").and_then(Value::as_str).map(str::to_owned));
+    let decision = serde_json::from_str::<Value>(&seen.body)
+        .ok()
+        .and_then(|v| v.get("decision").and_then(Value::as_str).map(str::to_owned));
     let body = decision.map_or(seen.body.clone(), |id| seen.body.replace(&id, "·"));
     format!("{} {} {}\n{body}", seen.status, seen.body.len(), headers.join("\n"))
 }
@@ -149,7 +161,12 @@ fn name_of(item: &Value) -> &str {
 /// Stand-ins where the published collection is absent, under the published dummy secret.
 fn own_examples() -> Result<Vec<Example>, Trouble> {
     let good = sign(&json!({ "exp": 4_708_683_205.891_912_f64 }))?;
-    let example = |name: &str, token: Option<String>, valid: bool| Example { name: name.to_owned(), token, valid, fractional: valid };
+    let example = |name: &str, token: Option<String>, valid: bool| Example {
+        name: name.to_owned(),
+        token,
+        valid,
+        fractional: valid,
+    };
     Ok(vec![
         example("valid, fractional exp", Some(good.clone()), true),
         example("no token", None, false),
@@ -163,7 +180,8 @@ fn own_examples() -> Result<Vec<Example>, Trouble> {
 
 fn sign(claims: &Value) -> Result<String, Trouble> {
     let secret = data_encoding::BASE64.decode(APPROOV_SECRET.as_bytes()).map_err(|e| Trouble::new(e.to_string()))?;
-    let input = format!("{}.{}", b64u::encode(br#"{"alg":"HS256","typ":"JWT"}"#), b64u::encode(claims.to_string().as_bytes()));
+    let input =
+        format!("{}.{}", b64u::encode(br#"{"alg":"HS256","typ":"JWT"}"#), b64u::encode(claims.to_string().as_bytes()));
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), input.as_bytes());
     Ok(format!("{input}.{}", b64u::encode(signature.as_ref())))
 }
