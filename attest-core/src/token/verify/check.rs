@@ -37,6 +37,8 @@ pub struct Expect<'a> {
     pub binding: Option<BindingValue<'a>>,
     /// Whether a token without `pay` passes on a bound route (`danger_pay_optional`).
     pub pay_optional: bool,
+    /// Whether a token that names a key (`cnf`, `ipk`) passes without a proof that its sender has it.
+    pub bearer_ok: bool,
     /// Whether the token, its device or its build was revoked since.
     pub revoked: &'a dyn Fn(&Claims) -> bool,
 }
@@ -55,6 +57,7 @@ impl Expect<'_> {
             accept_expired_may_unseal: false,
             binding: None,
             pay_optional: false,
+            bearer_ok: true,
             revoked: &|_| false,
         }
     }
@@ -120,6 +123,10 @@ fn judge(auth: &Authenticated, expect: &Expect<'_>, expired: bool) -> (Verdict, 
         && let Err(reason) = binding::check(claims.pay(), value, expect.pay_optional)
     {
         return (Verdict::BindingMismatch, reason);
+    }
+    // RFC 7800 section 3: such a token is for the holder of its key. Without a proof, whoever holds the token is nobody.
+    if claims.names_a_key() && !expect.bearer_ok {
+        return (Verdict::ProofInvalid, "proof_missing");
     }
     (Verdict::Attested, "good")
 }

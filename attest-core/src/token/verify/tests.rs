@@ -342,3 +342,14 @@ fn a_proof_is_shared_between_threads() {
     shared::<Verified>();
     shared::<KeySet>();
 }
+
+#[test]
+fn a_token_that_names_a_key_is_refused_without_a_proof_unless_bearers_are_taken() {
+    let base = Expect::valid_at(NOW);
+    for claims in [r#"{"exp":2000,"cnf":{"jkt":"x"}}"#, r#"{"exp":2000,"ipk":"x"}"#] {
+        let token = accepted(&signed(HS256, claims), &imported_set());
+        let strict = Expect { bearer_ok: false, ..base };
+        assert_eq!(said(&token, &strict), (Verdict::ProofInvalid, "proof_missing"), "{claims}");
+        assert_eq!(said(&token, &base).0, Verdict::Attested, "{claims}");
+    }
+}
