@@ -36,7 +36,10 @@ pub(crate) fn router(header: HeaderName, key: String) -> Router {
         .route("/v1/slow", get(slow))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&vendor), demand_key));
-    let open = Router::new().route("/v1/catalogue/items", get(catalogue)).route("/open/hello", get(hello));
+    let open = Router::new()
+        .route("/v1/catalogue/items", get(catalogue))
+        .route("/v1/catalogue/slow", get(slow))
+        .route("/open/hello", get(hello));
     paid.merge(open).with_state(vendor)
 }
 

@@ -29,9 +29,17 @@ impl<'a> Calls<'a> {
         Ok(Self { client, http, header, options })
     }
 
-    /// Makes every call in order; true when each was answered, whatever the answer was.
+    /// Makes every call in order, or without any just shows a token where that was asked for; true when each was answered, whatever the answer was.
     pub(crate) async fn make_all(&self, report: &Report) -> bool {
         let mut answered = true;
+        if self.options.calls.is_empty() && self.options.show_token {
+            let line = match self.client.fetch_token().await {
+                Ok(token) => json!({ "token": token.as_str(), "token_status": token.status().as_str() }),
+                Err(problem) => failed("", problem.status().as_str(), &problem.to_string()),
+            };
+            answered &= line.get("error").is_none();
+            report.line(&line);
+        }
         for _ in 0..self.options.repeat {
             for url in &self.options.calls {
                 let line = self.make(url).await;

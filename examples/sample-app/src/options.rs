@@ -83,7 +83,7 @@ impl Options {
     fn checked(self) -> Result<Self, String> {
         match (&self.service, self.calls.is_empty()) {
             (None, false) => Err("--call needs --service".into()),
-            (Some(_), true) => Err("--service needs --call".into()),
+            (Some(_), true) if !self.show_token => Err("--service needs --call or --show-token".into()),
             (None, true) if !self.measure && !self.check_licence => Err("nothing to do".into()),
             _ => Ok(self),
         }
@@ -109,7 +109,7 @@ mod tests {
     fn refuses_what_is_missing_or_unknown_and_names_it() {
         assert_eq!(parse("").unwrap_err(), "nothing to do");
         assert_eq!(parse("--call http://a/").unwrap_err(), "--call needs --service");
-        assert_eq!(parse("--service http://a/").unwrap_err(), "--service needs --call");
+        assert_eq!(parse("--service http://a/").unwrap_err(), "--service needs --call or --show-token");
         assert_eq!(parse("--call").unwrap_err(), "--call needs a value");
         assert_eq!(parse("--colour blue").unwrap_err(), "unknown option --colour");
         assert!(parse("--repeat 0 --measure").unwrap_err().contains("--repeat 0"));
