@@ -373,15 +373,3 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
     assert_eq!(told.matches("= help:").count(), 7, "{told}");
     assert_eq!(told.matches(" | ").count(), 14, "a source line and a caret each: {told}");
 }
-
-#[test]
-fn tokens_that_ask_for_a_proof_where_none_is_checked() {
-    let text = with("lifetime: 5m }", "lifetime: 5m, claims: { cnf: true } }")
-        .replace("from: [Assay-Token, bearer] }", "from: [Assay-Token, bearer], bearer_ok: true }");
-    refuses_text(&text, "proof_unchecked", "shop-api", "bearer_ok: true");
-    let taken = text.replace(
-        "    upstream: shop\n    policy:\n",
-        "    upstream: shop\n    token: { bearer_ok: true }\n    policy:\n",
-    );
-    assert!(Folder::new().load(taken).is_ok());
-}
