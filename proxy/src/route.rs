@@ -287,3 +287,29 @@ pub(crate) mod names {
     pub(crate) const ASSAY_INTERNAL: HeaderName = HeaderName::from_static("assay-internal");
     pub(crate) const ASSAY_CLIENT_ADDRESS: HeaderName = HeaderName::from_static("assay-client-address");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_out_in_every_spelling_that_a_lenient_server_folds() {
+        let stripped = Stripped::new(["Assay-Token", "x-forwarded-for"]);
+        for name in ["assay-token", "assay_token", "x_forwarded-for", "x-assay-anything", "x_assay_verdict"] {
+            assert!(stripped.contains(name), "{name}");
+        }
+        for name in ["assay-tokens", "x-forwarded", "assay", "accept", "x-assa", &"a".repeat(100)] {
+            assert!(!stripped.contains(name), "{name}");
+        }
+        let long = "b".repeat(80);
+        assert!(Stripped::new([long.as_str()]).contains(&long));
+    }
+
+    #[test]
+    fn parameters_are_compared_after_decoding() {
+        assert!(same_parameter("key", "key") && same_parameter("key", "%6bey") && same_parameter("a b", "a+b"));
+        for other in ["Key", "keys", "%6be", "ke%7", "ke%zz"] {
+            assert!(!same_parameter("key", other), "{other}");
+        }
+    }
+}

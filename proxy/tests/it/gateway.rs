@@ -7,4 +7,5 @@ mod answers;
 mod heads;
 mod keys;
 mod operators;
+mod protocols;
 mod streams;

@@ -268,6 +268,12 @@ pub(crate) struct Parts {
     pub(crate) routes: String,
     /// At the top: `our_faults:` and the like.
     pub(crate) top: &'static str,
+    /// Of the public listener, beside its address: `, h2c: true`.
+    pub(crate) public: &'static str,
+    /// Instead of a service in this process.
+    pub(crate) remote: Option<String>,
+    /// Secret files beside the configuration.
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// A route without a key: attested, and everybody on `/open/**`.
@@ -320,6 +326,9 @@ impl Rig {
         let api = Api::start().await;
         let folder = TempDir::new().unwrap();
         write_keys(folder.path(), api.address);
+        for (name, content) in &parts.files {
+            write_secret(&folder.path().join(name), content);
+        }
         let path = folder.path().join("assay.yaml");
         std::fs::write(&path, configuration(&parts, api.address)).unwrap();
         let log = Log::default();
@@ -423,20 +432,22 @@ pub(crate) fn launch(
 }
 
 pub(crate) fn configuration(parts: &Parts, api: SocketAddr) -> String {
-    let Parts { upstreams, api: more, routes, top } = parts;
+    let Parts { upstreams, api: more, routes, top, public, remote, files: _ } = parts;
+    let serve = "serve: { host: attest.test, path: /assay/v1, unlock: { file: service.key } }".to_owned();
+    let source = remote.as_ref().unwrap_or(&serve);
+    // Where the service runs elsewhere, so do its apps.
+    let apps = if remote.is_some() { "" } else { "apps: { shop: { linux: { require: [measurement] } } }" };
     let text = format!(
         r#"assay: 1
 listeners:
-  public: {{ address: 127.0.0.1:0 }}
+  public: {{ address: 127.0.0.1:0{public} }}
   probe: {{ address: 127.0.0.1:0 }}
   admin: {{ address: 127.0.0.1:0 }}
 state: {{ dir: state }}
 attestation:
-  serve: {{ host: attest.test, path: /assay/v1, unlock: {{ file: service.key }} }}
+  {source}
   token: {{ issuer: "{ISSUER}", audience: {AUDIENCE} }}
-  apps:
-    shop:
-      linux: {{ require: [measurement] }}
+  {apps}
 keys:
   store: keys.sealed
   unlock: {{ file: kek.key }}
@@ -448,6 +459,13 @@ routes:{routes}
 "#
     );
     text.replace("PORT", &api.port().to_string())
+}
+
+fn write_secret(path: &Path, content: &[u8]) {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(content).unwrap();
 }
 
 fn write_keys(folder: &Path, api: SocketAddr) {
