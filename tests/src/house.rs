@@ -1,0 +1,401 @@
+//! Service, gateway and API on loopback, as an operator would have set them up: with the commands, from files.
+//!
+//! In: which API stands behind the gateway, and whether service and gateway are one process. Out: addresses, and ways to
+//! call, to look at the log and to reload. All ports are the system's choice.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::attester::{Attester, Service};
+use crate::command::{Ran, assay, assay_fed, run};
+use crate::files::{Files, random};
+use crate::process::Program;
+use crate::programs;
+use crate::wait::until;
+use crate::wire::{self, Answer};
+
+/// The API that demands its key, as a process of its own.
+pub struct SampleApi {
+    /// Where it listens.
+    pub address: String,
+    /// What it demands.
+    pub key: String,
+    program: Program,
+}
+
+impl SampleApi {
+    /// With a key of its own.
+    #[must_use]
+    pub fn start(files: &Files) -> Self {
+        let key = format!("sk_live_{}", attest_core::b64u::encode(&random::<24>()));
+        Self::with_key(files, &key)
+    }
+
+    /// With this key.
+    #[must_use]
+    pub fn with_key(files: &Files, key: &str) -> Self {
+        let file = files.private("vendor/api.key", key);
+        let program = Program::start(
+            Command::new(programs::sample_api()).args(["--listen", "127.0.0.1:0", "--key-file"]).arg(file),
+        );
+        let address = program.expect("listening").as_str().unwrap().to_owned();
+        // The file was the vendor's, not ours: what is searched later must not hold it.
+        std::fs::remove_dir_all(files.at("vendor")).unwrap();
+        Self { address, key: key.to_owned(), program }
+    }
+
+    /// What it has said.
+    #[must_use]
+    pub fn said(&self) -> String {
+        format!("{}\n{}", self.program.out().text(), self.program.err().text())
+    }
+}
+
+/// How the house is to be.
+pub struct Plan {
+    /// Service and gateway as two processes.
+    pub apart: bool,
+    /// With `--dev`: every appraisal and decision is told.
+    pub dev: bool,
+    /// Life of a token, in seconds.
+    pub token_seconds: u32,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { apart: false, dev: false, token_seconds: 300 }
+    }
+}
+
+/// A gateway that runs, with all that it needs.
+pub struct House {
+    /// Its files: `gateway.yaml`, `service.yaml` where they are apart, `keys.sealed`, secrets, state.
+    pub files: Files,
+    /// The gateway's process.
+    pub gateway: Program,
+    /// The service's process, where they are apart and it runs.
+    pub service_program: Option<Program>,
+    /// Public listener.
+    pub public: String,
+    /// Admin listener.
+    pub admin: String,
+    /// Probe listener.
+    pub probe: String,
+    /// Where apps attest.
+    pub service: Service,
+    plan: Plan,
+}
+
+/// The name of the sealed key.
+pub const KEY_NAME: &str = "vendor";
+
+impl House {
+    /// One process, in front of `api` (host and port); `key` is sealed for it.
+    #[must_use]
+    pub fn together(files: Files, api: &str, key: &str) -> Self {
+        Self::build(files, api, key, Plan::default())
+    }
+
+    /// Two processes.
+    #[must_use]
+    pub fn apart(files: Files, api: &str, key: &str) -> Self {
+        Self::build(files, api, key, Plan { apart: true, ..Plan::default() })
+    }
+
+    /// As planned.
+    #[must_use]
+    pub fn build(files: Files, api: &str, key: &str, plan: Plan) -> Self {
+        files.unlock_key("secrets/service-unlock.key");
+        files.unlock_key("secrets/keys-unlock.key");
+        files.private("secrets/gateway.token", attest_core::b64u::encode(&random::<32>()));
+        files.private("secrets/approov.secret", APPROOV_SECRET);
+        let life = plan.token_seconds;
+        let mut service_program = None;
+        let mut remote = None;
+        if plan.apart {
+            files.write("service.yaml", service_yaml("127.0.0.1:0", life));
+            register(&files, "service.yaml", "1.0");
+            let (program, address) = start_service(&files, plan.dev);
+            // From now on the same port: it has to be found again after a restart.
+            files.write("service.yaml", service_yaml(&address, life));
+            service_program = Some(program);
+            remote = Some(address);
+        }
+        files.write("gateway.yaml", gateway_yaml(api, remote.as_deref(), life));
+        if !plan.apart {
+            register(&files, "gateway.yaml", "1.0");
+        }
+        put_key(&files, KEY_NAME, api, key).ends(0);
+        let gateway = start_gateway(&files, &plan);
+        let listening = gateway.expect("listening");
+        let at = |name: &str| listening[name].as_str().unwrap().to_owned();
+        let service = Service { address: remote.unwrap_or_else(|| at("public")), path: "/assay/v1".to_owned() };
+        let house = Self {
+            public: at("public"),
+            admin: at("admin"),
+            probe: at("probe"),
+            files,
+            gateway,
+            service_program,
+            service,
+            plan,
+        };
+        until("the first key set", || house.status()["key_set"]["number"].is_u64().then_some(()));
+        house
+    }
+
+    /// Ends the service at once.
+    pub fn kill_service(&mut self) {
+        self.service_program.take().unwrap().kill();
+    }
+
+    /// Starts the service where it was.
+    pub fn start_service(&mut self) {
+        self.service_program = Some(start_service(&self.files, self.plan.dev).0);
+    }
+
+    /// Ends the gateway at once, and starts it again (elsewhere: ports are the system's choice).
+    pub fn restart_gateway(&mut self) {
+        let next = start_gateway(&self.files, &self.plan);
+        let listening = next.expect("listening");
+        for (name, place) in [("public", &mut self.public), ("admin", &mut self.admin), ("probe", &mut self.probe)] {
+            *place = listening[name].as_str().unwrap().to_owned();
+        }
+        std::mem::replace(&mut self.gateway, next).kill();
+        if !self.plan.apart {
+            self.service.address = self.public.clone();
+        }
+    }
+
+    /// GET through the gateway.
+    #[must_use]
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        wire::get(&self.public, path, headers)
+    }
+
+    /// GET with a token.
+    #[must_use]
+    pub fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.get(path, &[("Assay-Token", token)])
+    }
+
+    /// The token of an app that passes.
+    #[must_use]
+    pub fn token(&self) -> String {
+        Attester::genuine().token(&self.service)
+    }
+
+    /// Runs the sample app; its calls are paths.
+    #[must_use]
+    pub fn run_app(&self, calls: &[&str], more: &[&str]) -> Ran {
+        let mut command = Command::new(programs::sample_app());
+        command.args(["--service", &self.service.url(), "--app", "shop", "--app-version", "1.0", "--json"]).args(more);
+        for path in calls {
+            command.args(["--call", &format!("http://{}{path}", self.public)]);
+        }
+        run(&mut command, b"")
+    }
+
+    /// What the gateway says of itself.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        wire::get(&self.admin, "/status", &[]).json()
+    }
+
+    /// `POST /reload`.
+    #[must_use]
+    pub fn reload(&self) -> Answer {
+        wire::call(&self.admin, "POST", "/reload", &[], b"")
+    }
+
+    /// The access-log line of an answer that has a decision id.
+    #[must_use]
+    pub fn log_of(&self, answer: &Answer) -> Value {
+        let id = answer.json()["decision"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no decision id: {}", answer.text()))
+            .to_owned();
+        self.log_line(0, |line| line["id"] == id.as_str())
+    }
+
+    /// The first access-log line from `mark` on that `pick` takes.
+    #[must_use]
+    pub fn log_line(&self, mark: usize, pick: impl Fn(&Value) -> bool) -> Value {
+        let found = self.gateway.out().after(mark, |line| serde_json::from_str(line).ok().filter(&pick));
+        found.unwrap_or_else(|| panic!("no such line in the access log:\n{}", self.gateway.out().text()))
+    }
+
+    /// The configuration's path.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.files.at("gateway.yaml")
+    }
+
+    /// The configuration's text.
+    #[must_use]
+    pub fn yaml(&self) -> String {
+        std::fs::read_to_string(self.config()).unwrap()
+    }
+}
+
+/// `assay key put`, for every path below `/v1`.
+pub fn put_key(files: &Files, name: &str, api: &str, key: &str) -> Ran {
+    let origin = format!("http://{api}");
+    let config = files.at("gateway.yaml");
+    assay_fed(
+        &[
+            &"--json",
+            &"key",
+            &"put",
+            &name,
+            &"--to",
+            &origin,
+            &"--header",
+            &"x-api-key",
+            &"--template",
+            &"{key}",
+            &"--path",
+            &"/v1/**",
+            &"-c",
+            &config,
+        ],
+        key.as_bytes(),
+    )
+}
+
+/// `assay app register` of the sample app.
+fn register(files: &Files, config: &str, version: &str) {
+    let config = files.at(config);
+    assay(&[&"app", &"register", &programs::sample_app(), &"--name", &"shop", &"--version", &version, &"-c", &config])
+        .ends(0);
+}
+
+/// Starts the service of `service.yaml`; its address.
+pub fn start_service(files: &Files, dev: bool) -> (Program, String) {
+    let program = Program::start(
+        long_running(&mut Command::new(programs::assay()), "service", dev).arg(files.at("service.yaml")),
+    );
+    let address = program.expect("listening")["service"].as_str().unwrap().to_owned();
+    (program, address)
+}
+
+fn start_gateway(files: &Files, plan: &Plan) -> Program {
+    let part = if plan.apart { "gateway" } else { "run" };
+    Program::start(long_running(&mut Command::new(programs::assay()), part, plan.dev).arg(files.at("gateway.yaml")))
+}
+
+/// As verbose as it can be made, whatever comes of it.
+fn long_running<'a>(command: &'a mut Command, part: &str, dev: bool) -> &'a mut Command {
+    command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").args(["--json", part]);
+    if dev {
+        command.arg("--dev");
+    }
+    command.arg("-c")
+}
+
+/// The published Approov dummy secret, base64.
+pub const APPROOV_SECRET: &str =
+    "h+CX0tOzdAAR9l15bWAqvq7w9olk66daIH+Xk+IAHhVVHszjDzeGobzNnqyRze3lw/WVyWrc2gZfh3XXfBOmww==";
+
+fn token_yaml(life: u32) -> String {
+    format!("token: {{ issuer: https://attest.example, audience: api.example, lifetime: {life}s, leeway: 1s }}")
+}
+
+/// A service of its own.
+#[must_use]
+pub fn service_yaml(address: &str, life: u32) -> String {
+    let token = token_yaml(life);
+    format!(
+        r"assay: 1
+state: {{ dir: service-state }}
+attestation:
+  serve:
+    address: {address}
+    gateway_token_file: secrets/gateway.token
+    unlock: {{ file: secrets/service-unlock.key }}
+    limits: {{ per_address_per_minute: 1000000 }}
+  {token}
+  apps: {{ shop: {{ linux: {{ require: [measurement], danger_affirm_measurement_alone: true }} }} }}
+"
+    )
+}
+
+/// A gateway in front of `api`; with the service inside, unless it runs at `remote`.
+#[must_use]
+pub fn gateway_yaml(api: &str, remote: Option<&str>, life: u32) -> String {
+    let token = token_yaml(life);
+    let attestation = match remote {
+        Some(address) => format!(
+            "remote: {{ url: \"http://{address}/assay/v1\", gateway_token_file: secrets/gateway.token, feed_key_file: service-state/feed.pub, refresh: 1s }}\n  {token}"
+        ),
+        None => format!(
+            "serve: {{ path: /assay/v1, unlock: {{ file: secrets/service-unlock.key }}, limits: {{ per_address_per_minute: 1000000 }} }}\n  {token}\n  apps: {{ shop: {{ linux: {{ require: [measurement], danger_affirm_measurement_alone: true }} }} }}"
+        ),
+    };
+    format!(
+        r#"assay: 1
+listeners:
+  public: {{ address: 127.0.0.1:0, h2c: true }}
+  probe: {{ address: 127.0.0.1:0 }}
+  admin: {{ address: 127.0.0.1:0 }}
+state: {{ dir: gateway-state }}
+attestation:
+  {attestation}
+issuers:
+  approov:
+    profile: approov
+    keys: {{ secret_file: secrets/approov.secret, encoding: base64, algorithm: HS256 }}
+    max_lifetime: 36500d
+keys:
+  store: keys.sealed
+  unlock: {{ file: secrets/keys-unlock.key }}
+upstreams:
+  vendor: {{ url: "http://{api}", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}
+  own: {{ url: "http://{api}", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}
+routes:
+  paid:
+    match: {{ path: "/paid/**" }}
+    rewrite: {{ strip: /paid }}
+    upstream: vendor
+    key: vendor
+    operations:
+      - {{ call: "GET /v1/**" }}
+      - {{ call: "POST /v1/echo", body: {{ limit: 1KiB }} }}
+    our_faults: {{ service_down: {{ accept_expired: 10m }} }}
+    policy:
+      default: block
+      rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
+  own:
+    match: {{ path: "/own/**" }}
+    upstream: own
+    policy:
+      default: block
+      rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
+  free:
+    match: {{ path: "/free/**" }}
+    upstream: own
+    policy:
+      default: block
+      rules:
+        - {{ name: genuine, when: {{ verdict: attested }}, then: allow }}
+        - {{ name: for-anyone, when: {{ verdict: any }}, then: deprioritize }}
+  bound:
+    match: {{ path: "/bound/**" }}
+    upstream: own
+    token: {{ bind: [Authorization] }}
+    policy:
+      default: block
+      rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
+  approov:
+    match: {{ path: "/approov/**" }}
+    upstream: own
+    token: {{ issuer: approov }}
+    policy:
+      default: block
+      rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
+log: {{ access: stdout, level: info }}
+"#
+    )
+}

@@ -1,0 +1,21 @@
+//! Waiting for a condition. In: a question. Out: its first answer, or a failed test that says what was waited for.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that always happens: long enough for a machine that is busy with something else.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none within [`PATIENCE`].
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
