@@ -74,6 +74,7 @@ fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) 
     made.file(&dir.join(".gitignore"), GITIGNORE)?;
     // A gateway with `keys:` needs its store: an empty one, so that the first start works.
     let store = dir.join("keys.sealed");
+    made.unsaid.push(dir.join(".keys.sealed.lock"));
     crate::commands::key::create_store(&store, &secret("keys-unlock.key"))?;
     made.files.push(store);
     Ok(())
@@ -83,26 +84,26 @@ fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) 
 #[derive(Default)]
 struct Made {
     files: Vec<PathBuf>,
+    /// Made on the way, of no interest to anybody: the key store's lock.
+    unsaid: Vec<PathBuf>,
     folders: Vec<PathBuf>,
 }
 
 impl Made {
     fn folder(&mut self, path: &Path, mode: u32) -> Result<(), Stop> {
-        if path.is_dir() {
-            return Ok(());
+        // One by one: the folders above it are taken back, too.
+        let missing: Vec<_> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.is_dir()).collect();
+        for folder in missing.into_iter().rev() {
+            let mode = if folder == path { mode } else { 0o755 };
+            let made = std::fs::DirBuilder::new().mode(mode).create(folder);
+            made.map_err(|e| Stop::unknown(format!("{} can't be made: {e}", path.display())))?;
+            self.folders.push(folder.to_owned());
         }
-        let made = std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
-        made.map_err(|e| Stop::unknown(format!("{} can't be made: {e}", path.display())))?;
-        self.folders.push(path.to_owned());
         Ok(())
     }
 
     fn file(&mut self, path: &Path, text: &str) -> Result<(), Stop> {
-        let written = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .and_then(|mut f| f.write_all(text.as_bytes()));
+        let written = write_new(path, text.as_bytes(), 0o644);
         written.map_err(|e| Stop::unknown(format!("{} can't be written: {e}", path.display())))?;
         self.files.push(path.to_owned());
         Ok(())
@@ -115,7 +116,7 @@ impl Made {
     }
 
     fn take_back(&self) {
-        for file in &self.files {
+        for file in self.files.iter().chain(&self.unsaid) {
             let _ = std::fs::remove_file(file);
         }
         for folder in self.folders.iter().rev() {
@@ -126,9 +127,14 @@ impl Made {
 
 /// Writes a new file that only its owner can read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    write_new(path, bytes, 0o600)
+}
+
+/// Writes a new file, whole or not at all: what a full disk cuts short goes away again.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 fn random_bytes() -> Result<[u8; 32], Stop> {
@@ -200,5 +206,22 @@ impl Upstream {
             }
         }
         lines
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_back_every_folder_that_it_made_and_no_other() {
+        let there = tempfile::tempdir().unwrap();
+        let (deep, mut made) = (there.path().join("a/b/gw"), Made::default());
+        made.folder(&deep, 0o700).unwrap();
+        made.file(&deep.join("file"), "text").unwrap();
+        assert!(made.file(&deep.join("file"), "again").is_err());
+        made.take_back();
+        assert!(!there.path().join("a").exists() && there.path().exists());
     }
 }
