@@ -4,20 +4,20 @@
 //! GCRA (the generic cell rate algorithm): one number a subject, the time at which its allowance is
 //! full again, so that a window has no edge to burst across.
 //!
-//! Subjects are chosen by clients, so the map is bounded: [`SHARDS`] x [`CELLS`] live subjects. One
-//! that is full of live subjects lets newcomers share a single cell: under a flood of made-up
-//! subjects strangers are limited together, and nobody's count is forgotten.
+//! Subjects are chosen by clients, so the map is bounded: [`MOST`] live subjects. When it is full of live
+//! subjects, newcomers share a single cell: under a flood of made-up subjects strangers are limited
+//! together, and nobody's count is forgotten.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shards of the map; a power of two, enough that two cores seldom meet on one.
-const SHARDS: usize = 64;
-/// Live subjects of one shard.
-const CELLS: usize = 4096;
-/// How often a full shard may be swept: a sweep walks all cells.
+use dashmap::DashMap;
+
+/// Live subjects at most, 16 bytes each and as much again for the table.
+const MOST: usize = 1 << 18;
+/// How often a full map may be swept, in nanoseconds: a sweep walks all cells.
 const SWEEP_EVERY: u64 = 100_000_000;
 
 /// `requests` in each `window`, all of which may come at once.
@@ -70,15 +70,13 @@ pub(crate) enum Count {
 pub(crate) struct Limits {
     hasher: RandomState,
     epoch: Instant,
-    shards: Vec<Mutex<Shard>>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
     /// Subject to the time (nanoseconds since the epoch) at which its allowance is whole again.
-    full_at: HashMap<u64, u64>,
-    overflow: u64,
-    swept: u64,
+    full_at: DashMap<u64, u64, BuildHasherDefault<Hashed>>,
+    /// Cells in the map; it may be off by the requests that are counting right now.
+    live: AtomicUsize,
+    /// Of all newcomers while the map is full.
+    overflow: Mutex<u64>,
+    swept: AtomicU64,
 }
 
 impl Limits {
@@ -87,7 +85,10 @@ impl Limits {
         Self {
             hasher: RandomState::new(),
             epoch,
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            full_at: DashMap::default(),
+            live: AtomicUsize::new(0),
+            overflow: Mutex::new(0),
+            swept: AtomicU64::new(0),
         }
     }
 
@@ -95,33 +96,60 @@ impl Limits {
     pub(crate) fn count(&self, subject: &impl Hash, rate: Rate, now: Instant) -> Count {
         let key = self.hasher.hash_one(subject);
         let now = nanos(now.saturating_duration_since(self.epoch));
-        // The low bits choose the shard, the map uses the rest.
-        let shard = usize::try_from(key).unwrap_or(0) % SHARDS;
-        let Some(shard) = self.shards.get(shard) else {
-            return Count::Exceeded { retry_after: Duration::from_secs(1) };
-        };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = shard.cell(key, now);
-        let (full_at, count) = step(*cell, rate, now);
-        *cell = full_at;
-        count
+        // The guard of the map is gone before the next line asks it anything: holding one would deadlock.
+        if let Some(count) = self.full_at.get_mut(&key).map(|mut cell| take(&mut cell, rate, now)) {
+            return count;
+        }
+        if self.live.load(Ordering::Relaxed) >= MOST && !self.sweep(now) {
+            return take(&mut self.overflow.lock().unwrap_or_else(PoisonError::into_inner), rate, now);
+        }
+        let mut cell = self.full_at.entry(key).or_insert_with(|| {
+            self.live.fetch_add(1, Ordering::Relaxed);
+            0
+        });
+        take(&mut cell, rate, now)
+    }
+
+    /// Makes room in a full map, at most ten times a second; tells whether there is some.
+    fn sweep(&self, now: u64) -> bool {
+        let last = self.swept.load(Ordering::Relaxed);
+        let due = now >= last.saturating_add(SWEEP_EVERY);
+        if !due || self.swept.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        // A cell whose allowance is whole says the same as no cell.
+        self.full_at.retain(|_, full_at| *full_at > now);
+        let live = self.full_at.len();
+        self.live.store(live, Ordering::Relaxed);
+        live < MOST
     }
 }
 
-impl Shard {
-    fn cell(&mut self, key: u64, now: u64) -> &mut u64 {
-        if self.full_at.len() >= CELLS && !self.full_at.contains_key(&key) {
-            if now >= self.swept.saturating_add(SWEEP_EVERY) {
-                self.swept = now;
-                // A cell whose allowance is whole says the same as no cell.
-                self.full_at.retain(|_, full_at| *full_at > now);
-            }
-            if self.full_at.len() >= CELLS {
-                return &mut self.overflow;
-            }
-        }
-        self.full_at.entry(key).or_insert(0)
+/// The keys are hashes already, under a key that is new at each start.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
     }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// One request at one cell.
+fn take(cell: &mut u64, rate: Rate, now: u64) -> Count {
+    let (full_at, count) = step(*cell, rate, now);
+    *cell = full_at;
+    count
 }
 
 /// One step of GCRA: the cell's new value and the answer.
@@ -179,10 +207,10 @@ mod tests {
         let limits = Limits::new(start);
         let rate = Rate::new(1, MINUTE);
         let mut passed = 0_usize;
-        for subject in 0..(SHARDS * CELLS * 2) {
+        for subject in 0..(MOST * 2) {
             passed += usize::from(matches!(limits.count(&subject, rate, start), Count::Within { .. }));
         }
-        let bound = SHARDS * (CELLS + 1);
+        let bound = MOST + 1;
         assert!(passed <= bound, "{passed} passed, {bound} is all there is room for");
         assert!(matches!(
             limits.count(&"late", rate, start + MINUTE * 2),
