@@ -1,7 +1,7 @@
 //! In: the transcript of an attest request whose challenge is ours and in time. Out: the right to make its answer, or
 //! the answer that was already made. What is proven: one transcript has at most one maker, and whoever
 //! sends it again within the keeping time gets the same bytes (a reply lost on a mobile network must not ruin a
-//! genuine app, security review F7). Bounded: the oldest answer goes first; a forgotten one means a new challenge.
+//! genuine app). Bounded: the oldest answer goes first; a forgotten one means a new challenge.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,5 +1,5 @@
 //! In: which devices passed or failed, and what an operator decided of them. Out: counters, and the marked devices that
-//! appraisal must know. A device that never passed gets no row (its id is free to make: security review F12), and
+//! appraisal must know. A device that never passed gets no row (its id is free to make), and
 //! unmarked rows are dropped when long unseen.
 
 use std::{collections::HashMap, time::Duration};
