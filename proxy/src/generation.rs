@@ -169,12 +169,13 @@ fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Result<(), Gen
     differs("listeners.probe", old.listeners.probe != new.listeners.probe)?;
     differs("listeners.admin", old.listeners.admin != new.listeners.admin)?;
     differs("state.dir", old.state_dir != new.state_dir)?;
-    differs("log.access", old.log.access != new.log.access)?;
-    let serve = |settings: &Settings| match settings.attestation.as_ref().map(|attestation| &attestation.source) {
-        Some(AttestationSource::Serve(serve)) => Some(serve.clone()),
-        _ => None,
+    differs("log", old.log != new.log)?;
+    // The service of this process took its part of the file at start.
+    let served = |settings: &Settings| {
+        let attestation = settings.attestation.clone();
+        attestation.filter(|attestation| matches!(attestation.source, AttestationSource::Serve(_)))
     };
-    differs("attestation.serve", serve(old) != serve(new))
+    differs("attestation", served(old) != served(new))
 }
 
 /// Opens the store and holds every route against the bounds of its key: pointing a key elsewhere ends here.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, EXPECT, LOCATION, SERVER, VIA,
+    ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, EXPECT, LOCATION, SERVER, SET_COOKIE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keystore::Guard;
@@ -54,6 +54,8 @@ pub(crate) fn head(
     }
     if route.key.is_some() {
         keep_location_inside(head, route);
+        // A session with somebody else's API belongs to the key, not to the client.
+        head.remove_header(&SET_COOKIE);
     }
     if let Some(guard) = &ctx.guard {
         ctx.masked_headers += scrub_headers(head, guard);
@@ -101,12 +103,15 @@ fn is_stream(head: &ResponseHeader) -> bool {
         .is_some_and(|kind| kind.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream")))
 }
 
-/// Which software answers behind us, and which proxies stand between, is nobody's business.
+/// Which software answers behind us, and which proxies stand between, is nobody's business; and a client
+/// must not be sent past us by an offer of another way to the upstream.
 fn hide_the_house(head: &mut ResponseHeader) {
-    for name in [SERVER, VIA, HeaderName::from_static("x-powered-by")] {
+    for name in [SERVER, VIA, ALT_SVC, X_POWERED_BY] {
         head.remove_header(&name);
     }
 }
+
+const X_POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
 /// A redirect of a route with a key stays in that route, or goes: the client's next request must not
 /// carry what it learned here to another place, nor be sent past us.

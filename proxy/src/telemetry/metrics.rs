@@ -241,22 +241,17 @@ impl ByVerdict {
     }
 }
 
-/// A counter for each status, by whether it was our answer. Boxed: few routes
-/// ever see more than a handful.
-#[derive(Debug)]
-pub(crate) struct ByStatus(Box<[[Lazy; 2]]>);
-
-impl Default for ByStatus {
-    fn default() -> Self {
-        Self((100..600).map(|_| Default::default()).collect())
-    }
-}
+/// A counter for each status, by whether it was our answer. Made at a route's first answer: many routes
+/// of a large configuration never see one.
+#[derive(Debug, Default)]
+pub(crate) struct ByStatus(OnceLock<Box<[[Lazy; 2]]>>);
 
 impl ByStatus {
     /// The counter of a status from 100 to 599.
     pub(crate) fn of(&self, status: StatusCode, ours: bool) -> Option<&Lazy> {
         let at = usize::from(status.as_u16()).checked_sub(100)?;
-        self.0.get(at)?.get(usize::from(ours))
+        let counters = self.0.get_or_init(|| (100..600).map(|_| Default::default()).collect());
+        counters.get(at)?.get(usize::from(ours))
     }
 }
 
