@@ -50,7 +50,7 @@ upstreams:
   api: {{ url: "http://127.0.0.1:{UPSTREAM}", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}
 routes:
   api:
-    match: {{ host: "*", path: "/**" }}
+    match: {{ path: "/**" }}
     upstream: api
     policy: {{ default: block, rules: [{{ name: anyone, when: {{ verdict: any }}, then: deprioritize }}] }}
 """)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """User-space instructions per request, gateway beside bare Pingora, counted by callgrind.
 
-usage: instructions.py --bare BINARY --assay BINARY [--requests 2000]
+usage: instructions.py --binaries FOLDER [--requests 2000]
 
 Repeats to about 0.1 %, where CPU time on a shared machine varies by ten: two runs, with n and 5n requests on one
 connection, and the difference divided by 4n.
@@ -15,7 +15,7 @@ def count(name, command, port, token, requests, folder):
     out = f"{folder}/{name}.callgrind"
     # glibc's `rep movsb` is counted per byte by callgrind: keep copies in plain moves.
     env = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.x86_rep_movsb_threshold=100000000")
-    process = subprocess.Popen(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"] + command.split(),
+    process = subprocess.Popen(["taskset", "-c", "0", "valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"] + command.split(),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     try:
         if not peers.listening(port, 120):
@@ -33,7 +33,7 @@ def count(name, command, port, token, requests, folder):
                 length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
                 while len(body) < length:
                     body += s.recv(65536)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)  # Pingora drains for minutes after a SIGTERM
         process.wait(timeout=400)
     finally:
         peers.stop(process)
@@ -45,8 +45,7 @@ def count(name, command, port, token, requests, folder):
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--bare", required=True)
-    ask.add_argument("--assay", required=True)
+    ask.add_argument("--binaries", required=True)
     ask.add_argument("--requests", type=int, default=2000)
     args = ask.parse_args()
     folder = tempfile.mkdtemp(prefix="assay-instructions-")
@@ -54,9 +53,9 @@ def main():
     token = peers.hs256({"iss": peers.ISSUER, "aud": peers.AUDIENCE, "did": "ExampleApproovTokenDID==", "iat": now, "exp": now + 86400})
     peers.write(f"{folder}/hs.secret", peers.SECRET.decode(), 0o600)
     peers.nginx_config(folder)
-    secret = f"secret_file: {{ path: {folder}/hs.secret, encoding: raw }}"
-    rows = [("bare-pingora", 19010, f"{args.bare} 19010 127.0.0.1:{peers.UPSTREAM}"),
-            ("assay-hs256", 19011, peers.assay_config(folder, args.assay, "hs", 19011, secret))]
+    secret = f"keys: {{ secret_file: {folder}/hs.secret, encoding: raw, algorithm: HS256 }}"
+    rows = [("bare-pingora", 19010, f"{args.binaries}/bare-pingora 19010 127.0.0.1:{peers.UPSTREAM}"),
+            ("assay-hs256", 19011, peers.assay_config(folder, f"{args.binaries}/assay", "hs", 19011, secret))]
     upstream = subprocess.Popen(["nginx", "-c", f"{folder}/up.conf"])
     try:
         if not peers.listening(peers.UPSTREAM):

