@@ -9,6 +9,7 @@ pub(crate) mod document;
 pub(crate) mod faults;
 pub(crate) mod issuers;
 pub(crate) mod listeners;
+pub(crate) mod log;
 pub(crate) mod pem;
 pub(crate) mod policy;
 pub(crate) mod routes;

@@ -21,8 +21,10 @@ use serde::Deserialize;
 use self::{
     attestation::{RawAttestation, RawIssuer},
     listeners::RawListeners,
-    names::FilePath,
+    names::{FilePath, Name},
+    network::Url,
     routes::{RawOurFaults, RawRoute},
+    units::Percent,
     upstreams::RawUpstream,
 };
 use crate::shape::{Field, Table};
@@ -103,6 +105,24 @@ pub(crate) struct RawLog {
     /// The least severe message that is shown. Default: info.
     #[serde(default)]
     pub(crate) level: Field<LevelWord>,
+    /// Sends traces of some requests to an OpenTelemetry collector. Without it there are none.
+    #[serde(default)]
+    pub(crate) traces: Field<RawTraces>,
+}
+
+/// Traces of some requests, for an OpenTelemetry collector. A change of it takes effect at a restart.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Traces")]
+pub(crate) struct RawTraces {
+    /// The collector's base URL, OTLP over HTTP; /v1/traces is added. https, or http on loopback.
+    pub(crate) otlp: Field<Url>,
+    /// Share of requests that are traced. Default: 1%.
+    #[serde(default)]
+    pub(crate) sample: Field<Percent>,
+    /// What this gateway is called in traces. Default: assay-gateway.
+    #[serde(default)]
+    pub(crate) service_name: Field<Name>,
 }
 
 /// A place for the access log.

@@ -33,7 +33,7 @@ pub use self::{
     issuers::{IssuerKeys, IssuerProfile, IssuerSettings, SecretEncoding},
     keys::KeysSettings,
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
-    log::{AccessLog, LogLevel, LogSettings},
+    log::{AccessLog, LogLevel, LogSettings, TracesSettings},
     routes::{HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
     upstreams::{Queue, Timeouts, UpstreamSettings},
 };
@@ -85,7 +85,7 @@ impl Settings {
         self.routes.iter().find(|route| route.name == name)
     }
 
-    /// The upstream of this route. Always there: [`load`](crate::load) proved it.
+    /// The upstream of this route. Always there: [`load`](crate::load()) proved it.
     #[must_use]
     pub fn upstream_of(&self, route: &RouteSettings) -> Option<&UpstreamSettings> {
         self.upstreams.get(&route.upstream)

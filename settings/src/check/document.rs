@@ -12,11 +12,11 @@ use policies::{problem, yaml::Place};
 use super::{Check, Kind, listeners::overlap, routes::Known};
 use crate::{
     Overrides, Settings,
-    file::{AccessWord, LevelWord, RawDocument, RawKeys, RawLog, RawUnlock, names, routes::RawRoute},
+    file::{RawDocument, RawKeys, RawUnlock, names, routes::RawRoute},
     files::LARGEST,
     model::{
-        AccessLog, AttestationSource, HostPattern, KeysSettings, Listeners, LogLevel,
-        LogSettings, OurFaults, RoutePlaces, RouteSettings, ServeSettings,
+        AttestationSource, HostPattern, KeysSettings, Listeners, LogSettings, OurFaults, RoutePlaces, RouteSettings,
+        ServeSettings,
     },
     order,
     shape::{Fault, Field, Row, Table},
@@ -218,22 +218,6 @@ impl Check<'_, '_> {
                 );
                 None
             }
-        }
-    }
-
-    fn log(&self, raw: &RawLog) -> LogSettings {
-        let default = LogSettings::default();
-        LogSettings {
-            access: raw.access.value.map_or(default.access, |word| match word {
-                AccessWord::Stdout => AccessLog::Stdout,
-                AccessWord::Stderr => AccessLog::Stderr,
-                AccessWord::Disabled => AccessLog::Disabled,
-            }),
-            level: raw.level.value.map_or(default.level, |word| match word {
-                LevelWord::Error => LogLevel::Error,
-                LevelWord::Warn => LogLevel::Warn,
-                LevelWord::Info => LogLevel::Info,
-            }),
         }
     }
 

@@ -89,7 +89,7 @@ pub(crate) struct RawServeLimits {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Remote")]
 pub(crate) struct RawRemote {
-    /// Base of its API: https://attest.example.com/assay/v1. Plain http on loopback only.
+    /// Base of its API: `https://attest.example.com/assay/v1`. Plain http on loopback only.
     pub(crate) url: Field<Url>,
     /// File with the bearer token that the service knows as its gateway token.
     pub(crate) gateway_token_file: Field<FilePath>,

@@ -114,7 +114,7 @@ const PLANNED: [(&str, &str, &str, &str); 29] = [
 ];
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 34] = [
+const ELSEWHERE: [(&str, &str, &str); 38] = [
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
@@ -126,6 +126,10 @@ const ELSEWHERE: [(&str, &str, &str); 34] = [
     ("RawDocument", "keystore", "write keys: { store: …, unlock: { file: … } }"),
     ("RawDocument", "state_dir", "write state: { dir: … }"),
     ("RawDocument", "logging", "write log:"),
+    ("RawDocument", "traces", "it belongs to log: log: { traces: { otlp: … } }"),
+    ("RawLog", "otlp", "it belongs to traces: traces: { otlp: … }"),
+    ("RawTraces", "endpoint", "write otlp:"),
+    ("RawTraces", "url", "write otlp:"),
     ("RawPublic", "port", "it is part of address: 0.0.0.0:8443"),
     ("RawPublic", "bind", "write address: 0.0.0.0:8443"),
     ("RawTls", "cert", "write certificate:"),
@@ -152,9 +156,10 @@ const ELSEWHERE: [(&str, &str, &str); 34] = [
 ];
 
 /// Values that are planned where a map stands: raw shape, and what to write.
-const VALUES: [(&str, &str); 3] = [
+const VALUES: [(&str, &str); 4] = [
     ("RawRemote", "write { url: https://…, gateway_token_file: …, feed_key_file: … }"),
     ("RawUnlock", "write { file: secrets/kek.key }"),
+    ("RawTraces", "write { otlp: http://127.0.0.1:4318 }"),
     ("RawProbe", "write { address: 0.0.0.0:8081 }"),
 ];
 

@@ -1,4 +1,4 @@
-//! Durations and sizes: a number never stands without its unit.
+//! Durations, sizes and shares: a number never stands without its unit.
 
 use std::time::Duration;
 
@@ -29,6 +29,18 @@ text_type!(
         "examples": ["64KiB", "1MiB"],
     },
     size
+);
+
+text_type!(
+    /// A share in millionths: `1%`, `0.1%`, `100%`. Never zero, never above all.
+    Percent(u32), "a percentage such as `1%`",
+    {
+        "type": "string",
+        "pattern": "^[0-9]{1,3}(\\.[0-9]{1,4})?%$",
+        "description": "A percentage above 0, at most 100: 1%, 0.1%, 100%.",
+        "examples": ["1%", "0.1%", "100%"],
+    },
+    percent
 );
 
 /// Parses a duration by the rules of policies, so that the two never differ.
@@ -70,6 +82,31 @@ pub(crate) fn size(text: &str) -> Result<u64, Fault> {
         Some(bytes) => Ok(bytes),
         None if number.is_empty() => Err(wrong().hint("write a number and its unit: 64KiB")),
         None => Err(Fault::new(format!("`{}` is too large", shown(text)))),
+    }
+}
+
+/// Parses a percentage with at most four digits behind the point; gives millionths.
+pub(crate) fn percent(text: &str) -> Result<u32, Fault> {
+    let wrong = || Fault::new(format!("`{}` is not a percentage", shown(text)));
+    let form = "write a number and its sign, as 1% or 0.1%, with at most four digits behind the point";
+    let Some(number) = text.strip_suffix('%') else {
+        let number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        return Err(wrong().hint(if number {
+            format!("a percentage has its sign: write {text}%")
+        } else {
+            form.into()
+        }));
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole, 3) || !digits(part, 4) {
+        return Err(wrong().hint(form));
+    }
+    let millionths = format!("{whole}{part:0<4}").parse::<u32>().map_err(|_| wrong().hint(form))?;
+    match millionths {
+        0 => Err(wrong().hint("zero is not a share; to have none, take the section out")),
+        1..=1_000_000 => Ok(millionths),
+        _ => Err(wrong().hint("all there is is 100%")),
     }
 }
 
@@ -147,6 +184,20 @@ mod tests {
         assert_eq!(size("64KiB").unwrap(), 65_536);
     }
 
+    #[test]
+    fn percentages_have_a_sign_and_are_above_zero_and_at_most_all() {
+        assert_eq!(percent("1").unwrap_err().hint.unwrap(), "a percentage has its sign: write 1%");
+        assert!(percent("0%").unwrap_err().hint.unwrap().contains("take the section out"));
+        assert!(percent("101%").unwrap_err().hint.unwrap().contains("100%"));
+        for text in ["", "%", "0.0000%", "-1%", "+1%", "1 %", " 1%", "1.%", ".1%", "0.00001%", "1e1%", "1,5%", "1%%"] {
+            assert!(percent(text).is_err(), "{text:?}");
+        }
+        assert_eq!(percent("1%").unwrap(), 10_000);
+        assert_eq!(percent("0.1%").unwrap(), 1_000);
+        assert_eq!(percent("0.0001%").unwrap(), 1);
+        assert_eq!((percent("12.5%").unwrap(), percent("100%").unwrap()), (125_000, 1_000_000));
+    }
+
     proptest! {
         #[test]
         fn what_is_spelled_reads_back(millis in 1_u64..10_000_000_000) {
@@ -158,6 +209,7 @@ mod tests {
         fn no_text_panics(text in "\\PC{0,40}") {
             let _ = duration(&text);
             let _ = size(&text);
+            let _ = percent(&text);
         }
     }
 }

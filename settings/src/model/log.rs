@@ -1,17 +1,30 @@
 //! `log:` what is told, and where.
 
 /// `log:`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// One JSON line a request. Default stdout.
     pub access: AccessLog,
     /// Everything else. Default info; more is compiled out, because it would show injected keys.
     pub level: LogLevel,
+    /// Traces of some requests. Default none.
+    pub traces: Option<TracesSettings>,
+}
+
+/// `log.traces:`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracesSettings {
+    /// The URL that traces are posted to, path and all: https, or http on loopback. It holds no credentials.
+    pub endpoint: String,
+    /// Share of requests that are traced, in millionths: 1 to 1 000 000. Default 10 000.
+    pub sample: u32,
+    /// What the gateway is called in them. Default `assay-gateway`.
+    pub service_name: String,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { access: AccessLog::Stdout, level: LogLevel::Info }
+        Self { access: AccessLog::Stdout, level: LogLevel::Info, traces: None }
     }
 }
 

@@ -94,6 +94,22 @@ fn an_expired_token_may_have_a_key_where_the_route_says_so() {
 }
 
 #[test]
+fn traces_have_an_endpoint_a_share_and_a_name() {
+    let folder = Folder::new();
+    let traces = |fields: &str| {
+        let text = with("log: { access: stderr, level: warn }", &format!("log: {{ traces: {{ {fields} }} }}"));
+        folder.load(text).unwrap_or_else(|report| panic!("{report}")).settings.log.traces.unwrap()
+    };
+    let plain = traces("otlp: \"http://127.0.0.1:4318\"");
+    assert_eq!(plain.endpoint, "http://127.0.0.1:4318/v1/traces");
+    assert_eq!((plain.sample, plain.service_name.as_str()), (10_000, "assay-gateway"));
+    let all = traces("otlp: \"https://Traces.example.com/otlp/\", sample: 100%, service_name: edge-2");
+    assert_eq!(all.endpoint, "https://traces.example.com/otlp/v1/traces");
+    assert_eq!((all.sample, all.service_name.as_str()), (1_000_000, "edge-2"));
+    assert!(folder.load(GOOD).unwrap_or_else(|report| panic!("{report}")).settings.log.traces.is_none());
+}
+
+#[test]
 fn a_gateway_alone_and_a_service_alone_need_little() {
     let folder = Folder::new();
     let gateway = r#"

@@ -334,6 +334,33 @@ fn hosts_and_paths() {
 }
 
 #[test]
+fn traces_go_to_a_collector_that_nobody_listens_in_on() {
+    let log = "log: { access: stderr, level: warn }";
+    let traces = |fields: &str| format!("log:\n  traces: {{ {fields} }}");
+    let wrong = |fields: &str, code: &str, under: &str, remedy: &str| {
+        refuses(log, &traces(fields), code, under, remedy);
+    };
+    wrong("sample: 1%", "missing_field", "{ sample", "write otlp: https://");
+    wrong("otlp: http://collector.internal:4318", "plaintext_traces", "http://collector", "127.0.0.1:4318");
+    wrong("otlp: http://10.0.4.7:4318", "plaintext_traces", "http://10", "write https://");
+    wrong("otlp: \"https://user:pass@a.example.com\"", "invalid_value", "\"https", "assay key put");
+    wrong("otlp: 127.0.0.1:4318", "invalid_value", "127", "write https://");
+    wrong(
+        "otlp: https://a.example.com/v1/traces",
+        "whole_traces_url",
+        "https://a",
+        "write the base: https://a.example.com",
+    );
+    wrong("otlp: https://a.example.com, sample: 5", "invalid_value", "5", "write 5%");
+    wrong("otlp: https://a.example.com, sample: 0%", "invalid_value", "0%", "take the section out");
+    wrong("otlp: https://a.example.com, sample: 200%", "invalid_value", "200%", "100%");
+    wrong("otlp: https://a.example.com, service_name: A B", "invalid_value", "A B", "write a-b");
+    wrong("otlp: https://a.example.com, ratio: 0.1", "unknown_field", "ratio", "`sample`");
+    wrong("endpoint: https://a.example.com, otlp: https://a.example.com", "unknown_field", "endpoint", "write otlp:");
+    refuses(log, "log: { traces: https://a.example.com }", "invalid_value", "https", "{ otlp: http");
+}
+
+#[test]
 fn a_policy_on_a_key_route_can_not_give_the_key_away() {
     refuses(
         "policy: { default: block, rules: [{ name: genuine, when: { verdict: attested }, then: allow }] }",

@@ -92,6 +92,7 @@ fn the_documentation_names_every_field() {
         "Operation",
         "Body",
         "Log",
+        "Traces",
     ];
     for name in ours {
         let shape = &schema["definitions"][name];
