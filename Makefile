@@ -43,7 +43,7 @@ arrows:
 	@scripts/arrows
 
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
 schema: ## regenerate schema/ from the types
 	UPDATE_SCHEMA=1 $(CARGO) test -p settings --locked schema

@@ -13,7 +13,7 @@
 //! | | `quantum`, `outcome` | the answer leaves at a step of the clock; what the outcome writes comes after |
 //!
 //! Beside the walk: `key_sets` (what gateways fetch), [`registry`] (what operators write), [`offline`] (what commands ask
-//! of a state at rest), `refusal` (the one table from a fault to an answer), [`health`], `metrics`, and [`start`], which
+//! of a state at rest), `refusal` (the one table from a fault to an answer), [`health`], `metrics`, and [`start()`], which
 //! puts the parts together.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 

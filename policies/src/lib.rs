@@ -18,7 +18,7 @@
 //! | `compile`, `lint` | rules ready to decide; what is probably not meant |
 //! | `index`, `condition`, `result_policy` | the decision |
 //!
-//! [`compile`] is the one loader: the gateway, `assay check`, `assay policy check` and `explain` use it.
+//! [`compile()`] is the one loader: the gateway, `assay check`, `assay policy check` and `explain` use it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 

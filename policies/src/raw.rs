@@ -1,6 +1,6 @@
 //! A policy as it was read, and the schema that editors check it against.
 //!
-//! In: a node of a YAML document. Out: a [`RawPolicy`], which [`crate::compile`] turns into rules.
+//! In: a node of a YAML document. Out: a [`RawPolicy`], which [`crate::compile()`] turns into rules.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! Stage `decide`: a proof about the sender and the facts of the request -> [`Decision`].
 //!
-//! In: [`Verified`] (stage verify) and [`RequestFacts`]. Out: a [`Decision`], whose [`Permit`](crate::Permit) the next stage
+//! In: [`Verified`] (stage verify) and [`RequestFacts`]. Out: a [`Decision`], whose [`Permit`] the next stage
 //! demands. Proven between: the first rule that matches and is enforced decides; a monitored rule changes nothing; on a route that adds a
 //! key, no request goes on without the right to open it. Allocates nothing.
 
@@ -23,7 +23,7 @@ use crate::rule::Rule;
 #[derive(Clone, Debug)]
 pub struct ResultPolicy(pub(crate) Arc<Compiled>);
 
-/// What [`crate::compile`] makes.
+/// What [`crate::compile()`] makes.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) name: Box<str>,

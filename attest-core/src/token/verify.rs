@@ -3,7 +3,7 @@
 //! Two steps, and each returns a value that the next demands:
 //! 1. [`authenticate`]: text and key set in; [`Authenticated`] out. Only what follows from these two, so it may be
 //!    kept in a cache.
-//! 2. [`check`]: that and the request's expectations in; [`Verified`] out. Time, issuer, audience, revocation and
+//! 2. [`check()`]: that and the request's expectations in; [`Verified`] out. Time, issuer, audience, revocation and
 //!    binding, each time anew.
 
 mod check;

@@ -1,5 +1,5 @@
 //! The API's paths. Comes in: a request. Goes out: JSON, or 401 when the key is not there.
-//! Proven between: everything outside [`open`] runs only behind [`demand_key`].
+//! Proven between: everything outside the open routes runs only behind [`demand_key`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

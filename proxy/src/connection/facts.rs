@@ -1,7 +1,7 @@
 //! Facts about a connection, carried into every request on it, HTTP/1 and HTTP/2 alike.
 //!
 //! In: what the listener learned (who, where, over which TLS) and what the head scanner found. Out: one
-//! `Arc<ConnFacts>` that any stage reads through [`super::facts`] without a system call.
+//! `Arc<ConnFacts>` that any stage reads through [`super::facts()`] without a system call.
 
 use std::{
     net::SocketAddr,

@@ -37,7 +37,7 @@ use crate::token::asv::DeviceState;
 use crate::token::claims::Claims;
 use crate::verdict::Verdict;
 
-/// The verdict on one request's token. Made by [`super::check`], or for requests whose token never got there.
+/// The verdict on one request's token. Made by [`super::check()`], or for requests whose token never got there.
 #[derive(Clone)]
 pub struct Verified {
     verdict: Verdict,
@@ -58,7 +58,7 @@ impl Verified {
     /// The token did not get past [`super::authenticate`], or could not be taken from the request.
     ///
     /// `unverified_exp_passed`: [`super::exp_passed`] of [`super::unverified_exp`], false where there is none. What
-    /// only [`super::check`] can say (`attested` above all) is not said here: it becomes `malformed`.
+    /// only [`super::check()`] can say (`attested` above all) is not said here: it becomes `malformed`.
     #[must_use]
     pub const fn refused(verdict: Verdict, reason: Reason, unverified_exp_passed: bool) -> Self {
         let verdict = match verdict {
