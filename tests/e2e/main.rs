@@ -9,5 +9,7 @@
     reason = "an integration test: what goes wrong in it is a failed test"
 )]
 
+mod canary;
+mod contract;
 mod demo;
 mod first_hour;
