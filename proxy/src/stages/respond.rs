@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
-    ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, EXPECT, LOCATION, SERVER, SET_COOKIE, VIA,
+    ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, EXPECT, LOCATION, SERVER, SET_COOKIE,
+    TRANSFER_ENCODING, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keystore::Guard;
@@ -35,6 +36,7 @@ pub(crate) fn head(
     }
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if head.status.is_informational() && !upgraded {
+        scrub_head(head, ctx);
         return Ok(());
     }
     note_first_byte(ctx, runtime);
@@ -57,9 +59,7 @@ pub(crate) fn head(
         // A session with somebody else's API belongs to the key, not to the client.
         head.remove_header(&SET_COOKIE);
     }
-    if let Some(guard) = &ctx.guard {
-        ctx.masked_headers += scrub_headers(head, guard);
-    }
+    scrub_head(head, ctx);
     if runtime.is_draining() {
         // Said in the last answer, so that the client opens its next connection elsewhere.
         session.set_keepalive(None);
@@ -82,9 +82,14 @@ fn refuse_head(session: &Session, head: &ResponseHeader, ctx: &Context) -> std::
     if head.status == StatusCode::PARTIAL_CONTENT || head.headers.contains_key(CONTENT_RANGE) {
         return Err("partial_content");
     }
-    let plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
-    if !head.headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+    let all_are = |name, word: &[u8]| {
+        head.headers.get_all(name).iter().all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(word))
+    };
+    if !all_are(CONTENT_ENCODING, b"identity") {
         return Err("content_encoding");
+    }
+    if !all_are(TRANSFER_ENCODING, b"chunked") {
+        return Err("transfer_encoding");
     }
     Ok(())
 }
@@ -148,6 +153,14 @@ fn inside(location: &str, route: &Route) -> Option<HeaderValue> {
     let dots = only_path.split('/').any(|segment| segment.starts_with('.') || segment.to_ascii_lowercase().starts_with("%2e"));
     (!dots && path.starts_with('/') && route.settings.matcher.path.matches(only_path))
         .then(|| HeaderValue::try_from(path).ok())?
+}
+
+/// Every head that leaves a route with a key, interim ones too.
+fn scrub_head(head: &mut ResponseHeader, ctx: &mut Context) {
+    let Some(guard) = &ctx.guard else { return };
+    // The words behind the status are the upstream's as well, and nobody needs them.
+    let _ = head.set_reason_phrase(None);
+    ctx.masked_headers += scrub_headers(head, guard);
 }
 
 fn scrub_headers(head: &mut ResponseHeader, guard: &Guard) -> u64 {

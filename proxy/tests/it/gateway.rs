@@ -4,6 +4,7 @@ mod kit;
 
 mod admission;
 mod answers;
+mod attacks;
 mod heads;
 mod keys;
 mod operators;

@@ -272,6 +272,8 @@ pub(crate) struct Parts {
     pub(crate) public: &'static str,
     /// Instead of a service in this process.
     pub(crate) remote: Option<String>,
+    /// The one answer of the API, instead of those by path; it then remembers nothing.
+    pub(crate) script: Option<&'static [u8]>,
     /// Secret files beside the configuration.
     pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
@@ -323,7 +325,10 @@ impl Rig {
     }
 
     async fn build(issuer: Arc<Issuer>, service: SocketAddr, parts: Parts) -> Self {
-        let api = Api::start().await;
+        let api = match parts.script {
+            Some(script) => Api { address: scripted(script).await, seen: Arc::default() },
+            None => Api::start().await,
+        };
         let folder = TempDir::new().unwrap();
         write_keys(folder.path(), api.address);
         for (name, content) in &parts.files {
@@ -391,7 +396,7 @@ impl Rig {
 
     pub(crate) async fn admin(&self, method: &str, path: &str) -> Answer {
         let address = self.gateway.admin().unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         raw(address, head.as_bytes()).await
     }
 
@@ -432,7 +437,7 @@ pub(crate) fn launch(
 }
 
 pub(crate) fn configuration(parts: &Parts, api: SocketAddr) -> String {
-    let Parts { upstreams, api: more, routes, top, public, remote, files: _ } = parts;
+    let Parts { upstreams, api: more, routes, top, public, remote, script: _, files: _ } = parts;
     let serve = "serve: { host: attest.test, path: /assay/v1, unlock: { file: service.key } }".to_owned();
     let source = remote.as_ref().unwrap_or(&serve);
     // Where the service runs elsewhere, so do its apps.
