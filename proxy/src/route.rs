@@ -103,23 +103,24 @@ impl Meters {
 /// Header names that do not go upstream, compared with `_` read as `-`: servers that speak CGI fold them.
 #[derive(Debug, Default)]
 pub(crate) struct Stripped {
-    names: Vec<Box<str>>,
-    /// A bit for each length that occurs: most headers are told apart by it alone.
-    lengths: u64,
+    /// The names of each length; the last place is for all longer ones. Most headers are told apart by their
+    /// length alone.
+    by_length: Vec<Vec<Box<str>>>,
 }
 
 impl Stripped {
     /// The set of these names.
     pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut set = Self::default();
+        let mut by_length = vec![Vec::new(); LENGTHS];
         for name in names {
             let name = folded(name);
-            if !set.names.contains(&name) {
-                set.lengths |= 1 << name.len().min(63);
-                set.names.push(name);
+            if let Some(same) = by_length.get_mut(length_place(&name))
+                && !same.contains(&name)
+            {
+                same.push(name);
             }
         }
-        set
+        Self { by_length }
     }
 
     /// Whether a header of this name is taken out.
@@ -128,9 +129,17 @@ impl Stripped {
         if is_ours(name) {
             return true;
         }
-        self.lengths & (1 << name.len().min(63)) != 0
-            && self.names.iter().any(|stripped| eq_folded(stripped, name))
+        self.by_length
+            .get(length_place(name))
+            .is_some_and(|same| same.iter().any(|stripped| eq_folded(stripped, name)))
     }
+}
+
+/// Lengths told apart.
+const LENGTHS: usize = 64;
+
+fn length_place(name: &str) -> usize {
+    name.len().min(LENGTHS - 1)
 }
 
 fn folded(name: &str) -> Box<str> {
@@ -151,19 +160,52 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
-/// Headers by which a client asks for another method than the one policy saw.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+/// Headers by which a client asks for another method, path or host than those that policy saw: frameworks
+/// take them for what a proxy before them rewrote.
+const OVERRIDES: [&str; 15] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-method",
+    "x-forwarded-method",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-forwarded-uri",
+    "x-forwarded-prefix",
+    "x-http-path-override",
+    "x-envoy-original-path",
+    "x-original-host",
+    "x-host",
+    "x-forwarded-server",
+];
+
+/// What shows the attestation service who forwards, and for whom: nobody else's to say.
+const INTERNAL: [&str; 2] = ["assay-internal", "assay-client-address"];
 
 /// Who says where a request came from: on their way to our own upstreams we write them, third parties
 /// have no business with them.
-const FORWARDING: [&str; 7] = [
+const FORWARDING: [&str; 20] = [
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
     "x-forwarded-host",
     "x-forwarded-port",
+    "x-url-scheme",
+    "front-end-https",
     "x-real-ip",
     "true-client-ip",
+    "client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-envoy-external-address",
 ];
 
 /// On guarded routes: pieces of a response could each hold less of a key than can be recognised, and a
@@ -174,7 +216,8 @@ impl Stripped {
     /// What this route takes out of a client's head.
     pub(crate) fn of(route: &RouteSettings) -> Self {
         let mut names: Vec<String> = Vec::new();
-        names.extend(METHOD_OVERRIDES.map(str::to_owned));
+        names.extend(OVERRIDES.map(str::to_owned));
+        names.extend(INTERNAL.map(str::to_owned));
         names.extend(FORWARDING.map(str::to_owned));
         if !route.token.forward {
             names.extend(route.token.from.iter().filter_map(|source| match source {

@@ -76,7 +76,7 @@ pub(crate) async fn admit(
     }
     let class = permit.class();
     // A client that trickles its body would hold a seat for as long as it likes.
-    if matches!(class, Class::Partial | Class::Unattested)
+    if waits_for_body(class)
         && !session.is_body_done()
         && let Err(stop) = body_in(session).await
     {
@@ -96,13 +96,22 @@ pub(crate) async fn admit(
     }
 }
 
-/// A seat for a request to the service of this process.
+/// A seat for a request to the service of this process, once its body is in: whoever trickles his would
+/// keep every app from its token.
 pub(crate) async fn admit_internal(
     session: &mut Session,
     internal: &Internal,
     times: &mut Times,
 ) -> Result<Seat, Stop> {
+    if !session.is_body_done() {
+        body_in(session).await?;
+    }
     seat(session, &internal.upstream, Class::Attested, times).await.map_err(Stop::Overloaded)
+}
+
+/// Whether a request of this class gets a seat only when its body is in.
+pub(crate) fn waits_for_body(class: Class) -> bool {
+    matches!(class, Class::Partial | Class::Unattested)
 }
 
 async fn seat(session: &mut Session, upstream: &Upstream, class: Class, times: &mut Times) -> Result<Seat, Shed> {

@@ -7,19 +7,20 @@
 //! Proven between: the target is the one that policy judged; what clients may not send is out; the key's
 //! own bounds allow this very request. [`Admitted`] is demanded, so no key is opened before admission.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use attest_core::target::Scheme;
+use attest_core::target::{Scheme, Target};
 use attest_core::token::claims::Claims;
-use http::header::{ACCEPT_ENCODING, HOST};
+use http::header::{ACCEPT_ENCODING, EXPECT, HOST};
 use http::uri::Uri;
 use http::{HeaderName, HeaderValue};
 use keystore::{Guard, OutgoingRequest};
 use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
 
-use super::admit::Admitted;
+use super::admit::{self, Admitted};
 use crate::context::{Context, Extracted, Place, Progress};
 use crate::internal::Internal;
 use crate::refusal::Stop;
@@ -53,9 +54,16 @@ fn dress(
     let request = ctx.request.as_ref().ok_or(Stop::Internal)?;
     set_target(upstream, request)?;
     match (&request.place, &ctx.progress) {
-        (Place::Internal(internal), Progress::Internal { .. }) => to_service(internal, request.address, upstream),
+        (Place::Internal(internal), Progress::Internal { .. }) => {
+            upstream.remove_header(&EXPECT);
+            to_service(internal, request.address, upstream);
+        }
         (Place::Route(route), Progress::Admitted(admitted)) => {
             strip(route, upstream);
+            if admit::waits_for_body(admitted.permit().class()) {
+                // We said "continue" ourselves, and have the body.
+                upstream.remove_header(&EXPECT);
+            }
             match &route.key {
                 None => to_own_upstream(route, request, upstream),
                 Some(key) => {
@@ -132,12 +140,26 @@ fn to_own_upstream(route: &Route, request: &Extracted, upstream: &mut RequestHea
     let to = &route.upstream.settings;
     if to.scheme == Scheme::Https && to.host != request.target.host() {
         put(upstream, HOST, route.upstream.host.clone());
+    } else {
+        name_as_judged(&request.target, upstream);
     }
     if let Ok(address) = HeaderValue::try_from(request.address.to_string()) {
         put(upstream, names::X_FORWARDED_FOR, address);
     }
     let proto = HeaderValue::from_static(request.target.scheme().as_str());
     put(upstream, names::X_FORWARDED_PROTO, proto);
+}
+
+/// `Host` as policy read it: a final dot or the scheme's own port would be another name to some servers.
+fn name_as_judged(target: &Target, upstream: &mut RequestHeader) {
+    let name: Cow<'_, str> = match target.port() {
+        None => target.host().into(),
+        Some(port) => format!("{}:{port}", target.host()).into(),
+    };
+    let same = upstream.headers.get(HOST).is_some_and(|sent| sent.as_bytes() == name.as_bytes());
+    if !same && let Ok(name) = HeaderValue::from_str(&name) {
+        put(upstream, HOST, name);
+    }
 }
 
 /// What we know of the sender. Clients' own headers of these names were taken out before.
