@@ -3,13 +3,15 @@
 //! In come requests on a listener that is bound to loopback, or asks for a bearer token; out go figures
 //! and names. No secret, no token and no client's data is in reach.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use aws_lc_rs::digest;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -78,9 +80,21 @@ async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Resp
             (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")]).into_response()
         }
         // Without a token the listener is on loopback; a page in a browser there must not get at it.
-        None if request.headers().contains_key("origin") => StatusCode::FORBIDDEN.into_response(),
+        None if request.headers().contains_key("origin") || !is_addressed_directly(&request) => {
+            StatusCode::FORBIDDEN.into_response()
+        }
         _ => next.run(request).await,
     }
+}
+
+/// Whether it was asked for under an address or `localhost`. A page can have its own name point at loopback (DNS
+/// rebinding) and then ask, without `Origin`, under that name.
+fn is_addressed_directly(request: &Request) -> bool {
+    let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    request.uri().authority().cloned().or_else(host).is_some_and(|authority| {
+        let host = authority.host();
+        host.eq_ignore_ascii_case("localhost") || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    })
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
