@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use attest_core::target::Target;
+use attest_core::time::UnixTime;
 use http::uri::PathAndQuery;
 use policies::{Permit, Refused};
 
@@ -22,8 +23,10 @@ use crate::stages::extract::Presented;
 
 /// One request.
 pub(crate) struct Context {
-    /// When its head had been read.
+    /// When its head had been read: for how long things take.
     pub started: Instant,
+    /// The same moment on the wall: what tokens, rules with an end and the log go by. Asked for once.
+    pub wall: UnixTime,
     /// Its id in answer and log.
     pub id: DecisionId,
     /// What stage 2 made of the head.
@@ -133,9 +136,10 @@ pub(crate) struct Times {
 
 impl Context {
     /// A request whose head was just read.
-    pub(crate) fn new(started: Instant, id: DecisionId) -> Self {
+    pub(crate) fn new(started: Instant, wall: UnixTime, id: DecisionId) -> Self {
         Self {
             started,
+            wall,
             id,
             request: None,
             progress: Progress::Undecided,

@@ -36,7 +36,8 @@ impl ProxyHttp for Gateway {
 
     fn new_ctx(&self) -> Self::CTX {
         let runtime = &self.runtime;
-        Box::new(Context::new(Instant::now(), runtime.ids.next(runtime.clock.now())))
+        let wall = runtime.clock.now();
+        Box::new(Context::new(Instant::now(), wall, runtime.ids.next(wall)))
     }
 
     // The default adds a compression module to every request.

@@ -43,8 +43,9 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
         Place::Route(route) => {
             let Extracted { target, presented, address, .. } = request;
             let headers = &session.req_header().headers;
-            let verified = verify::verify(presented, &route, headers, runtime, ctx.started);
-            let permit = match decide::decide(verified, &route, target, *address, headers, runtime.clock.now()) {
+            let now = verify::Now { instant: ctx.started, wall: ctx.wall };
+            let verified = verify::verify(presented, &route, headers, runtime, now);
+            let permit = match decide::decide(verified, &route, target, *address, headers, ctx.wall) {
                 Decision::Permit(permit) => permit,
                 Decision::Refuse(refused) => {
                     let stop = decide::stop_of(&refused);

@@ -2,47 +2,30 @@
 //!
 //! In comes a token's text with the key set that judges it; out goes the earlier
 //! [`Authenticated`], if there was one. Time, revocation, audience, binding and replay are *not* in
-//! it: they are checked on every request. The key is a SHA-256 over the key set's identity and
-//! number and the token, so a rotated key set never finds an entry of its predecessor.
+//! it: they are checked on every request. An entry is found by a hash under a key that is new at each
+//! start, and believed only if key set and text are the same byte for byte: a rotated key set never
+//! finds an entry of its predecessor, and nobody can make two tokens share one.
 //!
 //! Genuine and failed tokens live apart, so that a flood of one can't evict the other. A token with a
 //! bad signature isn't kept at all: whoever sends it can change a character for free, and so would
-//! only fill the cache. Both are bounded in bytes; the least useful goes first.
+//! only fill the cache. Both are bounded in bytes; the least useful goes first, and its text is wiped.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use attest_core::token::verify::{Authenticated, Outcome};
-use aws_lc_rs::digest;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use zeroize::Zeroizing;
 
 /// Identity of a key set in the cache: which issuer, and which edition of its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeySetId {
-    /// Own key set: 0. Named issuers: a hash of name and keys, so that a reload changes it.
+    /// Own key set: an even number for each feed. Named issuers: an odd hash of name and all files, so that a
+    /// reload changes it.
     pub issuer: u64,
-    /// The feed's number, for our own; 0 for named issuers.
+    /// The number of the feed's edition, for our own; 0 for named issuers.
     pub number: u64,
-}
-
-/// Where a token's result is found; made once a request.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct CacheKey([u8; 32]);
-
-impl CacheKey {
-    /// The place of `token` under `keys`.
-    pub(crate) fn of(keys: KeySetId, token: &[u8]) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&keys.issuer.to_be_bytes());
-        context.update(&keys.number.to_be_bytes());
-        context.update(token);
-        let mut key = [0; 32];
-        // SHA-256 is 32 bytes long; a shorter slice would leave zeros and only miss the cache.
-        for (to, from) in key.iter_mut().zip(context.finish().as_ref()) {
-            *to = *from;
-        }
-        Self(key)
-    }
 }
 
 /// Bytes for genuine tokens, and for failed ones.
@@ -53,23 +36,28 @@ const ENTRY_BYTES: u64 = 1024;
 
 /// The results of tokens whose signature was made by one of our keys.
 pub(crate) struct TokenCache {
-    attested: Cache<CacheKey, Entry, ByText>,
-    failed: Cache<CacheKey, Entry, ByText>,
+    hasher: RandomState,
+    attested: Cache<u64, Entry, ByText>,
+    failed: Cache<u64, Entry, ByText>,
 }
 
+/// A result and what it is the result of.
 #[derive(Clone)]
-struct Entry {
+struct Entry(Arc<Seen>);
+
+struct Seen {
+    keys: KeySetId,
+    text: Zeroizing<Box<[u8]>>,
     result: Arc<Authenticated>,
-    text_bytes: u32,
 }
 
 #[derive(Clone)]
 struct ByText;
 
-impl Weighter<CacheKey, Entry> for ByText {
-    fn weight(&self, _: &CacheKey, entry: &Entry) -> u64 {
-        // The claims keep about as much as the text, twice.
-        ENTRY_BYTES + 2 * u64::from(entry.text_bytes)
+impl Weighter<u64, Entry> for ByText {
+    fn weight(&self, _: &u64, entry: &Entry) -> u64 {
+        // The text, and about as much twice for the claims.
+        ENTRY_BYTES + 3 * u64::try_from(entry.0.text.len()).unwrap_or(u64::MAX / 4)
     }
 }
 
@@ -80,22 +68,24 @@ impl TokenCache {
             let items = usize::try_from(bytes / (2 * ENTRY_BYTES)).unwrap_or(1024);
             Cache::with_weighter(items, bytes, ByText)
         };
-        Self { attested: of(ATTESTED_BYTES), failed: of(FAILED_BYTES) }
+        Self { hasher: RandomState::new(), attested: of(ATTESTED_BYTES), failed: of(FAILED_BYTES) }
     }
 
     /// The earlier result for this token under these keys.
-    pub(crate) fn find(&self, key: &CacheKey) -> Option<Arc<Authenticated>> {
-        self.attested.get(key).or_else(|| self.failed.get(key)).map(|entry| entry.result)
+    pub(crate) fn find(&self, keys: KeySetId, text: &[u8]) -> Option<Arc<Authenticated>> {
+        let place = self.hasher.hash_one((keys, text));
+        let seen = self.attested.get(&place).or_else(|| self.failed.get(&place))?.0;
+        (seen.keys == keys && **seen.text == *text).then(|| seen.result.clone())
     }
 
     /// Keeps a result for later.
-    pub(crate) fn keep(&self, key: CacheKey, text_bytes: usize, result: Arc<Authenticated>) {
+    pub(crate) fn keep(&self, keys: KeySetId, text: &[u8], result: Arc<Authenticated>) {
         let cache = match result.outcome() {
             Outcome::Genuine(_) => &self.attested,
             Outcome::Failed(_) => &self.failed,
         };
-        let text_bytes = u32::try_from(text_bytes).unwrap_or(u32::MAX);
-        cache.insert(key, Entry { result, text_bytes });
+        let place = self.hasher.hash_one((keys, text));
+        cache.insert(place, Entry(Arc::new(Seen { keys, text: Zeroizing::new(text.into()), result })));
     }
 
     /// Entries held: genuine, failed.

@@ -14,7 +14,7 @@ use crate::context::{Context, Extracted, Place, Progress};
 use crate::refusal::Stop;
 use crate::route::Route;
 use crate::runtime::Runtime;
-use crate::telemetry::access_log::Line;
+use crate::telemetry::access_log::{Line, field};
 use crate::telemetry::metrics::{AnswerLabels, RequestLabels, RouteLabels, RuleLabels, WhyLabels};
 
 /// The whole stage.
@@ -158,98 +158,98 @@ fn write(
 ) {
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let sized = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    line.seconds("ts", runtime.clock.now()).text("id", ctx.id.text().as_str());
+    line.seconds(field!("ts"), ctx.wall).text(field!("id"), ctx.id.text().as_str());
     if let Some(request) = &ctx.request {
         let target = &request.target;
         if let Place::Route(route) = &request.place {
-            line.number("generation", whole(route.generation)).text("route", &route.name);
+            line.number(field!("generation"), whole(route.generation)).text(field!("route"), &route.name);
         }
-        line.text("method", target.method().as_str())
-            .text("host", target.host())
-            .text("path", target.path())
-            .shown("address", request.address);
+        line.text(field!("method"), target.method().as_str())
+            .text(field!("host"), target.host())
+            .text(field!("path"), target.path())
+            .shown(field!("address"), request.address);
     }
-    line.number_if("status", status.map(|status| i64::from(status.as_u16())))
-        .text("answered_by", answered_by(ctx))
-        .text("end", ctx.end.as_str());
+    line.number_if(field!("status"), status.map(|status| i64::from(status.as_u16())))
+        .text(field!("answered_by"), answered_by(ctx))
+        .text(field!("end"), ctx.end.as_str());
     if let Some(stop) = &ctx.stop {
-        line.text("code", stop.code()).text_if("detail", Some(stop.detail()));
+        line.text(field!("code"), stop.code()).text_if(field!("detail"), Some(stop.detail()));
         if let Stop::Limited(limited) = stop {
-            line.object("limit", |line| {
-                line.text("name", &limited.name).millis("retry_ms", limited.retry_after);
+            line.object(field!("limit"), |line| {
+                line.text(field!("name"), &limited.name).millis(field!("retry_ms"), limited.retry_after);
             });
         }
     }
     if let (Some(request), Some((verified, why))) = (&ctx.request, decided(ctx)) {
-        who(line, request, verified, runtime);
+        who(line, ctx, request, verified, runtime);
         reasons(line, ctx, why);
     }
     times(line, ctx, now);
     if let Some(Place::Route(route)) = ctx.request.as_ref().map(|request| &request.place) {
         if ctx.attempts > 0 {
-            line.text("upstream", &route.upstream.name).number("attempt", sized(ctx.attempts));
+            line.text(field!("upstream"), &route.upstream.name).number(field!("attempt"), sized(ctx.attempts));
         }
         if let (Some(key), true) = (&route.key, ctx.guard.is_some()) {
-            line.object("key", |line| {
-                line.text("name", &key.name)
-                    .number("version", i64::from(key.handle.version().get()))
-                    .text("fingerprint", &key.fingerprint);
+            line.object(field!("key"), |line| {
+                line.text(field!("name"), &key.name)
+                    .number(field!("version"), i64::from(key.handle.version().get()))
+                    .text(field!("fingerprint"), &key.fingerprint);
             });
-            line.number("scrubbed", whole(scrubbed));
+            line.number(field!("scrubbed"), whole(scrubbed));
         }
     }
-    line.number("bytes_in", sized(bytes_in)).number("bytes_out", sized(bytes_out)).close();
+    line.number(field!("bytes_in"), sized(bytes_in)).number(field!("bytes_out"), sized(bytes_out)).close();
 }
 
 /// What is known of the sender. Claims only where the signature is genuine.
-fn who(line: &mut Line<'_>, request: &Extracted, verified: &Verified, runtime: &Runtime) {
-    line.text("verdict", verified.verdict().as_str())
-        .text_if("reason", Some(verified.reason()))
-        .flag_if("accepted_expired", verified.accepted_expired());
+fn who(line: &mut Line<'_>, ctx: &Context, request: &Extracted, verified: &Verified, runtime: &Runtime) {
+    line.text(field!("verdict"), verified.verdict().as_str())
+        .text_if(field!("reason"), Some(verified.reason()))
+        .flag_if(field!("accepted_expired"), verified.accepted_expired());
     if let Place::Route(route) = &request.place
         && let Some(source) = request.presented.source()
     {
-        line.text("issuer", route.issuer.name()).text("source", source);
+        line.text(field!("issuer"), route.issuer.name()).text(field!("source"), source);
     }
-    line.text_if("kid", verified.authenticated().and_then(|token| token.kid()));
+    line.text_if(field!("kid"), verified.authenticated().and_then(|token| token.kid()));
     if let Some(claims) = verified.claims() {
-        let now = runtime.clock.now().secs();
-        line.number_if("token_age_s", claims.iat().map(|iat| now - iat.secs()))
-            .number("expires_in_s", claims.exp().secs() - now)
-            .text_if("app", claims.app())
-            .text_if("version", claims.ver())
-            .text("tier", verified.tier().as_str())
-            .text_if("arc", claims.arc());
+        let now = ctx.wall.secs();
+        line.number_if(field!("token_age_s"), claims.iat().map(|iat| now - iat.secs()))
+            .number(field!("expires_in_s"), claims.exp().secs() - now)
+            .text_if(field!("app"), claims.app())
+            .text_if(field!("version"), claims.ver())
+            .text(field!("tier"), verified.tier().as_str())
+            .text_if(field!("arc"), claims.arc());
     }
     if let Some(device) = verified.device() {
-        line.hex("device", runtime.device_in_log(device));
+        line.hex(field!("device"), runtime.device_in_log(device));
     }
 }
 
 /// Why it was decided as it was.
 fn reasons(line: &mut Line<'_>, ctx: &Context, why: &policies::Why) {
     let mode = if why.would().is_some() { "monitor" } else { "enforce" };
-    line.text("policy", why.policy())
-        .text("rule", why.rule())
-        .text("mode", mode)
-        .text("action", Outcome::of(ctx, why).as_str())
-        .text_if("would", why.would().map(policies::Action::as_str))
-        .number_if("bucket", why.bucket().map(i64::from));
+    line.text(field!("policy"), why.policy())
+        .text(field!("rule"), why.rule())
+        .text(field!("mode"), mode)
+        .text(field!("action"), Outcome::of(ctx, why).as_str())
+        .text_if(field!("would"), why.would().map(policies::Action::as_str))
+        .number_if(field!("bucket"), why.bucket().map(i64::from));
     if let Some((rule, action)) = why.monitored().next() {
         // The first tells what enforcing now would have done.
-        line.object("monitored", |line| {
-            line.text("rule", rule).text("action", action.as_str());
+        line.object(field!("monitored"), |line| {
+            line.text(field!("rule"), rule).text(field!("action"), action.as_str());
         });
     }
     if why.key_withheld() {
-        line.text("withheld", "key");
+        line.text(field!("withheld"), "key");
     }
     let class = match &ctx.progress {
         Progress::Admitted(admitted) => Some(admitted.permit().class()),
         Progress::NotAdmitted(permit) => Some(permit.class()),
         _ => None,
     };
-    line.text_if("class", class.map(policies::Class::as_str));
+    line.text_if(field!("class"), class.map(policies::Class::as_str));
 }
 
 /// How long it took, by whom.
@@ -257,13 +257,13 @@ fn times(line: &mut Line<'_>, ctx: &Context, now: Instant) {
     let times = &ctx.times;
     let until = times.dialled.unwrap_or(now);
     let own = own_time(ctx, until);
-    line.number("gateway_us", i64::try_from(own.as_micros()).unwrap_or(i64::MAX)).millis("queue_ms", times.queued);
-    line.number_if("inflight", ctx.inflight.map(i64::from));
+    line.number(field!("gateway_us"), i64::try_from(own.as_micros()).unwrap_or(i64::MAX)).millis(field!("queue_ms"), times.queued);
+    line.number_if(field!("inflight"), ctx.inflight.map(i64::from));
     if let (Some(dialled), Some(handed_over)) = (times.dialled, times.handed_over) {
-        line.millis("connect_ms", handed_over.saturating_duration_since(dialled));
+        line.millis(field!("connect_ms"), handed_over.saturating_duration_since(dialled));
     }
     if let (Some(handed_over), Some(first_byte)) = (times.handed_over, times.first_byte) {
-        line.millis("first_byte_ms", first_byte.saturating_duration_since(handed_over));
+        line.millis(field!("first_byte_ms"), first_byte.saturating_duration_since(handed_over));
     }
-    line.millis("total_ms", now.saturating_duration_since(ctx.started));
+    line.millis(field!("total_ms"), now.saturating_duration_since(ctx.started));
 }

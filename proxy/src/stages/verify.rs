@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use attest_core::time::UnixTime;
 use attest_core::token::claims::Claims;
 use attest_core::token::key_set::KeySet;
 use attest_core::token::verify::{
@@ -20,27 +21,35 @@ use super::extract::Presented;
 use crate::key_sets::{Edition, Usable};
 use crate::route::{Issuer, Route};
 use crate::runtime::Runtime;
-use crate::token_cache::{CacheKey, KeySetId};
+use crate::token_cache::KeySetId;
 
-/// The whole stage. `now` is for the age of key sets; tokens are judged by the runtime's clock.
+/// One moment on both clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Now {
+    /// For the age of key sets: it never jumps.
+    pub instant: Instant,
+    /// For tokens.
+    pub wall: UnixTime,
+}
+
+/// The whole stage.
 pub(crate) fn verify(
     presented: &Presented,
     route: &Route,
     headers: &HeaderMap,
     runtime: &Runtime,
-    now: Instant,
+    now: Now,
 ) -> Verified {
     let text = match presented {
         Presented::Nothing => return Verified::missing(),
         Presented::Several => return Verified::refused(Verdict::Malformed, "several_tokens", false),
         Presented::Token { text, .. } => text.as_bytes(),
     };
-    let keys = match Keys::of(route, now) {
+    let keys = match Keys::of(route, now.instant) {
         Ok(keys) => keys,
         Err(reason) => return Verified::unverifiable(reason),
     };
-    let id = CacheKey::of(keys.id, text);
-    let authenticated = match runtime.tokens.find(&id) {
+    let authenticated = match runtime.tokens.find(keys.id, text) {
         Some(seen) => {
             runtime.metrics.token_cache_hits.inc();
             seen
@@ -50,20 +59,20 @@ pub(crate) fn verify(
             match verify::authenticate(text, &keys.set) {
                 Ok(authenticated) => {
                     let authenticated = Arc::new(authenticated);
-                    runtime.tokens.keep(id, text.len(), authenticated.clone());
+                    runtime.tokens.keep(keys.id, text, authenticated.clone());
                     authenticated
                 }
-                Err((verdict, reason)) => return unproven(verdict, reason, text, keys.leeway, runtime),
+                Err((verdict, reason)) => return unproven(verdict, reason, text, keys.leeway, now.wall),
             }
         }
     };
-    check(&authenticated, &keys, route, headers, runtime)
+    check(&authenticated, &keys, route, headers, now.wall)
 }
 
 /// A token that nothing vouches for. Whether its own `exp` has passed needs no key, and decides only
 /// between "fetch a token" and "refused".
-fn unproven(verdict: Verdict, reason: &'static str, text: &[u8], leeway: Duration, runtime: &Runtime) -> Verified {
-    let passed = verify::unverified_exp(text).is_some_and(|exp| exp_passed(exp, runtime.clock.now(), leeway));
+fn unproven(verdict: Verdict, reason: &'static str, text: &[u8], leeway: Duration, now: UnixTime) -> Verified {
+    let passed = verify::unverified_exp(text).is_some_and(|exp| exp_passed(exp, now, leeway));
     Verified::refused(verdict, reason, passed)
 }
 
@@ -105,7 +114,7 @@ impl<'a> Keys<'a> {
                     Usable::Nothing(reason) => Err(reason),
                     Usable::Keys { edition, service_down } => Ok(Self {
                         set: edition.key_set.clone(),
-                        id: KeySetId { issuer: 0, number: edition.number },
+                        id: key_sets.id(&edition),
                         issuer: Some(issuer),
                         audience: Some(audience),
                         leeway: *leeway,
@@ -128,7 +137,7 @@ fn check(
     keys: &Keys<'_>,
     route: &Route,
     headers: &HeaderMap,
-    runtime: &Runtime,
+    now: UnixTime,
 ) -> Verified {
     let token = &route.settings.token;
     // Empty, and without an allocation, on routes that bind nothing.
@@ -137,7 +146,7 @@ fn check(
     let expect = Expect {
         issuer: keys.issuer,
         audience: keys.audience,
-        now: runtime.clock.now(),
+        now,
         leeway: keys.leeway,
         max_lifetime: keys.max_lifetime,
         accept_expired: keys.accept_expired,
