@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attest_core::time::Clock;
 use http::HeaderValue;
 use ipnet::IpNet;
 use keystore::{GenerationMemory, Keystore, MasterKey};
@@ -113,6 +114,7 @@ impl Generation {
         settings: Settings,
         running: Option<&Self>,
         local: Option<&LocalService>,
+        clock: &Arc<dyn Clock>,
         fetch_failed: impl Fn() + Send + Clone + 'static,
     ) -> Result<Self, GenerationError> {
         if let Some(running) = running {
@@ -121,7 +123,7 @@ impl Generation {
         let settings = Arc::new(settings);
         let number = running.map_or(1, |running| running.number + 1);
         let keystore = open_keystore(&settings)?;
-        let (own, is_new_feed) = own_key_sets(&settings, running, local)?;
+        let (own, is_new_feed) = own_key_sets(&settings, running, local, clock)?;
         let mut upstreams = BTreeMap::new();
         for (name, upstream) in &settings.upstreams {
             upstreams.insert(name.clone(), Arc::new(build_upstream(upstream.clone(), running)?));
@@ -199,6 +201,7 @@ fn own_key_sets(
     settings: &Settings,
     running: Option<&Generation>,
     local: Option<&LocalService>,
+    clock: &Arc<dyn Clock>,
 ) -> Result<(Option<Arc<OwnKeySets>>, bool), GenerationError> {
     let Some(attestation) = &settings.attestation else { return Ok((None, false)) };
     let unchanged = |running: &&Generation| {
@@ -218,7 +221,7 @@ fn own_key_sets(
             ));
         }
     };
-    let own = OwnKeySets::new(attestation.token.key_set.clone(), refresh, source);
+    let own = OwnKeySets::new(attestation.token.key_set.clone(), refresh, source, clock.clone());
     Ok((Some(Arc::new(own)), true))
 }
 
@@ -284,7 +287,7 @@ fn build_route(
 fn named_id(name: &str, settings: &Settings) -> KeySetId {
     let mut hasher = std::hash::DefaultHasher::new();
     (name, settings.digest).hash(&mut hasher);
-    // 0 is our own.
+    // Even ones are our own.
     KeySetId { issuer: hasher.finish() | 1, number: 0 }
 }
 

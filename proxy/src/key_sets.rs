@@ -6,29 +6,34 @@
 //! retired key or without last week's revocation.
 //!
 //! Silence is stale, not empty: the last edition stays in use for the route's `keys_stale` (24 h), then
-//! tokens are `unverifiable`. Nothing is written to disk. When no fetch succeeded for three periods the
+//! tokens are `unverifiable`. A document counts from its own date, so a copy played again is silence too. Nothing is written to disk. When no fetch succeeded for three periods the
 //! service counts as down, and the grace for expired tokens applies until one does.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use attest_core::feed::{FeedError, KeySetDocument, Revocations};
+use attest_core::time::Clock;
 use attest_core::token::claims::Claims;
 use attest_core::token::key_set::KeySet;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use crate::token_cache::KeySetId;
+
 mod source;
 
 pub use source::{FetchKeySets, Fetched};
-pub(crate) use source::{Remote, RemoteError};
+pub(crate) use source::{NoMetadata, Remote, RemoteError};
 
 /// Periods without a success after which the service counts as down.
 const DOWN_AFTER_PERIODS: u32 = 3;
+/// Clocks may differ by so much before a document's date is held against it.
+const LENIENCE: Duration = Duration::from_secs(60);
 /// Age that stands for "never".
-const NEVER: u64 = u64::MAX;
+const NEVER: i64 = i64::MIN;
 
 /// One edition of the key set.
 #[derive(Debug)]
@@ -85,28 +90,39 @@ pub(crate) enum NotTaken {
 
 /// The feed of one issuer.
 pub(crate) struct OwnKeySets {
+    id: u64,
+    clock: Arc<dyn Clock>,
     name: String,
     refresh: Duration,
     source: Arc<dyn FetchKeySets>,
     epoch: Instant,
     current: ArcSwapOption<Edition>,
-    /// Milliseconds from the epoch to the last success.
-    confirmed: AtomicU64,
+    /// Milliseconds from the epoch to when the edition in use was last right; negative before it.
+    confirmed: AtomicI64,
     problem: Mutex<Option<String>>,
 }
 
 impl OwnKeySets {
-    /// A feed of the key set `name`, asked every `refresh`.
-    pub(crate) fn new(name: String, refresh: Duration, source: Arc<dyn FetchKeySets>) -> Self {
+    /// A feed of the key set `name`, asked every `refresh`; `clock` tells how old its documents are.
+    pub(crate) fn new(name: String, refresh: Duration, source: Arc<dyn FetchKeySets>, clock: Arc<dyn Clock>) -> Self {
+        static FEEDS: AtomicU64 = AtomicU64::new(0);
         Self {
+            id: FEEDS.fetch_add(1, Ordering::Relaxed),
+            clock,
             name,
             refresh,
             source,
             epoch: Instant::now(),
             current: ArcSwapOption::empty(),
-            confirmed: AtomicU64::new(NEVER),
+            confirmed: AtomicI64::new(NEVER),
             problem: Mutex::default(),
         }
+    }
+
+    /// Identity of this edition of its keys in the token cache. Two feeds may number their editions alike.
+    pub(crate) fn id(&self, edition: &Edition) -> KeySetId {
+        // Even: named issuers have odd ones.
+        KeySetId { issuer: self.id.wrapping_mul(2), number: edition.number }
     }
 
     /// What to verify with at `now`, if nothing older than `stale_after` may be used.
@@ -128,10 +144,10 @@ impl OwnKeySets {
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
         match self.confirmed.load(Ordering::Acquire) {
             NEVER => None,
-            millis => Some(
-                now.saturating_duration_since(self.epoch)
-                    .saturating_sub(Duration::from_millis(millis)),
-            ),
+            confirmed => {
+                let now = millis(now.saturating_duration_since(self.epoch));
+                Some(Duration::from_millis(u64::try_from(now.saturating_sub(confirmed)).unwrap_or(0)))
+            }
         }
     }
 
@@ -167,8 +183,10 @@ impl OwnKeySets {
             let edition = edition(&document, &self.name)?;
             self.current.store(Some(Arc::new(edition)));
         }
-        let millis = now.saturating_duration_since(self.epoch).as_millis();
-        self.confirmed.store(u64::try_from(millis).unwrap_or(NEVER - 1), Ordering::Release);
+        let old = self.clock.now().since(document.issued()).unwrap_or_default().saturating_sub(LENIENCE);
+        let right_at = millis(now.saturating_duration_since(self.epoch)).saturating_sub(millis(old));
+        // A copy that was played again takes nothing back that was confirmed later.
+        self.confirmed.fetch_max(right_at, Ordering::AcqRel);
         Ok(())
     }
 }
@@ -198,9 +216,16 @@ pub(crate) async fn keep_fetched(key_sets: std::sync::Weak<OwnKeySets>, failed: 
     }
 }
 
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn edition(document: &KeySetDocument, name: &str) -> Result<Edition, NotTaken> {
     let mut key_sets = document.key_sets()?.into_iter();
     let key_set =
         key_sets.find(|key_set| key_set.name() == name).ok_or_else(|| NotTaken::NoSuchSet(name.to_owned()))?;
     Ok(Edition { number: document.number, key_set: Arc::new(key_set), revocations: document.revocations() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,7 +135,8 @@ impl Reloader {
         }
         let running = self.runtime.generation.load_full();
         let runtime = Arc::downgrade(&self.runtime);
-        let next = Generation::build(settings, Some(&running), self.local.as_ref(), count_failures(runtime))
+        let (local, clock) = (self.local.as_ref(), &self.runtime.clock);
+        let next = Generation::build(settings, Some(&running), local, clock, count_failures(runtime))
             .await
             .map_err(|why| why.to_string())?;
         let number = next.number;

@@ -287,6 +287,7 @@ impl Parts {
             settings,
             None,
             dependencies.local_service.as_ref(),
+            &dependencies.clock,
             move || {
                 failures.inc();
             },
