@@ -3,29 +3,55 @@
 
 usage: idle.py --assay BINARY [--connections 10000]
 
-Starts a gateway without keys before a small upstream, opens the connections in steps, sends one request on each,
-and prints the process's resident memory before and after.
+Starts a gateway without keys before an nginx, opens the connections in steps, sends one request on each, and prints
+the gateway's resident memory before and after. Connections and gateway are different processes, so each needs its
+own open files: connections + 1000.
 """
-import argparse, http.server, os, resource, socket, subprocess, sys, tempfile, threading, time
+import argparse, os, resource, shutil, socket, subprocess, sys, tempfile, time
 
-PORT, UPSTREAM = 19021, 19020
+import peers
 
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *_):
-        pass
+PORT = 19021
+STEP = 100
+BUDGET = 200
 
 
-def rss_mib(pid):
-    return next(int(l.split()[1]) for l in open(f"/proc/{pid}/status") if l.startswith("VmRSS")) / 1024
+def config(folder, connections):
+    peers.write(f"{folder}/hs.secret", peers.SECRET.decode(), 0o600)
+    peers.write(f"{folder}/assay.yaml", f"""assay: 1
+listeners:
+  public: {{ address: 127.0.0.1:{PORT}, limits: {{ connections: {connections + 1000}, idle_timeout: 10m }} }}
+state: {{ dir: state }}
+issuers:
+  bench:
+    profile: jwt
+    keys: {{ secret_file: {folder}/hs.secret, encoding: raw, algorithm: HS256 }}
+    issuer: {peers.ISSUER}
+    audience: {peers.AUDIENCE}
+    max_lifetime: 1d
+upstreams:
+  api: {{ url: "http://127.0.0.1:{peers.UPSTREAM}", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}
+routes:
+  api:
+    match: {{ path: "/**" }}
+    upstream: api
+    token: {{ issuer: bench }}
+    policy: {{ default: block, rules: [{{ name: anyone, when: {{ verdict: any }}, then: deprioritize }}] }}
+""")
+
+
+def opened(connections):
+    """Connections that have had an answer each."""
+    held = []
+    for _ in range(0, connections, STEP):
+        some = [socket.create_connection(("127.0.0.1", PORT), timeout=20) for _ in range(STEP)]
+        for s in some:
+            s.sendall(b"GET /x HTTP/1.1\r\nHost: bench\r\n\r\n")
+        for s in some:
+            if not s.recv(4096).startswith(b"HTTP/1.1 200"):
+                sys.exit("an answer that is not 200")
+        held += some
+    return held
 
 
 def main():
@@ -35,49 +61,28 @@ def main():
     args = ask.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     want = args.connections + 1000
-    resource.setrlimit(resource.RLIMIT_NOFILE, (want if hard == resource.RLIM_INFINITY else min(want, hard), hard))
     if hard != resource.RLIM_INFINITY and hard < want:
-        sys.exit(f"this shell allows {hard} open files; {want} are needed (ulimit -n)")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", UPSTREAM), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.exit(f"this shell allows {hard} open files; {want} are needed (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
     folder = tempfile.mkdtemp(prefix="assay-idle-")
-    with open(f"{folder}/assay.yaml", "w") as f:
-        f.write(f"""assay: 1
-listeners:
-  public: {{ address: 127.0.0.1:{PORT}, limits: {{ connections: {args.connections + 1000}, idle_timeout: 10m }} }}
-state: {{ dir: state }}
-upstreams:
-  api: {{ url: "http://127.0.0.1:{UPSTREAM}", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}
-routes:
-  api:
-    match: {{ path: "/**" }}
-    upstream: api
-    policy: {{ default: block, rules: [{{ name: anyone, when: {{ verdict: any }}, then: deprioritize }}] }}
-""")
-    gateway = subprocess.Popen([args.assay, "gateway", "-c", f"{folder}/assay.yaml"], stdout=subprocess.DEVNULL)
+    config(folder, args.connections)
+    peers.nginx_config(folder)
+    upstream = subprocess.Popen(["nginx", "-c", f"{folder}/up.conf"])
+    gateway = subprocess.Popen([args.assay, "gateway", "-c", f"{folder}/assay.yaml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(400):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", PORT)) == 0:
-                    break
-            time.sleep(0.05)
-        else:
-            sys.exit("the gateway does not start")
-        before = rss_mib(gateway.pid)
-        open_ones = []
-        for _ in range(args.connections):
-            s = socket.create_connection(("127.0.0.1", PORT), timeout=20)
-            s.sendall(b"GET /x HTTP/1.1\r\nHost: bench\r\n\r\n")
-            if not s.recv(4096).startswith(b"HTTP/1.1 200"):
-                sys.exit("an answer that is not 200")
-            open_ones.append(s)
+        if not (peers.listening(peers.UPSTREAM) and peers.listening(PORT)):
+            sys.exit(f"the gateway does not start: {args.assay} check -c {folder}/assay.yaml tells why")
+        before = peers.memory_mib(gateway.pid)
+        held = opened(args.connections)
         time.sleep(2)
-        after = rss_mib(gateway.pid)
-        n = len(open_ones)
-        print(f"{n} idle connections after one request each: {after:.0f} MiB resident ({before:.0f} MiB before; {(after - before) * 1024 / n:.1f} KiB each)")
+        after = peers.memory_mib(gateway.pid)
+        word = "reached" if after <= BUDGET else "MISSED"
+        print(f"{len(held)} idle connections after one request each: {after:.0f} MiB resident ({before:.0f} MiB before, "
+              f"{(after - before) * 1024 / len(held):.1f} KiB each; budget {BUDGET} MiB, {word})")
     finally:
-        gateway.kill()
-        gateway.wait()
+        peers.stop(gateway)
+        peers.stop(upstream)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
