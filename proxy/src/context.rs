@@ -20,6 +20,7 @@ use crate::refusal::Stop;
 use crate::route::Route;
 use crate::stages::admit::Admitted;
 use crate::stages::extract::Presented;
+use crate::telemetry::traces::Trace;
 
 /// One request.
 pub(crate) struct Context {
@@ -51,6 +52,8 @@ pub(crate) struct Context {
     pub masked_headers: u64,
     /// Seats in use at the upstream when this one was taken.
     pub inflight: Option<u32>,
+    /// The trace that it is in; only requests on routes are in any.
+    pub trace: Option<Trace>,
 }
 
 /// The head, understood.
@@ -152,6 +155,7 @@ impl Context {
             scrubber: None,
             masked_headers: 0,
             inflight: None,
+            trace: None,
         }
     }
 

@@ -212,6 +212,9 @@ const FORWARDING: [&str; 20] = [
 /// compressed one can't be read.
 const GUARDED: [&str; 4] = ["range", "if-range", "accept-encoding", "sec-websocket-extensions"];
 
+/// Which trace a request is in, and what its sender tells whoever is below: no business of third parties.
+const TRACING: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+
 impl Stripped {
     /// What this route takes out of a client's head.
     pub(crate) fn of(route: &RouteSettings) -> Self {
@@ -225,6 +228,9 @@ impl Stripped {
                 Source::Bearer => Some("authorization".to_owned()),
                 Source::Query(_) => None,
             }));
+        }
+        if route.key.is_some() {
+            names.extend(TRACING.map(str::to_owned));
         }
         if route.guard_body {
             names.extend(GUARDED.map(str::to_owned));
@@ -326,6 +332,8 @@ pub(crate) mod names {
     pub(crate) const X_ASSAY_APP: HeaderName = HeaderName::from_static("x-assay-app");
     pub(crate) const X_ASSAY_VERSION: HeaderName = HeaderName::from_static("x-assay-version");
     pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+    pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
     pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
     pub(crate) const ASSAY_INTERNAL: HeaderName = HeaderName::from_static("assay-internal");
     pub(crate) const ASSAY_CLIENT_ADDRESS: HeaderName = HeaderName::from_static("assay-client-address");

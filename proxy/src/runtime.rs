@@ -13,6 +13,7 @@ use crate::generation::Generation;
 use crate::limits::Limits;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::token_cache::TokenCache;
 
 /// One for the life of the process.
@@ -31,6 +32,8 @@ pub(crate) struct Runtime {
     pub metrics: Metrics,
     /// One line a request.
     pub log: AccessLog,
+    /// Spans of some requests, where they are wanted.
+    pub traces: Option<Traces>,
     /// Makes the ids of requests.
     pub ids: DecisionIds,
     device_hash: RandomState,
@@ -45,6 +48,7 @@ impl Runtime {
         generation: Generation,
         metrics: Metrics,
         log: AccessLog,
+        traces: Option<Traces>,
     ) -> Self {
         Self {
             clock,
@@ -54,6 +58,7 @@ impl Runtime {
             limits: Limits::new(epoch),
             metrics,
             log,
+            traces,
             ids: DecisionIds::new(),
             device_hash: RandomState::new(),
             draining: AtomicBool::new(false),

@@ -43,6 +43,9 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
         Place::Route(route) => {
             let Extracted { target, presented, address, .. } = request;
             let headers = &session.req_header().headers;
+            if let Some(traces) = &runtime.traces {
+                ctx.trace = traces.begin(headers, || extract::is_from_trusted_proxy(session, runtime));
+            }
             let now = verify::Now { instant: ctx.started, wall: ctx.wall };
             let verified = verify::verify(presented, &route, headers, runtime, now);
             let permit = match decide::decide(verified, &route, target, *address, headers, ctx.wall) {

@@ -28,6 +28,7 @@ use crate::reload::{self, LastReload, LoadSettings, Reloader};
 use crate::runtime::Runtime;
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::{self, Exporter};
 
 /// What a gateway needs beside its settings.
 pub struct Dependencies {
@@ -66,6 +67,9 @@ pub enum StartError {
     /// Roots for upstreams' certificates: what `SSL_CERT_FILE` names.
     #[error("SSL_CERT_FILE names {0}, which is not there")]
     NoRoots(String),
+    /// The way to the collector of traces.
+    #[error("log.traces: {0}")]
+    Traces(String),
     /// Threads or timers could not be had.
     #[error("the runtime can't be started: {0}")]
     Runtime(String),
@@ -270,6 +274,8 @@ struct Parts {
     edge: Arc<Edge<Gateway>>,
     runtime: Arc<Runtime>,
     reloader: Arc<Reloader>,
+    /// Where requests are traced.
+    exporter: Option<Exporter>,
     /// Last, so that it is dropped last: it writes what is left of the log.
     writer: Writer,
 }
@@ -280,6 +286,7 @@ impl Parts {
         let requests = tokio_runtime("requests", threads)?;
         let aside = tokio_runtime("aside", 1)?;
         let access = settings.log.access;
+        let traces = settings.log.traces.clone();
         let limits = settings.listeners.public.as_ref().map(|public| public.limits).unwrap_or_default();
         let metrics = Metrics::new();
         let failures = metrics.fetch_failures.clone();
@@ -293,7 +300,9 @@ impl Parts {
             },
         ))?;
         let (log, writer) = access_log(access, dependencies.access_log)?;
-        let runtime = Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, metrics, log));
+        let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
+        let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
+        let runtime = Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, metrics, log, traces));
         let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
         let reloader =
             Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
@@ -302,12 +311,12 @@ impl Parts {
             Edge::new(proxy(runtime.clone(), threads), limits)
         };
         runtime.metrics.listeners.watch(edge.stats().clone());
-        Ok(Self { requests, aside, edge, runtime, reloader, writer })
+        Ok(Self { requests, aside, edge, runtime, reloader, exporter, writer })
     }
 
     /// Serves until told to stop, and then for as long as open requests may take.
     fn serve(self, sockets: Sockets, stopped: watch::Receiver<bool>, ready: impl FnOnce()) {
-        let Self { requests, aside, edge, runtime, reloader, writer } = self;
+        let Self { requests, aside, edge, runtime, reloader, exporter, writer } = self;
         let entrance = Entrance {
             name: "public".into(),
             tls: sockets.tls.map(|(_, config)| config),
@@ -333,6 +342,9 @@ impl Parts {
             Ok(Ok(_)) => tracing::info!("stopped"),
             Ok(Err(why)) => tracing::error!("the public listener failed: {why}"),
             Err(why) => tracing::error!("the public listener's task failed: {why}"),
+        }
+        if let Some(exporter) = exporter {
+            aside.block_on(exporter.flush());
         }
         aside.shutdown_timeout(LAST_PATIENCE);
         requests.shutdown_timeout(LAST_PATIENCE);

@@ -108,7 +108,8 @@ impl FetchKeySets for Remote {
 
 /// Resolves names as the system does and drops metadata services. A service may well be in a private
 /// network: its certificate and the pinned key say who it is.
-struct NoMetadata;
+#[derive(Debug)]
+pub(crate) struct NoMetadata;
 
 impl Resolve for NoMetadata {
     fn resolve(&self, name: Name) -> Resolving {

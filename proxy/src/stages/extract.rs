@@ -244,6 +244,12 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address.to_canonical()))
 }
 
+/// Whether the connection is one of a proxy that the configuration trusts.
+pub(crate) fn is_from_trusted_proxy(session: &Session, runtime: &Runtime) -> bool {
+    let peer = connection::facts(session).map(|facts| facts.peer().ip());
+    peer.is_some_and(|peer| is_trusted(peer, &runtime.generation.load().trusted_proxies))
+}
+
 /// Whether a trusted proxy says that its own client came over TLS.
 fn forwarded_over_tls(headers: &HeaderMap) -> bool {
     headers.get(names::X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))

@@ -27,6 +27,7 @@ use crate::refusal::Stop;
 use crate::route::{Route, RouteKey, names};
 use crate::runtime::Runtime;
 use crate::telemetry::metrics::KeyLabels;
+use crate::telemetry::traces::Trace;
 
 /// The whole stage, once per attempt.
 pub(crate) fn prepare(
@@ -65,7 +66,12 @@ fn dress(
                 upstream.remove_header(&EXPECT);
             }
             match &route.key {
-                None => to_own_upstream(route, request, upstream),
+                None => {
+                    to_own_upstream(route, request, upstream);
+                    if runtime.traces.is_some() {
+                        put_trace(ctx.trace.as_ref(), upstream);
+                    }
+                }
                 Some(key) => {
                     let injection = inject(admitted, key, route, upstream)?;
                     route.meters.key_uses.count(&runtime.metrics.key_uses, || KeyLabels { key: key.name.clone() });
@@ -159,6 +165,19 @@ fn name_as_judged(target: &Target, upstream: &mut RequestHeader) {
     let same = upstream.headers.get(HOST).is_some_and(|sent| sent.as_bytes() == name.as_bytes());
     if !same && let Ok(name) = HeaderValue::from_str(&name) {
         put(upstream, HOST, name);
+    }
+}
+
+/// Where traces are on, the parent that an upstream sees is ours or none: a wrong one of the client's would
+/// begin a trace of its own there, and its word on what is recorded would be taken.
+fn put_trace(trace: Option<&Trace>, upstream: &mut RequestHeader) {
+    match trace.and_then(Trace::header) {
+        Some(header) => put(upstream, names::TRACEPARENT, header),
+        None => drop(upstream.remove_header(&names::TRACEPARENT)),
+    }
+    if !trace.is_some_and(Trace::is_continued) {
+        // The state of another trace, or of none.
+        upstream.remove_header(&names::TRACESTATE);
     }
 }
 

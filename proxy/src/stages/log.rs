@@ -4,6 +4,8 @@
 //! query and no body is in reach here, so none can be written. Times are told apart: our own, waiting,
 //! connecting, the upstream's.
 
+mod span;
+
 use std::time::{Duration, Instant};
 
 use attest_core::token::verify::Verified;
@@ -16,6 +18,7 @@ use crate::route::Route;
 use crate::runtime::Runtime;
 use crate::telemetry::access_log::{Line, field};
 use crate::telemetry::metrics::{AnswerLabels, RequestLabels, RouteLabels, RuleLabels, WhyLabels};
+use crate::telemetry::traces::Trace;
 
 /// The whole stage.
 pub(crate) fn finish(session: &mut Session, ctx: &mut Context, runtime: &Runtime) {
@@ -23,6 +26,7 @@ pub(crate) fn finish(session: &mut Session, ctx: &mut Context, runtime: &Runtime
     let status = session.response_written().map(|head| head.status);
     let scrubbed = ctx.masked_headers + ctx.scrubber.as_ref().map_or(0, keystore::guard::Stream::findings);
     count(ctx, status, scrubbed, runtime);
+    span::tell(ctx, status, now, runtime);
     if runtime.log.enabled() {
         let bytes = (session.body_bytes_read(), session.body_bytes_sent());
         runtime.log.line(|out| write(&mut Line::new(out), ctx, status, scrubbed, bytes, now, runtime));
@@ -159,6 +163,9 @@ fn write(
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let sized = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     line.seconds(field!("ts"), ctx.wall).text(field!("id"), ctx.id.text().as_str());
+    if let Some(trace) = ctx.trace.filter(Trace::is_sampled) {
+        line.shown(field!("trace"), trace.id());
+    }
     if let Some(request) = &ctx.request {
         let target = &request.target;
         if let Place::Route(route) = &request.place {
@@ -244,12 +251,15 @@ fn reasons(line: &mut Line<'_>, ctx: &Context, why: &policies::Why) {
     if why.key_withheld() {
         line.text(field!("withheld"), "key");
     }
-    let class = match &ctx.progress {
+    line.text_if(field!("class"), class_of(ctx).map(policies::Class::as_str));
+}
+
+fn class_of(ctx: &Context) -> Option<policies::Class> {
+    match &ctx.progress {
         Progress::Admitted(admitted) => Some(admitted.permit().class()),
         Progress::NotAdmitted(permit) => Some(permit.class()),
         _ => None,
-    };
-    line.text_if(field!("class"), class.map(policies::Class::as_str));
+    }
 }
 
 /// How long it took, by whom.

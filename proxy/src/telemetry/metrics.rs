@@ -69,6 +69,7 @@ pub(crate) struct Metrics {
     pub bad_requests: Family<WhyLabels, Counter>,
     pub reloads: Family<WhyLabels, Counter>,
     pub fetch_failures: Counter,
+    pub traces_dropped: Family<WhyLabels, Counter>,
     pub token_cache_hits: Counter,
     pub token_cache_misses: Counter,
     /// Counts of the listeners, once there are any.
@@ -109,6 +110,7 @@ impl Metrics {
             bad_requests: Family::default(),
             reloads: Family::default(),
             fetch_failures: Counter::default(),
+            traces_dropped: Family::default(),
             token_cache_hits: Counter::default(),
             token_cache_misses: Counter::default(),
             listeners: std::sync::Arc::default(),
@@ -147,6 +149,11 @@ impl Metrics {
             "keyset_fetch_failures",
             "Fetches of the key set that failed",
             self.fetch_failures.clone(),
+        );
+        registry.register(
+            "traces_dropped",
+            "Traced requests that the collector was not told of",
+            self.traces_dropped.clone(),
         );
         registry.register(
             "token_cache_hits",
