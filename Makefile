@@ -52,5 +52,8 @@ bench: setup ## micro benches, then the gateway beside bare Pingora, nginx, HAPr
 	@scripts/setup bench
 	benches/run
 
+fuzz: setup ## every parser of outside bytes under a fuzzer, FUZZ_SECONDS (30) each; FUZZ_TARGETS="token json"
+	fuzz/run $(FUZZ_TARGETS)
+
 clean: ## remove what was built
 	$(CARGO) clean
