@@ -137,9 +137,10 @@ impl ProxyHttp for Gateway {
         log::finish(session, ctx, &self.runtime);
     }
 
-    fn suppress_error_log(&self, _: &Session, ctx: &Self::CTX, _: &Error) -> bool {
-        // Refusals and clients that left are ordinary; both are in the access log.
-        exchange::is_ordinary(ctx)
+    fn suppress_error_log(&self, _: &Session, ctx: &Self::CTX, error: &Error) -> bool {
+        // Pingora's own line shows what it could not parse: an upstream's head, and with it a key that came back.
+        exchange::tell(ctx, error);
+        true
     }
 
     fn request_summary(&self, _: &Session, ctx: &Self::CTX) -> String {

@@ -66,8 +66,20 @@ pub(crate) fn end_of(error: &Error) -> End {
     }
 }
 
+/// Tells the operator of an error that the access log says too little about: whose, and of which kind. What
+/// Pingora says beyond that may quote the wire, once there was something on it.
+pub(crate) fn tell(ctx: &Context, error: &Error) {
+    if is_ordinary(ctx) {
+        return;
+    }
+    let id = ctx.id.text();
+    let (side, kind) = (error.esource().as_str(), error.etype().as_str());
+    let why = ctx.times.handed_over.is_none().then(|| error.to_string());
+    tracing::error!(request = id.as_str(), side, kind, why = why.as_deref(), "the exchange failed");
+}
+
 /// Whether an error needs no line of its own: a refusal, or a client that left.
-pub(crate) fn is_ordinary(ctx: &Context) -> bool {
+fn is_ordinary(ctx: &Context) -> bool {
     match &ctx.stop {
         None => ctx.end == End::ClientGone,
         Some(Stop::Internal | Stop::UpstreamUnreachable | Stop::UpstreamTimeout | Stop::KeyUnavailable) => false,

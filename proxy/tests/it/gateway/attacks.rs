@@ -1,5 +1,6 @@
 //! What an adversary tries: ways around the response guard, around the canonical target, into the seats of others.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -114,4 +115,39 @@ async fn the_admin_api_answers_under_no_name_that_a_page_could_point_at_it() {
     for host in ["attacker.example", "attacker.example:80", "127.0.0.1.attacker.example"] {
         assert_eq!(ask(host.to_owned()).await, 403, "{host}");
     }
+}
+
+/// What libraries log, in this process.
+struct Heard(Mutex<Vec<String>>);
+
+static HEARD: Heard = Heard(Mutex::new(Vec::new()));
+
+impl log::Log for Heard {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.lock().unwrap().push(format!("{} {} {}", record.level(), record.target(), record.args()));
+    }
+    fn flush(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_can_t_be_parsed_is_shown_in_no_log() {
+    log::set_logger(&HEARD).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    for script in [
+        b"HTTP/1.1 200 OK\r\nx-echo: canary-7f3a91c2e5-do-not-show\r\nbad name: x\r\n\r\n".as_slice(),
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\ncanary-7f3a91c2e5-do-not-show\r\n",
+    ] {
+        let rig = Rig::start(Parts { routes: routes(), script: Some(script), ..Parts::default() }).await;
+        let token = rig.issuer.token();
+        let ask =
+            format!("GET /paid/v1/items HTTP/1.1\r\nhost: paid.test\r\nassay-token: {token}\r\nconnection: close\r\n\r\n");
+        let answer = everything(&rig, ask.as_bytes()).await;
+        assert!(!answer.contains(CANARY), "{answer}");
+        rig.logged(|line| line["path"] == "/paid/v1/items").await;
+    }
+    let heard = HEARD.0.lock().unwrap();
+    assert!(heard.iter().all(|line| !line.contains(CANARY)), "{heard:#?}");
 }
