@@ -100,6 +100,10 @@ impl Check<'_, '_> {
             &routes,
         );
         let log = raw.log.good().map_or_else(LogSettings::default, |(log, _)| self.log(log));
+        if log.traces.is_some() && rows(&raw.routes).next().is_none() {
+            let fault = Fault::new("only requests on routes are traced, and there are none");
+            self.warn(raw.log.at.unwrap_or(top), "unused", fault.hint("take `traces` out"));
+        }
         if !complete {
             return None;
         }

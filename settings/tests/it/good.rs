@@ -142,6 +142,9 @@ attestation:
     let loaded = folder.load(service).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.settings.routes.is_empty() && loaded.settings.listeners.public.is_none());
     assert_eq!(loaded.warnings, []);
+    let loaded = folder.load(format!("{service}log: {{ traces: {{ otlp: \"http://127.0.0.1:4318\" }} }}\n"));
+    let warned = &loaded.unwrap_or_else(|report| panic!("{report}")).warnings[0];
+    assert!(warned.message.contains("only requests on routes are traced"), "{warned:?}");
 }
 
 #[test]
