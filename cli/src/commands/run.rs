@@ -54,9 +54,9 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
     }
     say_where(gateway.as_ref(), service.as_ref(), output);
     while signals.next().await == Asked::Reload {
-        match &gateway {
-            Some(gateway) => drop(gateway.reload().await),
-            None => tracing::warn!(target: "assay", "the service takes a changed file at its next start"),
+        // A gateway listens to this signal itself: asked from here too, it would read everything twice.
+        if gateway.is_none() {
+            tracing::warn!(target: "assay", "the service takes a changed file at its next start");
         }
     }
     stop(gateway, service, &mut signals).await;
