@@ -12,4 +12,7 @@
 mod canary;
 mod contract;
 mod demo;
+mod examples;
+mod faults;
 mod first_hour;
+mod wire;

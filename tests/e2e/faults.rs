@@ -1,0 +1,7 @@
+//! What breaks, breaks loudly, by name, and without taking along what works.
+
+mod crashes;
+mod outages;
+mod reloads;
+mod starts;
+mod stops;
