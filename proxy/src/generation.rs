@@ -171,6 +171,7 @@ fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Result<(), Gen
     differs("listeners.probe", old.listeners.probe != new.listeners.probe)?;
     differs("listeners.admin", old.listeners.admin != new.listeners.admin)?;
     differs("state.dir", old.state_dir != new.state_dir)?;
+    differs("log.traces", old.log.traces != new.log.traces)?;
     differs("log", old.log != new.log)?;
     // The service of this process took its part of the file at start.
     let served = |settings: &Settings| {

@@ -10,3 +10,4 @@ mod keys;
 mod operators;
 mod protocols;
 mod streams;
+mod traces;
