@@ -43,7 +43,12 @@ pub(crate) async fn connection<SV>(
         Some(config) => {
             // Boxed, so that the handshake's size is not in the task for the rest of its life.
             let handshake = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(tcp));
-            let Ok(Ok(tls)) = pingora_timeout::timeout(HANDSHAKE_TIME, handshake).await else {
+            let shaken = tokio::select! {
+                biased;
+                shaken = pingora_timeout::timeout(HANDSHAKE_TIME, handshake) => shaken,
+                () = stopping(&mut stop) => return,
+            };
+            let Ok(Ok(tls)) = shaken else {
                 return edge.stats().tls_failed.add();
             };
             let (facts, http2) = settled(&tls);
@@ -54,7 +59,12 @@ pub(crate) async fn connection<SV>(
     let facts = Arc::new(ConnFacts::new(peer, Arc::clone(&entrance.name), tls, Arc::clone(edge.stats())));
     let mut io = GuardedIo::new(socket, facts, limits.head_bytes, limits.head_timeout);
     if http2 || entrance.h2c {
-        match pingora_timeout::timeout(limits.head_timeout, Box::pin(has_preface(&mut io))).await {
+        let preface = tokio::select! {
+            biased;
+            preface = pingora_timeout::timeout(limits.head_timeout, Box::pin(has_preface(&mut io))) => preface,
+            () = stopping(&mut stop) => return,
+        };
+        match preface {
             Ok(Some(found)) if found || !http2 => http2 = found,
             _ => return,
         }

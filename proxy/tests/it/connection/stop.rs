@@ -66,10 +66,17 @@ async fn is_done_within_a_second_when_idle() {
     let mut mute = gateway.connect().await;
     mute.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
 
+    // Clients that have not even said which protocol they speak.
+    let mut silent = gateway.connect().await;
+    let mut half = gateway.connect().await;
+    half.send("PRI * HT").await;
+
     let asked = Instant::now();
     gateway.stop.send(true).unwrap();
     assert_eq!(soon(gateway.ended).await.unwrap().unwrap(), Drained { cut: 0 });
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    silent.rest().await;
+    half.rest().await;
     soon(connection).await.unwrap().unwrap();
     mute.rest().await;
 }
