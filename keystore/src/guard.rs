@@ -59,6 +59,10 @@ impl Guard {
 
     /// The masked form of a header value or trailer, or `None` when nothing is to be masked (no allocation then).
     pub fn scrub_header(&self, value: &[u8]) -> Option<Vec<u8>> {
+        // No form fits in; most header values end here.
+        if value.len() < patterns::MIN_LEN {
+            return None;
+        }
         let mut masked: Option<Vec<u8>> = None;
         self.scan(value, 0, ROOT, |end, len| {
             let text = masked.get_or_insert_with(|| value.to_vec());

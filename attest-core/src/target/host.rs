@@ -50,13 +50,21 @@ pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Ta
         },
     };
     let host = host.strip_suffix('.').unwrap_or(host);
-    let well_formed = host.split('.').all(|label| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    });
-    if !well_formed {
+    // One pass, as this runs for every request: the bytes of a host name, and no empty label.
+    let mut before = b'.';
+    for byte in host.bytes() {
+        let known = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || (byte == b'.' && before != b'.');
+        if !known {
+            return Err(BAD);
+        }
+        before = byte;
+    }
+    if before == b'.' {
         return Err(BAD);
     }
-    Ok((Host(host.bytes().map(|byte| byte.to_ascii_lowercase()).collect()), port))
+    let mut host = SmallVec::from_slice(host.as_bytes());
+    host.make_ascii_lowercase();
+    Ok((Host(host), port))
 }
 
 fn parse_port(port: &str) -> Result<u16, TargetError> {
