@@ -104,7 +104,7 @@ impl Problem {
     #[must_use]
     pub fn render(&self, source: &str) -> String {
         let mut out = format!("{}: {}\n", self.severity.as_str(), visible(&self.message));
-        let line = self.line.checked_sub(1).and_then(|index| source.lines().nth(index));
+        let line = self.line.checked_sub(1).and_then(|index| lines(source).nth(index));
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         if self.line == 0 {
@@ -150,6 +150,11 @@ pub fn sort(problems: &mut [Problem]) {
 #[must_use]
 pub fn any_error(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+/// The lines of a YAML text, as its reader counts them: a carriage return alone ends one too (YAML 1.2, section 5.4).
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('\r'))
 }
 
 /// The part of `line` to show, and how many of its characters stand before `column`.
@@ -203,6 +208,14 @@ mod tests {
             problem(2, 11, 5).to_string(),
             "shop.yaml:2:11: error: `mode` can't be `false` (help: write `mode: disabled`)"
         );
+    }
+
+    #[test]
+    fn lines_are_counted_as_yaml_counts_them() {
+        let shown = problem(3, 1, 1).render("# one\r# two\rx: 1\r\n");
+        assert!(shown.contains("3 | x: 1\n"), "{shown}");
+        let error = crate::yaml::parse("p.yaml", "# one\r# two\rx: [\r\n").unwrap_err();
+        assert!(error[0].line >= 3 && error[0].render("# one\r# two\rx: [\r\n").contains('^'), "{error:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use serde_saphyr::{Error, Location};
 
 use super::{MAX_DEPTH, Place};
-use crate::problem::Problem;
+use crate::problem::{Problem, lines};
 
 /// Explains why `text` could not be read.
 pub(super) fn explain(error: &Error, text: &str) -> Problem {
@@ -168,7 +168,7 @@ fn place_of(error: &Error, text: &str) -> Place {
         Some(location) if location != Location::UNKNOWN => {
             let mut place = Place::of(location);
             // Some errors point behind the last line.
-            place.line = place.line.min(text.lines().count().max(1));
+            place.line = place.line.min(lines(text).count().max(1));
             place
         }
         _ => Place::default(),
@@ -176,7 +176,7 @@ fn place_of(error: &Error, text: &str) -> Place {
 }
 
 fn line_of(text: &str, line: usize) -> String {
-    line.checked_sub(1).and_then(|index| text.lines().nth(index)).unwrap_or_default().to_owned()
+    line.checked_sub(1).and_then(|index| lines(text).nth(index)).unwrap_or_default().to_owned()
 }
 
 /// The reader's message without its own "line 2 column 9: " and without its snippet.
