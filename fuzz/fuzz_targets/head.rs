@@ -24,8 +24,9 @@ fuzz_target!(|data: &[u8]| {
     let limit = 16 + usize::from(*limit) * 16;
     let at_once = head(&[bytes], limit);
     let in_pieces = head(&pieces(bytes, cuts).collect::<Vec<_>>(), limit);
-    // Before its first line a head can end early, as soon as it can't be one: then less was looked at.
-    if !matches!(at_once.0, Fed::End(_)) || at_once.1 == in_pieces.1 {
+    // What can't begin a head (TLS, perhaps) is refused with what came so far, without waiting for a line.
+    let begins = bytes.iter().find(|byte| !matches!(byte, b'\r' | b'\n'));
+    if begins.is_none_or(u8::is_ascii_graphic) {
         assert_eq!(at_once, in_pieces, "cut by {cuts:?}");
     }
     if let Fed::End(end) = at_once.0 {
@@ -35,9 +36,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(end <= limit && bytes[..end].ends_with(b"\r\n\r\n"));
             assert_eq!(head(&[&bytes[..end]], limit), at_once);
         }
-        assert_eq!(body(&[&bytes[end..]]), body(&pieces(&bytes[end..], cuts).collect::<Vec<_>>()));
+        bodies_agree(&bytes[end..], cuts);
     }
-    assert_eq!(body(&[bytes]), body(&pieces(bytes, cuts).collect::<Vec<_>>()), "cut by {cuts:?}");
+    bodies_agree(bytes, cuts);
 });
 
 fn head(pieces: &[&[u8]], limit: usize) -> (Fed, HeadFindings, Framing, bool) {
@@ -50,6 +51,14 @@ fn head(pieces: &[&[u8]], limit: usize) -> (Fed, HeadFindings, Framing, bool) {
         }
     }
     (answer, scanner.findings(), scanner.framing(), scanner.asks_upgrade())
+}
+
+fn bodies_agree(bytes: &[u8], cuts: &[u8]) {
+    match (body(&[bytes]), body(&pieces(bytes, cuts).collect::<Vec<_>>())) {
+        // The beginning of a line that breaks later may have passed already.
+        (Chunks::Broken(at_once), Chunks::Broken(in_pieces)) => assert!(at_once <= in_pieces),
+        (at_once, in_pieces) => assert_eq!(at_once, in_pieces, "cut by {cuts:?}"),
+    }
 }
 
 /// The answer, with places counted from the first byte of the body.

@@ -10,7 +10,7 @@ use settings::{Overrides, Severity, load};
 
 fuzz_target!(|data: &[u8]| {
     let path = private_file("assay.yaml", data);
-    let lines = data.split(|byte| *byte == b'\n').count();
+    let lines = data.split(|byte| matches!(byte, b'\n' | b'\r')).count();
     let overrides = Overrides::default();
     match (load(&path, &overrides), load(&path, &overrides)) {
         (Ok(one), Ok(other)) => {
