@@ -70,7 +70,7 @@ pub enum StoreError {
         given: String,
     },
     /// The manifest's authentication does not fit: the list of records, the generation or the id was changed.
-    #[error("{}: the manifest was changed by somebody without the key-encryption key", .path.display())]
+    #[error("{}: the manifest was changed by somebody without the key-encryption key; restore the file from your backup or from Git", .path.display())]
     ManifestChanged {
         /// Which file.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// A record that the manifest names is not there.
-    #[error("{}: a record was dropped: key \"{name}\" version {version}", .path.display())]
+    #[error("{}: a record was dropped: key \"{name}\" version {version}; restore the file from your backup or from Git", .path.display())]
     RecordDropped {
         /// Which file.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum StoreError {
         version: NonZeroU32,
     },
     /// A record that the manifest does not name.
-    #[error("{}: a record was added: key \"{name}\" version {version} is not in the manifest", .path.display())]
+    #[error("{}: a record was added: key \"{name}\" version {version} is not in the manifest; restore the file from your backup or from Git", .path.display())]
     RecordAdded {
         /// Which file.
         path: PathBuf,
@@ -104,7 +104,7 @@ pub enum StoreError {
         version: NonZeroU32,
     },
     /// A record is not the one the manifest names: a bound, a name, or the ciphertext.
-    #[error("{}: a record was changed: key \"{name}\" version {version}; put the key again", .path.display())]
+    #[error("{}: a record was changed: key \"{name}\" version {version}; restore the file from your backup or from Git", .path.display())]
     RecordChanged {
         /// Which file.
         path: PathBuf,
@@ -126,7 +126,7 @@ pub enum StoreError {
         with: KeyName,
     },
     /// A record is authentic, yet does not unseal.
-    #[error("{}: key \"{name}\" version {version} does not unseal; put the key again", .path.display())]
+    #[error("{}: key \"{name}\" version {version} does not unseal; restore the file from your backup or from Git", .path.display())]
     DoesNotUnseal {
         /// Which file.
         path: PathBuf,
