@@ -363,9 +363,12 @@ pub(crate) enum Arc {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
-    /// The admin listener, instead of the configuration's
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) admin: Option<String>,
+    /// The admin listener's address, instead of the configuration's
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin: Option<std::net::SocketAddr>,
+    /// The file with the admin listener's token, instead of the configuration's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// Which schema.

@@ -68,7 +68,11 @@ async fn run(command: &Command, output: Output) -> Result<End, Stop> {
             Ok(End::Yes)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "assay", &mut std::io::stdout());
+            // Into memory first: the generator panics when its reader leaves (`… | head`).
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "assay", &mut script);
+            let script = String::from_utf8_lossy(&script);
+            output.answer(&script, || script.to_string());
             Ok(End::Yes)
         }
     }

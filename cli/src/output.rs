@@ -42,22 +42,33 @@ pub(crate) struct Stop {
     end: End,
     message: String,
     hint: Option<String>,
+    /// The message names what is an error in it by itself, place by place.
+    has_places: bool,
 }
 
 impl Stop {
     /// Wrong usage, or an input that can't be read.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { end: End::Usage, message: message.into(), hint: None }
+        Self::new(End::Usage, message.into())
     }
 
     /// The input was read, and is bad.
     pub(crate) fn no(message: impl Into<String>) -> Self {
-        Self { end: End::No, message: message.into(), hint: None }
+        Self::new(End::No, message.into())
+    }
+
+    /// A file was read, and is bad; `rendered` are its problems, each with its place.
+    pub(crate) fn problems(rendered: impl Into<String>) -> Self {
+        Self { has_places: true, ..Self::no(rendered) }
     }
 
     /// Could not find out.
     pub(crate) fn unknown(message: impl Into<String>) -> Self {
-        Self { end: End::Unknown, message: message.into(), hint: None }
+        Self::new(End::Unknown, message.into())
+    }
+
+    const fn new(end: End, message: String) -> Self {
+        Self { end, message, hint: None, has_places: false }
     }
 
     /// What the reader can do about it.
@@ -111,7 +122,11 @@ impl Output {
 
     /// Prints why there is no answer, and gives the exit code.
     pub(crate) fn stop(self, stop: &Stop) -> ExitCode {
-        note(&format!("{} {}", paint_err("error:", "1;31"), stop.message));
+        if stop.has_places {
+            note(stop.message.trim_end());
+        } else {
+            note(&format!("{} {}", paint_err("error:", "1;31"), stop.message));
+        }
         if let Some(hint) = &stop.hint {
             note(&format!("{}  {hint}", paint_err("help:", "1;36")));
         }

@@ -108,11 +108,12 @@ fn retire(args: &AppRetire, output: Output) -> Result<End, Stop> {
 /// Reads and measures the file; a large one with a progress bar on a terminal.
 fn measure(path: &Path) -> Result<Measurement, Stop> {
     let unreadable = |e: std::io::Error| Stop::usage(format!("{}: {e}", path.display()));
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let meta = file.metadata().map_err(unreadable)?;
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
     if !meta.is_file() {
         return Err(Stop::usage(format!("{} is not a file", path.display())));
     }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
     if meta.len() > MOST_BYTES {
         return Err(Stop::no(format!(
             "{} has {} bytes; at most {MOST_BYTES} are measured",

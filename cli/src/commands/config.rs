@@ -42,7 +42,7 @@ pub(crate) fn load_with(path: &std::path::Path, overrides: &Overrides) -> Result
 
 /// Problems for a person; the file was read, and is bad.
 pub(crate) fn refused(report: &Report) -> Stop {
-    Stop::no(report.to_string())
+    Stop::problems(report.to_string())
 }
 
 /// What remembers the newest generation of the key store that this machine has opened.

@@ -59,8 +59,11 @@ fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) 
             .map_err(|e| Stop::unknown(e.to_string()))?;
         made.files.push(secret(name));
     }
-    let admin_token = attest_core::b64u::encode(&random_bytes()?);
-    made.private(&secret("admin.token"), admin_token.as_bytes())?;
+    // On a laptop the admin listener asks for none.
+    if !args.dev {
+        let admin_token = attest_core::b64u::encode(&random_bytes()?);
+        made.private(&secret("admin.token"), admin_token.as_bytes())?;
+    }
 
     let text = if args.dev { CONFIG_DEV } else { CONFIG };
     let text = text.replace("@SECRETS@", &shown(args, secrets)?).replace("@UPSTREAM@", &upstream.yaml());
@@ -96,7 +99,13 @@ impl Made {
         for folder in missing.into_iter().rev() {
             let mode = if folder == path { mode } else { 0o755 };
             let made = std::fs::DirBuilder::new().mode(mode).create(folder);
-            made.map_err(|e| Stop::unknown(format!("{} can't be made: {e}", path.display())))?;
+            made.map_err(|e| {
+                let why = match e.kind() {
+                    std::io::ErrorKind::AlreadyExists => format!("{} is a file", folder.display()),
+                    _ => e.to_string(),
+                };
+                Stop::unknown(format!("{} can't be made: {why}", path.display()))
+            })?;
             self.folders.push(folder.to_owned());
         }
         Ok(())

@@ -11,7 +11,7 @@ use keystore::bounds::RecipeText;
 use keystore::store::{KeyInfo, VersionState};
 use keystore::{ApiKey, Bounds, BoundsText, GenerationMemory, KeyName, Keystore, MasterKey, StoreError, Trust};
 use serde_json::json;
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -158,7 +158,13 @@ impl Place {
 }
 
 fn refused(error: &StoreError) -> Stop {
-    Stop::no(error.to_string())
+    match error {
+        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            Stop::no(error.to_string()).hint("`assay key put NAME …` makes the store; a lost one comes back from a backup or from Git")
+        }
+        StoreError::Busy { .. } => Stop::unknown(error.to_string()),
+        _ => Stop::no(error.to_string()),
+    }
 }
 
 fn key_name(text: &str) -> Result<KeyName, Stop> {

@@ -13,6 +13,7 @@ use attest_core::verdict::Verdict;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{Explanation, FailSafe, Problem, RequestFacts, ResultPolicy, RouteContext, Severity, Subject};
 use serde_json::json;
+use settings::CannotVerify;
 use std::path::{Path, PathBuf};
 
 /// Runs one of the `policy` commands.
@@ -43,7 +44,7 @@ fn check(files: &[PathBuf], injects: bool, output: Output) -> Result<End, Stop> 
 }
 
 fn explain(args: &PolicyExplain, output: Output) -> Result<End, Stop> {
-    let (policy, injects) = policy_of(args)?;
+    let (policy, injects, fail_safe) = policy_of(args)?;
     let method = args.method.parse().map_err(|_| Stop::usage(format!("--method {}: not a method", args.method)))?;
     let path = args.path.parse().map_err(|_| Stop::usage(format!("--path {}: not a path", args.path)))?;
     let target = Target::parse(&method, Scheme::Https, &args.host, &path, TargetOptions::default())
@@ -75,7 +76,7 @@ fn explain(args: &PolicyExplain, output: Output) -> Result<End, Stop> {
         address: args.address,
         headers: &headers,
         injects,
-        fail_safe: FailSafe::Refuse,
+        fail_safe,
         now: args.at.map_or_else(|| SystemClock.now(), UnixTime::from_secs),
     };
     let why = policies::explain(&policy, &who, &facts);
@@ -83,17 +84,17 @@ fn explain(args: &PolicyExplain, output: Output) -> Result<End, Stop> {
     Ok(End::Yes)
 }
 
-/// The policy of a file, or of a route; and whether the route adds a key.
-fn policy_of(args: &PolicyExplain) -> Result<(ResultPolicy, bool), Stop> {
+/// The policy of a file, or of a route; whether the route adds a key, and what it does when the fault is ours.
+fn policy_of(args: &PolicyExplain) -> Result<(ResultPolicy, bool, FailSafe), Stop> {
     if let Some(file) = &args.policy {
         let (name, text) = read(file)?;
         let compiled =
             policies::parse_file(&name, &text).and_then(|raw| policies::compile(raw, &name, &context(&name, false)));
         let (policy, _) = compiled.map_err(|problems| {
             let errors = problems.iter().filter(|p| p.severity == Severity::Error);
-            Stop::no(errors.map(|p| p.render(&text)).collect::<Vec<_>>().join("\n"))
+            Stop::problems(errors.map(|p| p.render(&text)).collect::<Vec<_>>().join("\n"))
         })?;
-        return Ok((policy, false));
+        return Ok((policy, false, FailSafe::Refuse));
     }
     let settings = config::load(&args.config)?;
     let name = args.route.as_deref().unwrap_or_default();
@@ -101,7 +102,11 @@ fn policy_of(args: &PolicyExplain) -> Result<(ResultPolicy, bool), Stop> {
         let names = settings.routes.iter().map(|r| r.name.as_str()).collect::<Vec<_>>().join(", ");
         Stop::usage(format!("no route {name:?} in {}", settings.path.display())).hint(format!("routes: {names}"))
     })?;
-    Ok(((*route.policy).clone(), route.key.is_some()))
+    let fail_safe = match route.our_faults.cannot_verify {
+        CannotVerify::Refuse => FailSafe::Refuse,
+        CannotVerify::Deprioritize => FailSafe::Deprioritize,
+    };
+    Ok(((*route.policy).clone(), route.key.is_some(), fail_safe))
 }
 
 fn show(why: &Explanation) -> String {

@@ -97,6 +97,9 @@ async fn check_token(args: &TokenCheck, output: Output) -> Result<End, Stop> {
         }
     };
     let verdict = verified.verdict();
+    if verdict == Verdict::BadSignature && args.secret_file.as_deref().is_some_and(ends_with_line) {
+        note("note: the secret's file ends with a line break, which counts as part of the secret");
+    }
     let signature = match signature {
         SignatureState::Genuine => "genuine",
         SignatureState::Decoy => "decoy",
@@ -275,6 +278,11 @@ fn decode(text: &str, option: &str, encodings: &[data_encoding::Encoding]) -> Re
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
     std::fs::read(path).map(Zeroizing::new).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))
+}
+
+/// The usual trap with raw secrets: an editor or `echo` put it there.
+fn ends_with_line(secret_file: &Path) -> bool {
+    read(secret_file).is_ok_and(|secret| secret.ends_with(b"\n"))
 }
 
 fn warn_secret(option: &str) {
