@@ -15,8 +15,8 @@ use crate::{
     file::{RawDocument, RawKeys, RawUnlock, names, routes::RawRoute},
     files::LARGEST,
     model::{
-        AttestationSource, HostPattern, KeysSettings, Listeners, LogSettings, OurFaults, RoutePlaces, RouteSettings,
-        ServeSettings,
+        Attestation, AttestationSource, HostPattern, IssuerRef, KeysSettings, Listeners, LogSettings, OurFaults,
+        RoutePlaces, RouteSettings, ServeSettings,
     },
     order,
     shape::{Fault, Field, Row, Table},
@@ -82,6 +82,7 @@ impl Check<'_, '_> {
         let mut routes: Vec<RouteSettings> = built.into_values().collect();
         order::sort(&mut routes);
         self.refuse_equal_matches(&routes, &raw.routes);
+        self.refuse_tokens_nobody_takes(raw, attestation.as_ref().and_then(Option::as_ref), &routes);
         if !problem::any_error(&self.notes.problems.borrow()) {
             // Among errors these would be noise: the name is unused because it is misspelled elsewhere.
             self.warn_of_unused(raw);
@@ -144,6 +145,27 @@ impl Check<'_, '_> {
             }
         }
         built
+    }
+
+    /// Our tokens with `cnf` need a proof that this version can't check: without `bearer_ok` a route would refuse them all.
+    fn refuse_tokens_nobody_takes(
+        &self,
+        raw: &RawDocument,
+        attestation: Option<&Attestation>,
+        routes: &[RouteSettings],
+    ) {
+        let names_a_key = attestation.is_some_and(|attestation| attestation.token.claims.cnf);
+        for route in
+            routes.iter().filter(|route| names_a_key && route.token.issuer == IssuerRef::Own && !route.token.bearer_ok)
+        {
+            let Some(row) = rows(&raw.routes).find(|row| row.name == route.name) else { continue };
+            let fault = Fault::new(format!(
+                "route `{}` would refuse every token: `cnf` asks for a proof of possession",
+                route.name
+            ));
+            let hint = "this version can't check proofs: write token: { bearer_ok: true }, or take `claims.cnf` out";
+            self.refuse(row.at, "proof_unchecked", fault.hint(hint));
+        }
     }
 
     fn refuse_equal_matches(&self, routes: &[RouteSettings], raw: &Field<Table<RawRoute>>) {
