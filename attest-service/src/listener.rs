@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
@@ -33,6 +33,8 @@ const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// How long answers in work may take to leave at a shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long one connection is used. Nothing here takes long; whoever asks and never reads has had his time.
+const LIFE: Duration = Duration::from_secs(300);
 /// Rest after a failed accept: out of descriptors, the next one fails too.
 const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 
@@ -175,8 +177,10 @@ where
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+        () = sleep(LIFE) => connection.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    // It ends after the answer in work, if that is taken.
+    let _ = timeout(DRAIN, connection).await;
 }
 
 fn answer(
@@ -196,6 +200,23 @@ mod tests {
         let (_held, bound) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let refused = bind(bound).await.unwrap_err().to_string();
         assert!(refused.contains(&bound.to_string()) && refused.contains("in use"), "{refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_and_never_reads_does_not_keep_its_seat() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (mut client, server) = tokio::io::duplex(1024);
+        let router = Router::new().fallback(|| async { "an answer that nobody takes" });
+        let (_stop, stopped) = watch::channel(false);
+        let peer = "192.0.2.1:1".parse().unwrap();
+        let served = tokio::spawn(exchange(server, peer, router, stopped));
+        let asking = tokio::spawn(async move {
+            while client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.is_ok() {}
+            std::future::pending::<()>().await;
+        });
+        assert!(timeout(LIFE + DRAIN * 2, served).await.is_ok(), "still served");
+        asking.abort();
     }
 
     #[test]
