@@ -5,7 +5,7 @@
 //! full again, so that a window has no edge to burst across.
 //!
 //! Subjects are chosen by clients, so the map is bounded: [`MOST`] live subjects. When it is full of live
-//! subjects, newcomers share a single cell: under a flood of made-up subjects strangers are limited
+//! subjects, newcomers to limits of one rate share a single cell: under a flood of made-up subjects strangers are limited
 //! together, and nobody's count is forgotten.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
@@ -19,9 +19,12 @@ use dashmap::DashMap;
 const MOST: usize = 1 << 18;
 /// How often a full map may be swept, in nanoseconds: a sweep walks all cells.
 const SWEEP_EVERY: u64 = 100_000_000;
+/// Cells for newcomers to a full map, chosen by the limit's rate: one that is used up for a day must not keep out
+/// those whom another limits by the minute.
+const OVERFLOWS: usize = 64;
 
 /// `requests` in each `window`, all of which may come at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rate {
     requests: u32,
     window: u64,
@@ -74,8 +77,8 @@ pub(crate) struct Limits {
     full_at: DashMap<u64, u64, BuildHasherDefault<Hashed>>,
     /// Cells in the map; it may be off by the requests that are counting right now.
     live: AtomicUsize,
-    /// Of all newcomers while the map is full.
-    overflow: Mutex<u64>,
+    /// Of newcomers while the map is full.
+    overflow: [Mutex<u64>; OVERFLOWS],
     swept: AtomicU64,
 }
 
@@ -87,7 +90,7 @@ impl Limits {
             epoch,
             full_at: DashMap::default(),
             live: AtomicUsize::new(0),
-            overflow: Mutex::new(0),
+            overflow: [const { Mutex::new(0) }; OVERFLOWS],
             swept: AtomicU64::new(0),
         }
     }
@@ -101,13 +104,22 @@ impl Limits {
             return count;
         }
         if self.live.load(Ordering::Relaxed) >= MOST && !self.sweep(now) {
-            return take(&mut self.overflow.lock().unwrap_or_else(PoisonError::into_inner), rate, now);
+            return self.take_overflow(rate, now);
         }
         let mut cell = self.full_at.entry(key).or_insert_with(|| {
             self.live.fetch_add(1, Ordering::Relaxed);
             0
         });
         take(&mut cell, rate, now)
+    }
+
+    fn take_overflow(&self, rate: Rate, now: u64) -> Count {
+        let place = usize::try_from(self.hasher.hash_one(rate)).unwrap_or(0) % OVERFLOWS;
+        match self.overflow.get(place) {
+            Some(cell) => take(&mut cell.lock().unwrap_or_else(PoisonError::into_inner), rate, now),
+            // Out of reach: the remainder is below their number.
+            None => Count::Exceeded { retry_after: Duration::from_secs(1) },
+        }
     }
 
     /// Makes room in a full map, at most ten times a second; tells whether there is some.
@@ -216,6 +228,18 @@ mod tests {
             limits.count(&"late", rate, start + MINUTE * 2),
             Count::Within { .. }
         ));
+    }
+
+    #[test]
+    fn a_full_map_and_a_long_window_keep_nobody_from_a_short_one() {
+        let start = Instant::now();
+        let limits = Limits::new(start);
+        let (daily, often) = (Rate::new(1, 1440 * MINUTE), Rate::new(60, MINUTE));
+        for subject in 0..MOST + 10 {
+            limits.count(&subject, daily, start);
+        }
+        assert!(matches!(limits.count(&"new", daily, start), Count::Exceeded { .. }));
+        assert!(matches!(limits.count(&"new", often, start), Count::Within { .. }));
     }
 
     proptest! {

@@ -154,8 +154,14 @@ fn check_head(head: &RequestHeader) -> Result<(), Stop> {
     if !METHODS.contains(&head.method) {
         return Err(Stop::BadRequest("method"));
     }
+    // HTTP/1 heads were counted while they came.
+    if head.headers.len() > MOST_FIELDS {
+        return Err(Stop::BadRequest("too_many_fields"));
+    }
     check_nominations(&head.headers)
 }
+
+const MOST_FIELDS: usize = connection::MAX_FIELD_LINES as usize;
 
 const METHODS: [Method; 7] =
     [Method::GET, Method::POST, Method::PUT, Method::HEAD, Method::DELETE, Method::PATCH, Method::OPTIONS];
@@ -250,9 +256,11 @@ pub(crate) fn is_from_trusted_proxy(session: &Session, runtime: &Runtime) -> boo
     peer.is_some_and(|peer| is_trusted(peer, &runtime.generation.load().trusted_proxies))
 }
 
-/// Whether a trusted proxy says that its own client came over TLS.
+/// Whether a trusted proxy says that its own client came over TLS. What a client wrote itself stands further left.
 fn forwarded_over_tls(headers: &HeaderMap) -> bool {
-    headers.get(names::X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+    let last = headers.get_all(names::X_FORWARDED_PROTO).iter().next_back();
+    let last = last.and_then(|line| line.as_bytes().rsplit(|byte| *byte == b',').next());
+    last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
 /// Looks into each place that the route takes tokens from.

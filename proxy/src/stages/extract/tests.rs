@@ -58,3 +58,30 @@ fn a_bearer_prefix_is_taken_off_where_the_route_allows_it() {
         assert!(bearer(&value(nothing)).is_none(), "{nothing}");
     }
 }
+
+#[test]
+fn a_client_can_t_claim_tls_through_a_proxy_that_adds_to_what_it_got() {
+    for (lines, tls) in [
+        (&["https"][..], true),
+        (&["http, https"], true),
+        (&["http", "HTTPS"], true),
+        (&["https, http"], false),
+        (&["https", "http"], false),
+        (&[], false),
+    ] {
+        let pairs: Vec<_> = lines.iter().map(|value| ("x-forwarded-proto", *value)).collect();
+        assert_eq!(forwarded_over_tls(&headers(&pairs)), tls, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_head_of_http_2_has_no_more_fields_than_one_of_http_1() {
+    let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+    head.set_version(Version::HTTP_2);
+    for n in 0..MOST_FIELDS {
+        head.insert_header(format!("x-{n}"), "y").unwrap();
+    }
+    assert_eq!(check_head(&head), Ok(()));
+    head.insert_header("x-more", "y").unwrap();
+    assert_eq!(check_head(&head), Err(Stop::BadRequest("too_many_fields")));
+}
