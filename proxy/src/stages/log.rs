@@ -174,7 +174,7 @@ fn write(
         line.text(field!("method"), target.method().as_str())
             .text(field!("host"), target.host())
             .text(field!("path"), target.path())
-            .shown(field!("address"), request.address);
+            .address(field!("address"), request.address);
     }
     line.number_if(field!("status"), status.map(|status| i64::from(status.as_u16())))
         .text(field!("answered_by"), answered_by(ctx))
