@@ -33,6 +33,8 @@ const ATTESTED_BYTES: u64 = 32 << 20;
 const FAILED_BYTES: u64 = 4 << 20;
 /// What an entry takes beside the token's text: the parsed claims, two hash table slots.
 const ENTRY_BYTES: u64 = 1024;
+/// Bytes of a token's end that its place follows from: more than the whole signature of HS256 has.
+const SIGNATURE_END: usize = 64;
 
 /// The results of tokens whose signature was made by one of our keys.
 pub(crate) struct TokenCache {
@@ -73,7 +75,7 @@ impl TokenCache {
 
     /// The earlier result for this token under these keys.
     pub(crate) fn find(&self, keys: KeySetId, text: &[u8]) -> Option<Arc<Authenticated>> {
-        let place = self.hasher.hash_one((keys, text));
+        let place = self.place(keys, text);
         let seen = self.attested.get(&place).or_else(|| self.failed.get(&place))?.0;
         (seen.keys == keys && **seen.text == *text).then(|| seen.result.clone())
     }
@@ -84,8 +86,15 @@ impl TokenCache {
             Outcome::Genuine(_) => &self.attested,
             Outcome::Failed(_) => &self.failed,
         };
-        let place = self.hasher.hash_one((keys, text));
+        let place = self.place(keys, text);
         cache.insert(place, Entry(Arc::new(Seen { keys, text: Zeroizing::new(text.into()), result })));
+    }
+
+    /// Where a token's result is. The end of its signature tells tokens apart: of those that share it only one was
+    /// signed, and what is found is compared as a whole.
+    fn place(&self, keys: KeySetId, text: &[u8]) -> u64 {
+        let end = text.last_chunk::<SIGNATURE_END>().map_or(text, |end| end);
+        self.hasher.hash_one((keys, text.len(), end))
     }
 
     /// Entries held: genuine, failed.

@@ -49,15 +49,14 @@ pub(crate) fn head(
     let Some(Place::Route(route)) = ctx.request.as_ref().map(|request| &request.place) else {
         return Ok(());
     };
-    hide_the_house(head);
+    // A session with somebody else's API belongs to the key, not to the client.
+    hide_the_house(head, route.key.is_some());
     if !head.headers.contains_key(CACHE_CONTROL) {
         // An answer to one attested app must not be served to the next client by a cache between.
         put(head, CACHE_CONTROL, HeaderValue::from_static("private"));
     }
     if route.key.is_some() {
         keep_location_inside(head, route);
-        // A session with somebody else's API belongs to the key, not to the client.
-        head.remove_header(&SET_COOKIE);
     }
     scrub_head(head, ctx);
     if runtime.is_draining() {
@@ -110,8 +109,12 @@ fn is_stream(head: &ResponseHeader) -> bool {
 
 /// Which software answers behind us, and which proxies stand between, is nobody's business; and a client
 /// must not be sent past us by an offer of another way to the upstream.
-fn hide_the_house(head: &mut ResponseHeader) {
-    for name in [SERVER, VIA, ALT_SVC, X_POWERED_BY] {
+fn hide_the_house(head: &mut ResponseHeader, with_cookies: bool) {
+    let is_hidden = |name: &HeaderName| {
+        *name == SERVER || *name == VIA || *name == ALT_SVC || *name == X_POWERED_BY || (with_cookies && *name == SET_COOKIE)
+    };
+    // Looked for in one pass: most are not there, and each removal is a search of its own.
+    while let Some(name) = head.headers.keys().find(|name| is_hidden(name)).cloned() {
         head.remove_header(&name);
     }
 }
@@ -164,6 +167,10 @@ fn scrub_head(head: &mut ResponseHeader, ctx: &mut Context) {
 }
 
 fn scrub_headers(head: &mut ResponseHeader, guard: &Guard) -> u64 {
+    // Nearly always there is nothing to be found.
+    if !head.headers.values().any(|value| guard.scrub_header(value.as_bytes()).is_some()) {
+        return 0;
+    }
     let mut masked: Vec<(HeaderName, Vec<HeaderValue>)> = Vec::new();
     for name in head.headers.keys() {
         let values = head.headers.get_all(name);

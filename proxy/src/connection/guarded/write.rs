@@ -17,6 +17,8 @@ use super::{GuardedIo, closed};
 
 /// Writes below this are collected.
 pub(super) const COALESCE: usize = 4096;
+/// Room for a head and a small body, so that the second does not move the first.
+const FIRST_ROOM: usize = 1024;
 /// How long a close waits for a client that does not read.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -80,6 +82,9 @@ impl AsyncWrite for GuardedIo {
         }
         this.note_answer(bytes);
         if this.out.len() + bytes.len() <= COALESCE && this.socket.is_some() {
+            if this.out.capacity() == 0 {
+                this.out.reserve(FIRST_ROOM);
+            }
             this.out.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
