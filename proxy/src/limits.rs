@@ -8,7 +8,7 @@
 //! subjects, newcomers to limits of one rate share a single cell: under a flood of made-up subjects strangers are limited
 //! together, and nobody's count is forgotten.
 
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -114,7 +114,9 @@ impl Limits {
     }
 
     fn take_overflow(&self, rate: Rate, now: u64) -> Count {
-        let place = usize::try_from(self.hasher.hash_one(rate)).unwrap_or(0) % OVERFLOWS;
+        // Rates are the operator's: nobody seeks a place, and the same ones always meet.
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(rate);
+        let place = usize::try_from(hash).unwrap_or(0) % OVERFLOWS;
         match self.overflow.get(place) {
             Some(cell) => take(&mut cell.lock().unwrap_or_else(PoisonError::into_inner), rate, now),
             // Out of reach: the remainder is below their number.
