@@ -9,8 +9,10 @@ use crate::output::{End, Output, Stop, note};
 use attest_core::time::{Clock, SystemClock};
 use keystore::{GenerationMemory, Keystore, MasterKey};
 use policies::{Problem, Severity};
+use rustix::fs::{Access, access};
 use serde_json::json;
 use settings::{Overrides, Settings};
+use std::path::Path;
 
 /// Checks the file.
 pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
@@ -19,6 +21,7 @@ pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
         match config::load_with(&path, &Overrides { now: Some(SystemClock.now()), ..Overrides::default() }) {
             Ok(loaded) => {
                 let mut problems = loaded.warnings.clone();
+                problems.extend(state_folder(&loaded.settings));
                 problems.extend(keys(&loaded.settings));
                 let rendered = problems.iter().map(|p| loaded.render(p)).collect::<Vec<_>>();
                 (problems, rendered)
@@ -40,6 +43,25 @@ pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
         }
     });
     Ok((errors == 0).into())
+}
+
+/// Whether the folder that is written to can be had. It is not made: a check changes nothing. Whether it can be written
+/// is a warning, for the check may run as another user than the gateway.
+fn state_folder(settings: &Settings) -> Option<Problem> {
+    let state = &settings.state_dir;
+    let there = state.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let nowhere = policies::yaml::Place::default();
+    let problem = if !there.is_dir() {
+        let why = format!("state.dir: {} can't be a folder: {} is a file", state.display(), there.display());
+        Problem::error(nowhere, "state_folder", why)
+    } else if access(there, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        let why = format!("state.dir: this user can't write to {}", there.display());
+        Problem::warning(nowhere, "state_folder", why).with_hint("the user that the gateway runs as must be able to")
+    } else {
+        return None;
+    };
+    Some(problem.in_file(&settings.path.display().to_string()))
 }
 
 /// What only the key store can tell: whether it opens, and whether each key may go where the routes send it.

@@ -10,6 +10,7 @@ use attest_core::random::SystemRandom;
 use keystore::bounds::RecipeText;
 use keystore::store::{KeyInfo, VersionState};
 use keystore::{ApiKey, Bounds, BoundsText, GenerationMemory, KeyName, Keystore, MasterKey, StoreError, Trust};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -194,9 +195,7 @@ fn bounds(args: &KeyPut) -> Result<Bounds, Stop> {
         if args.methods.is_empty() { vec!["GET".to_owned(), "POST".to_owned()] } else { args.methods.clone() };
     let trust = match &args.roots {
         None => Trust::PublicRoots,
-        Some(path) => {
-            Trust::in_private_roots(&std::fs::read(path).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))?)
-        }
+        Some(path) => private_roots(path)?,
     };
     let text = BoundsText {
         schemes,
@@ -207,6 +206,15 @@ fn bounds(args: &KeyPut) -> Result<Bounds, Stop> {
         trust: trust.to_string(),
     };
     Bounds::parse(&text).map_err(|e| Stop::usage(e.to_string()))
+}
+
+/// The hash of a file of root certificates. One that holds none would be a bound that nothing can meet.
+fn private_roots(path: &Path) -> Result<Trust, Stop> {
+    let file = std::fs::read(path).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))?;
+    let mut roots = CertificateDer::pem_slice_iter(&file).peekable();
+    let readable = roots.peek().is_some() && roots.all(|root| root.is_ok());
+    let wrong = || Stop::usage(format!("--roots {}: not a file of PEM certificates", path.display()));
+    readable.then(|| Trust::in_private_roots(&file)).ok_or_else(wrong)
 }
 
 fn read_secret(args: &KeyPut) -> Result<Zeroizing<Vec<u8>>, Stop> {
