@@ -63,6 +63,12 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("the database failed: {0}")]
     Database(#[from] rusqlite::Error),
+    /// Something else stands where the database is, or it was damaged.
+    #[error("{} is not a database that Assay can read: restore it from your backup, or move it away to begin anew", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
     /// A newer Assay has written the database.
     #[error("the database has format {version}, which a newer Assay has written: run that one, or restore a backup")]
     FromTheFuture {
@@ -97,13 +103,25 @@ pub(crate) fn open(state_dir: &Path) -> Result<Connection, StoreError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(source) => return Err(StoreError::Path { path, source }),
     }
-    let mut connection = Connection::open(&path)?;
+    connect(&path).map_err(|error| match error {
+        StoreError::Database(error) if is_damage(&error) => StoreError::NotADatabase { path },
+        other => other,
+    })
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     migrations::migrate(&mut connection)?;
     Ok(connection)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt))
 }
 
 /// Whether a database was ever made in `state_dir`.
@@ -360,4 +378,19 @@ fn load(connection: &mut Connection, content_digest: &ContentDigest) -> Result<S
     snapshot.key_set_number = u64::try_from(number).map_err(|_| StoreError::Damaged { what: "the key-set number" })?;
     transaction.commit()?;
     Ok(snapshot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        fs::write(&path, "not a database, whatever its name says").unwrap();
+        let refused = open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains(&path.display().to_string()) && refused.contains("backup"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "not a database, whatever its name says");
+    }
 }
