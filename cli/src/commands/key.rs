@@ -160,9 +160,8 @@ impl Place {
 
 fn refused(error: &StoreError) -> Stop {
     match error {
-        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-            Stop::no(error.to_string()).hint("`assay key put NAME …` makes the store; a lost one comes back from a backup or from Git")
-        }
+        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => Stop::no(error.to_string())
+            .hint("`assay key put NAME …` makes the store; a lost one comes back from a backup or from Git"),
         StoreError::Busy { .. } => Stop::unknown(error.to_string()),
         _ => Stop::no(error.to_string()),
     }

@@ -88,7 +88,8 @@ fn only_files_are_registered_and_nothing_is_waited_for() {
 #[test]
 fn explain_follows_the_routes_own_answer_to_our_faults() {
     let folder = Folder::begun();
-    let args = ["policy", "explain", "--route", "api", "-c", "gw/assay.yaml", "--verdict", "unverifiable", "--path", "/"];
+    let args =
+        ["policy", "explain", "--route", "api", "-c", "gw/assay.yaml", "--verdict", "unverifiable", "--path", "/"];
     assert!(folder.run(&args, 0).0.starts_with("unverifiable block "));
     folder.change("gw/assay.yaml", "cannot_verify: refuse", "cannot_verify: deprioritize");
     assert!(folder.run(&args, 0).0.starts_with("unverifiable deprioritize "));
@@ -118,7 +119,9 @@ fn a_line_break_in_a_secret_file_is_named_when_the_signature_is_bad() {
     // RFC 7515, appendix A.1, with a secret that is another.
     let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     let folder = Folder(tempfile::tempdir().unwrap());
-    for (secret, noted) in [("thirty-two bytes, and nothing more", false), ("thirty-two bytes, and a line break\n", true)] {
+    for (secret, noted) in
+        [("thirty-two bytes, and nothing more", false), ("thirty-two bytes, and a line break\n", true)]
+    {
         std::fs::write(folder.at("secret"), secret).unwrap();
         let (answer, said) = folder.run(&["token", "check", token, "--secret-file", "secret"], 1);
         assert!(answer.starts_with("bad_signature"), "{answer}");
