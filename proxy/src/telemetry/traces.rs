@@ -10,6 +10,7 @@
 mod export;
 mod traceparent;
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,8 +66,8 @@ pub(crate) struct Told {
     /// The canonical path, without a query.
     pub path: String,
     pub status: Option<StatusCode>,
-    /// Why there was no whole answer, or a failure: a fixed word.
-    pub failure: Option<&'static str>,
+    /// Why there was no whole answer, or a failure: a fixed word, or the status.
+    pub failure: Option<Cow<'static, str>>,
     pub verdict: Option<&'static str>,
     pub rule: Option<String>,
     pub action: Option<&'static str>,

@@ -3,6 +3,7 @@
 //! In comes everything that was gathered; out goes what the span says, chosen from the fields of the
 //! access log: names, words and times.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -44,14 +45,19 @@ fn told(ctx: &Context, status: Option<StatusCode>, now: Instant) -> Option<Told>
     })
 }
 
-/// What went wrong on our side of the client or beyond: a refusal is an answer, not a failure.
-fn failure(ctx: &Context, status: Option<StatusCode>) -> Option<&'static str> {
-    let failed = status.is_none_or(|status| status.is_server_error());
-    match (&ctx.stop, ctx.end) {
-        (_, End::ClientGone | End::UpstreamCut | End::Timeout) => Some(ctx.end.as_str()),
-        (Some(stop), End::Complete) if failed => Some(stop.code()),
-        (None, End::Complete) if failed => Some("upstream"),
-        (_, End::Complete) => None,
+/// What went wrong, from our side of the client on: a refusal is an answer, not a failure.
+///
+/// # Source
+/// OpenTelemetry semantic conventions, `error.type`: a word, or the status where there is no better one.
+fn failure(ctx: &Context, status: Option<StatusCode>) -> Option<Cow<'static, str>> {
+    if ctx.end != End::Complete {
+        return Some(ctx.end.as_str().into());
+    }
+    match (status, &ctx.stop) {
+        (Some(status), _) if !status.is_server_error() => None,
+        (_, Some(stop)) => Some(stop.code().into()),
+        (Some(status), None) => Some(status.as_u16().to_string().into()),
+        (None, None) => Some("unanswered".into()),
     }
 }
 
@@ -72,4 +78,51 @@ fn steps(ctx: &Context, now: Instant) -> Vec<Step> {
         steps.push(Step { name: "first_byte", from: since(handed_over), to: since(first_byte) });
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision_id::DecisionIds;
+    use crate::refusal::Stop;
+    use attest_core::time::UnixTime;
+
+    fn request() -> Context {
+        let wall = UnixTime::from_secs(1);
+        Context::new(Instant::now(), wall, DecisionIds::new().next(wall))
+    }
+
+    fn after(ctx: &Context, millis: u64) -> Instant {
+        ctx.started + Duration::from_millis(millis)
+    }
+
+    fn step(name: &'static str, from: u64, to: u64) -> Step {
+        Step { name, from: Duration::from_millis(from), to: Duration::from_millis(to) }
+    }
+
+    #[test]
+    fn parts_follow_each_other_as_far_as_the_request_came() {
+        let mut ctx = request();
+        ctx.times.queued = Duration::from_millis(8);
+        // Gave up waiting.
+        assert_eq!(steps(&ctx, after(&ctx, 10)), [step("queue", 2, 10)]);
+        ctx.times.dialled = Some(after(&ctx, 9));
+        assert_eq!(steps(&ctx, after(&ctx, 20)), [step("queue", 1, 9)]);
+        ctx.times.handed_over = Some(after(&ctx, 12));
+        ctx.times.first_byte = Some(after(&ctx, 30));
+        let all = [step("queue", 1, 9), step("connect", 9, 12), step("first_byte", 12, 30)];
+        assert_eq!(steps(&ctx, after(&ctx, 50)), all);
+    }
+
+    #[test]
+    fn a_failure_has_a_word_and_a_refusal_none() {
+        let mut ctx = request();
+        assert_eq!(failure(&ctx, Some(StatusCode::NOT_FOUND)), None);
+        assert_eq!(failure(&ctx, Some(StatusCode::BAD_GATEWAY)).as_deref(), Some("502"));
+        assert_eq!(failure(&ctx, None).as_deref(), Some("unanswered"));
+        ctx.stop = Some(Stop::UpstreamTimeout);
+        assert_eq!(failure(&ctx, Some(StatusCode::GATEWAY_TIMEOUT)).as_deref(), Some(Stop::UpstreamTimeout.code()));
+        ctx.end = End::ClientGone;
+        assert_eq!(failure(&ctx, Some(StatusCode::OK)).as_deref(), Some("client_gone"));
+    }
 }
