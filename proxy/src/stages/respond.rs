@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use attest_core::target::canonical_pattern;
 use bytes::Bytes;
 use http::header::{
     ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, EXPECT, LOCATION, SERVER, SET_COOKIE,
@@ -152,10 +153,10 @@ fn inside(location: &str, route: &Route) -> Option<HeaderValue> {
         }
     };
     let only_path = path.split(['?', '#']).next().unwrap_or_default();
-    // A segment of dots would be resolved by the client and could lead out again.
-    let dots = only_path.split('/').any(|segment| segment.starts_with('.') || segment.to_ascii_lowercase().starts_with("%2e"));
-    (!dots && path.starts_with('/') && route.settings.matcher.path.matches(only_path))
-        .then(|| HeaderValue::try_from(path).ok())?
+    // As strict as with requests: clients resolve dot segments, read `\` as `/` and skip tabs, and so could be led out.
+    let read = canonical_pattern(only_path).ok()?;
+    let stays = !read.contains("%2F") && !read.contains("%5C") && route.settings.matcher.path.matches(&read);
+    stays.then(|| HeaderValue::try_from(path).ok())?
 }
 
 /// Every head that leaves a route with a key, interim ones too.

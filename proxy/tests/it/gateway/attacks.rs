@@ -117,6 +117,36 @@ async fn the_admin_api_answers_under_no_name_that_a_page_could_point_at_it() {
     }
 }
 
+/// A route that takes all paths as they are.
+const WIDE_ROUTE: &str = r#"
+  wide:
+    match: { host: wide.test, path: "/**" }
+    upstream: api
+    key: vendor
+    operations: [{ call: "GET /v1/**" }]
+    policy:
+      default: block
+      rules:
+        - { name: genuine, when: { verdict: attested }, then: allow }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_that_browsers_read_as_another_host_is_taken_out() {
+    for (script, kept) in [
+        (b"HTTP/1.1 302 Found\r\nlocation: /v1/next?a=b\r\ncontent-length: 0\r\n\r\n".as_slice(), true),
+        (b"HTTP/1.1 302 Found\r\nlocation: /\\elsewhere.example/x\r\ncontent-length: 0\r\n\r\n", false),
+        (b"HTTP/1.1 302 Found\r\nlocation: /\t/elsewhere.example/x\r\ncontent-length: 0\r\n\r\n", false),
+        (b"HTTP/1.1 302 Found\r\nlocation: /v1/%2e%2e/x\r\ncontent-length: 0\r\n\r\n", false),
+        (b"HTTP/1.1 302 Found\r\nlocation: /v1/x%2f%2e%2e\r\ncontent-length: 0\r\n\r\n", false),
+    ] {
+        let rig = Rig::start(Parts { routes: WIDE_ROUTE.to_owned(), script: Some(script), ..Parts::default() }).await;
+        let token = rig.issuer.token();
+        let answer = rig.get("wide.test", "/v1/items", &[("assay-token", &token)]).await;
+        assert_eq!(answer.status, 302);
+        assert_eq!(answer.header("location").is_some(), kept, "{}", String::from_utf8_lossy(script));
+    }
+}
+
 /// What libraries log, in this process.
 struct Heard(Mutex<Vec<String>>);
 
