@@ -66,9 +66,7 @@ fn good_and_bad_configurations_alternating_under_load_fail_no_request() {
             assert_eq!((answer.status, &answer.json()["ok"]), (409, &false.into()), "round {round}: {}", answer.text());
         } else {
             // Something real changes each time.
-            house
-                .files
-                .write("gateway.yaml", good.replacen("enforcement", "enforcement", 1) + &format!("# round {round}\n"));
+            house.files.write("gateway.yaml", format!("{good}# round {round}\n"));
             let answer = house.reload();
             assert_eq!((answer.status, &answer.json()["ok"]), (200, &true.into()), "round {round}: {}", answer.text());
         }
@@ -114,10 +112,7 @@ fn a_configuration_that_sends_the_key_elsewhere_is_refused_at_reload_and_at_star
     let good = house.yaml();
     let moves = [
         ("another host", good.replacen(&api.address, &thief.address, 1)),
-        (
-            "another path",
-            good.replacen("GET /v1/**", "GET /v2/**", 1).replacen("path: \"/paid/**\"", "path: \"/paid/**\"", 1),
-        ),
+        ("another path", good.replacen("GET /v1/**", "GET /v2/**", 1)),
         ("another method", good.replacen("GET /v1/**", "DELETE /v1/**", 1)),
         ("a whole API", good.replacen("GET /v1/**", "GET /**", 1)),
     ];

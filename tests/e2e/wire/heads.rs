@@ -73,15 +73,18 @@ fn requests_that_smuggle_are_400_and_end_the_connection() {
         ("a blank in the target", format!("GET /own/x y HTTP/1.1\r\n{}\r\n", fields(""))),
         ("CONNECT", format!("CONNECT own:443 HTTP/1.1\r\n{}\r\n", fields(""))),
     ];
+    let (mut told, tried) = (0, heads.len());
     for (what, head) in heads {
         let mut connection = Connection::open(&house.public);
         connection.send(format!("{head}{smuggled}").as_bytes());
         let answers = connection.answers();
         // Closed without a word is an answer, too; anything else is one 400 and the end.
         assert!(answers.len() <= 1, "{what}: {answers:?}");
+        told += answers.len();
         assert!(answers.iter().all(|answer| answer.status == 400), "{what}: {answers:?}");
         assert!(api.seen().is_empty(), "{what}: the API saw {:?}", api.seen());
     }
+    assert!(told + 3 >= tried, "only {told} of {tried} were told why");
     // The same with nothing wrong about it: both arrive.
     let mut connection = Connection::open(&house.public);
     let good = format!("POST /own/x HTTP/1.1\r\n{}\r\nabcde", fields("Content-Length: 5\r\n"));
