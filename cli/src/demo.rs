@@ -4,10 +4,11 @@
 //! exit 0 only if every scene came out right. The folders: `house` starts what there is, `scenes` play, `table` shows.
 
 use crate::args::Demo;
-use crate::output::{End, Output, Stop, note, paint};
+use crate::output::{End, Output, Stop, note, paint, print_out};
 use serde_json::json;
 use std::path::PathBuf;
-use table::Row;
+use table::{Row, Table};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 mod house;
 mod load;
@@ -36,14 +37,29 @@ impl From<reqwest::Error> for Trouble {
 /// Plays the story.
 pub(crate) async fn run(args: &Demo, output: Output) -> Result<End, Stop> {
     let failed = |trouble: Trouble| Stop::unknown(format!("the demo can't go on: {}", trouble.0));
+    let mut asked = Asked::new()?;
     note("Starting the attestation service, the gateway and a paid API on loopback …");
     let mut house = tokio::task::spawn_blocking(house::House::build)
         .await
         .map_err(|e| Stop::unknown(e.to_string()))?
         .map_err(failed)?;
-    let mut stage = scenes::Stage::new(&mut house, vectors(args)).map_err(failed)?;
+    let right = tokio::select! {
+        played = play(&mut house, args, output) => played.map_err(failed)?,
+        () = asked.stop() => return Err(Stop::unknown("interrupted before the last scene")),
+    };
+    if !args.once {
+        say_what_to_try(&house, output).map_err(failed)?;
+        asked.stop().await;
+    }
+    Ok(right.into())
+}
+
+/// Plays the scenes, a row as each ends; true when every one came out right.
+async fn play(house: &mut house::House, args: &Demo, output: Output) -> Result<bool, Trouble> {
+    let table = Table::fitting(crate::output::width());
+    let mut stage = scenes::Stage::new(house, vectors(args))?;
     if !output.is_json() {
-        println!("\n{}", table::head());
+        print_out(&format!("\n{}", table.head()));
     }
     let mut rows: Vec<Row> = Vec::new();
     for number in 1..=12 {
@@ -53,10 +69,10 @@ pub(crate) async fn run(args: &Demo, output: Output) -> Result<End, Stop> {
         };
         if !output.is_json() {
             if number > 1 {
-                println!("{}", table::divider());
+                print_out(&table.divider());
             }
             for row in &played {
-                println!("{}", table::row(row));
+                print_out(&table.row(row));
             }
         }
         rows.extend(played);
@@ -71,14 +87,11 @@ pub(crate) async fn run(args: &Demo, output: Output) -> Result<End, Stop> {
         };
         format!("\n{words}\n")
     });
-    if !args.once {
-        stay(&mut house, output).await.map_err(failed)?;
-    }
-    Ok(right.into())
+    Ok(right)
 }
 
-/// Keeps everything up and says what to try, until Ctrl-C.
-async fn stay(house: &mut house::House, output: Output) -> Result<(), Trouble> {
+/// Everything is still up: what a person can try by hand.
+fn say_what_to_try(house: &house::House, output: Output) -> Result<(), Trouble> {
     let token = tokio::task::block_in_place(|| house.genuine_token())?;
     let lines = format!(
         "Everything is still up. Try:\n\
@@ -98,9 +111,26 @@ async fn stay(house: &mut house::House, output: Output) -> Result<(), Trouble> {
     if output.is_json() {
         note(&lines)
     } else {
-        println!("{lines}")
+        print_out(&lines)
     }
-    tokio::signal::ctrl_c().await.map_err(|e| Trouble::new(e.to_string()))
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM. Listened to from the beginning: whoever ends a demo leaves no process and no key behind.
+struct Asked(Signal, Signal);
+
+impl Asked {
+    fn new() -> Result<Self, Stop> {
+        let listen = |kind| signal(kind).map_err(|e| Stop::unknown(format!("signals: {e}")));
+        Ok(Self(listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?))
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
 }
 
 /// Where published example tokens may be: named, or beside a checkout.

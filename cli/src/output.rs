@@ -142,8 +142,8 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A closed pipe (`assay … | head`) ends the output, not the program with a panic.
-fn print_out(text: &str) {
+/// One text on stdout. A closed pipe (`assay … | head`) ends the output, not the program with a panic.
+pub(crate) fn print_out(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
@@ -156,6 +156,12 @@ fn paint_err(text: &str, colour: &str) -> String {
 /// `text` in an ANSI colour, when stdout is a terminal that wants colour (<https://no-color.org>).
 pub(crate) fn paint(text: &str, colour: &str) -> String {
     paint_if(std::io::stdout().is_terminal(), text, colour)
+}
+
+/// How many columns the terminal on stdout has; `None` when it is none.
+pub(crate) fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 fn paint_if(terminal: bool, text: &str, colour: &str) -> String {

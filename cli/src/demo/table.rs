@@ -33,37 +33,62 @@ impl Row {
     }
 }
 
-/// Widths of the three text columns.
+/// Widths of the three text columns, where there is room.
 const COLUMNS: [usize; 3] = [40, 34, 46];
 
-/// The head of the table.
-pub(super) fn head() -> String {
-    let rule: String = COLUMNS.iter().map(|w| "─".repeat(w + 2)).collect::<Vec<_>>().join("┬");
-    let titles = ["what was tried", "what came back", "why"];
-    let line =
-        titles.iter().zip(COLUMNS).map(|(t, w)| format!(" {} ", paint(&pad(t, w), "1"))).collect::<Vec<_>>().join("│");
-    format!("───────┬{rule}\n       │{line}\n{}", divider())
+/// What stands around them: marks and numbers, bars and blanks.
+const AROUND: usize = 16;
+
+/// The longest title; a terminal that is narrower still breaks the lines itself.
+const NARROWEST: usize = 14;
+
+/// A table of one width.
+pub(super) struct Table {
+    columns: [usize; 3],
 }
 
-/// The line between two scenes.
-pub(super) fn divider() -> String {
-    let rule: String = COLUMNS.iter().map(|w| "─".repeat(w + 2)).collect::<Vec<_>>().join("┼");
-    format!("───────┼{rule}")
-}
-
-/// One row, wrapped inside its columns.
-pub(super) fn row(row: &Row) -> String {
-    let cells = [wrap(&row.tried, COLUMNS[0]), wrap(&row.came_back, COLUMNS[1]), wrap(&row.why, COLUMNS[2])];
-    let height = cells.iter().map(Vec::len).max().unwrap_or(1);
-    let mark = if row.right { paint("✓", "32") } else { paint("✗", "1;31") };
-    let mut out = Vec::with_capacity(height);
-    for at in 0..height {
-        let lead = if at == 0 { format!(" {mark} {:>2}  ", row.scene) } else { " ".repeat(7) };
-        let line =
-            cells.iter().zip(COLUMNS).map(|(cell, w)| format!(" {} ", pad(cell.get(at).map_or("", String::as_str), w)));
-        out.push(format!("{lead}│{}", line.collect::<Vec<_>>().join("│")).trim_end().to_owned());
+impl Table {
+    /// For a terminal of `width` columns; `None` is a file or a pipe, which has room.
+    pub(super) fn fitting(width: Option<usize>) -> Self {
+        let whole: usize = COLUMNS.iter().sum();
+        let room = width.map_or(whole, |width| width.saturating_sub(AROUND)).min(whole);
+        Self { columns: COLUMNS.map(|column| (column * room / whole).max(NARROWEST)) }
     }
-    out.join("\n")
+
+    /// The head of the table.
+    pub(super) fn head(&self) -> String {
+        let titles = ["what was tried", "what came back", "why"];
+        let titles =
+            titles.iter().zip(self.columns).map(|(title, width)| format!(" {} ", paint(&pad(title, width), "1")));
+        let titles = titles.collect::<Vec<_>>().join("│");
+        format!("{}\n       │{titles}\n{}", self.rule('┬'), self.divider())
+    }
+
+    /// The line between two scenes.
+    pub(super) fn divider(&self) -> String {
+        self.rule('┼')
+    }
+
+    fn rule(&self, crossing: char) -> String {
+        let bars = self.columns.iter().map(|width| format!("{crossing}{}", "─".repeat(width + 2)));
+        format!("───────{}", bars.collect::<String>())
+    }
+
+    /// One row, wrapped inside its columns.
+    pub(super) fn row(&self, row: &Row) -> String {
+        let [tried, came_back, why] = self.columns;
+        let cells = [wrap(&row.tried, tried), wrap(&row.came_back, came_back), wrap(&row.why, why)];
+        let height = cells.iter().map(Vec::len).max().unwrap_or(1);
+        let mark = if row.right { paint("✓", "32") } else { paint("✗", "1;31") };
+        let mut out = Vec::with_capacity(height);
+        for at in 0..height {
+            let lead = if at == 0 { format!(" {mark} {:>2}  ", row.scene) } else { " ".repeat(7) };
+            let text = |cell: &Vec<String>| cell.get(at).cloned().unwrap_or_default();
+            let line = cells.iter().zip(self.columns).map(|(cell, width)| format!(" {} ", pad(&text(cell), width)));
+            out.push(format!("{lead}│{}", line.collect::<Vec<_>>().join("│")).trim_end().to_owned());
+        }
+        out.join("\n")
+    }
 }
 
 fn pad(text: &str, width: usize) -> String {
@@ -103,8 +128,20 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fits_its_terminal_and_fills_no_more_than_it_needs() {
+        let row = Row::new(2, "a script without a token: the paid route ".repeat(4), "401", "verdict missing", true);
+        for (terminal, widest) in [(Some(80), 80), (Some(100), 100), (Some(500), 136), (None, 136), (Some(1), 58)] {
+            let table = Table::fitting(terminal);
+            let text = format!("{}\n{}", table.head(), table.row(&row));
+            let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(longest <= widest && longest + 4 > widest.min(136), "{longest} in {terminal:?}:\n{text}");
+        }
+    }
 
     #[test]
     fn wraps_at_blanks_and_inside_long_words() {
