@@ -147,6 +147,15 @@ async fn a_redirect_that_browsers_read_as_another_host_is_taken_out() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_to_another_protocol_than_websocket_is_not_passed_on() {
+    let script = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\nraw";
+    let rig = Rig::start(Parts { routes: routes(), script: Some(script), ..Parts::default() }).await;
+    let more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk";
+    let answer = everything(&rig, format!("GET /open/x HTTP/1.1\r\nhost: own.test\r\n{more}\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 502 ") && !answer.contains("raw"), "{answer}");
+}
+
 /// What libraries log, in this process.
 struct Heard(Mutex<Vec<String>>);
 
