@@ -21,9 +21,12 @@ pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
         match config::load_with(&path, &Overrides { now: Some(SystemClock.now()), ..Overrides::default() }) {
             Ok(loaded) => {
                 let mut problems = loaded.warnings.clone();
-                problems.extend(state_folder(&loaded.settings));
-                problems.extend(keys(&loaded.settings));
-                let rendered = problems.iter().map(|p| loaded.render(p)).collect::<Vec<_>>();
+                let mut rendered = problems.iter().map(|p| loaded.render(p)).collect::<Vec<_>>();
+                let later: Vec<_> = state_folder(&loaded.settings).into_iter().chain(keys(&loaded.settings)).collect();
+                // The loader keeps only the texts that it found problems in.
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                rendered.extend(later.iter().map(|p| p.render(&text)));
+                problems.extend(later);
                 (problems, rendered)
             }
             Err(report) => {

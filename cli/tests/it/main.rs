@@ -105,6 +105,16 @@ fn check_tells_of_a_state_folder_that_cannot_be() {
 }
 
 #[test]
+fn a_key_that_may_not_go_where_a_route_sends_it_is_shown_in_its_line() {
+    let folder = Folder::begun();
+    let route = "routes:\n  maps: { match: { path: /maps/** }, upstream: api, key: maps, policy: policies/api.yaml, \
+                 operations: [{ call: GET /maps/a }] }\n";
+    folder.change("gw/assay.yaml", "routes: ", &format!("{route}#"));
+    let (_, said) = folder.run(&["check", "-c", "gw/assay.yaml"], 1);
+    assert!(said.contains("not in the store") && said.contains("key: maps, policy") && said.contains("^^^^"), "{said}");
+}
+
+#[test]
 fn roots_that_are_no_certificates_are_no_bound() {
     let folder = Folder::begun();
     std::fs::write(folder.at("key.txt"), "a-key-of-more-than-16-bytes").unwrap();
