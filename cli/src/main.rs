@@ -22,7 +22,16 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { End::Usage } else { End::Yes }.into();
+            if !error.use_stderr() {
+                return End::Yes.into();
+            }
+            // What was meant is not known; that the answer is to be JSON may be.
+            if std::env::args_os().any(|argument| argument == "--json") {
+                let said = error.to_string();
+                let first = said.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                Output::new(true).line(&serde_json::json!({ "error": first, "hint": null }));
+            }
+            return End::Usage.into();
         }
     };
     let output = Output::new(cli.json);

@@ -51,6 +51,15 @@ fn a_reader_that_leaves_is_no_reason_to_panic() {
 }
 
 #[test]
+fn wrong_usage_is_one_json_document_where_json_was_asked_for() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let (answer, said) = folder.run(&["check", "--json", "--nope"], 2);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert!(answer["error"].as_str().unwrap().contains("--nope") && said.contains("Usage"), "{answer} {said}");
+    assert_eq!(folder.run(&["check", "--nope"], 2).0, "");
+}
+
+#[test]
 fn a_broken_file_says_error_once_for_each_problem() {
     let folder = Folder::begun();
     folder.change("gw/assay.yaml", "listeners:", "listners:");
