@@ -152,7 +152,7 @@ impl Check<'_, '_> {
                 let fault = if fault.hint.is_some() {
                     fault
                 } else {
-                    fault.hint("mend the file or its path, which is relative to this file")
+                    fault.hint("mend the file, who may read it, or its path, which is relative to this file")
                 };
                 self.refuse(at, "unreadable_file", fault);
                 None
