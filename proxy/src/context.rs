@@ -93,10 +93,20 @@ pub(crate) enum Progress {
     Admitted(Admitted),
     /// The service's own API: no policy, but a seat.
     Internal {
-        /// Its seat, until it is over.
-        #[expect(dead_code, reason = "held for its Drop")]
-        seat: Seat,
+        /// Its seat, until the service has done its part.
+        seat: Option<Seat>,
     },
+}
+
+impl Progress {
+    /// Frees the seat; what was proven stays.
+    pub(crate) fn leave_seat(&mut self) {
+        match self {
+            Self::Admitted(admitted) => admitted.leave_seat(),
+            Self::Internal { seat } => *seat = None,
+            Self::Undecided | Self::Refused(_) | Self::NotAdmitted(_) => {}
+        }
+    }
 }
 
 /// How a request ended for the client.

@@ -38,7 +38,7 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
     match request.place.clone() {
         Place::Internal(internal) => {
             let seat = admit::admit_internal(session, &internal, &mut ctx.times).await?;
-            ctx.progress = Progress::Internal { seat };
+            ctx.progress = Progress::Internal { seat: Some(seat) };
         }
         Place::Route(route) => {
             let Extracted { target, presented, address, .. } = request;

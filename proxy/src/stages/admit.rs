@@ -43,7 +43,8 @@ use crate::upstream::Upstream;
 /// A permit with a seat. Dropping it frees the seat.
 pub struct Admitted {
     permit: Permit,
-    /// Empty once the head of a stream has arrived: a stream doesn't keep others out.
+    /// Empty once the head of a stream has arrived, or the end of an answer: neither a stream nor a client that
+    /// doesn't read keeps others out.
     seat: Option<Seat>,
 }
 

@@ -19,7 +19,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 
 use super::{exchange, extract};
-use crate::context::{Context, Place, Progress};
+use crate::context::{Context, Place};
 use crate::refusal::Stop;
 use crate::route::Route;
 use crate::runtime::Runtime;
@@ -43,9 +43,7 @@ pub(crate) fn head(
     note_first_byte(ctx, runtime);
     if upgraded || is_stream(head) {
         // What comes now may last for hours; it doesn't keep others out.
-        if let Progress::Admitted(admitted) = &mut ctx.progress {
-            admitted.leave_seat();
-        }
+        ctx.progress.leave_seat();
     }
     let Some(Place::Route(route)) = ctx.request.as_ref().map(|request| &request.place) else {
         return Ok(());
@@ -195,6 +193,11 @@ fn scrub_headers(head: &mut ResponseHeader, guard: &Guard) -> u64 {
 
 /// A piece of the upstream's body. Masking keeps the length, so the framing stays right.
 pub(crate) fn body(body: &mut Option<Bytes>, end: bool, ctx: &mut Context) {
+    if end {
+        // The upstream has done its part. A client that doesn't read its answer must not hold the seat: on HTTP/2 one
+        // connection could so hold all of them.
+        ctx.progress.leave_seat();
+    }
     let Some(scrubber) = &mut ctx.scrubber else { return };
     match body.take() {
         Some(piece) => *body = Some(scrubber.push(piece, end)),

@@ -156,6 +156,44 @@ async fn a_switch_to_another_protocol_than_websocket_is_not_passed_on() {
     assert!(answer.starts_with("HTTP/1.1 502 ") && !answer.contains("raw"), "{answer}");
 }
 
+/// One frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Asks this often on one HTTP/2 connection, and leaves no room for a byte of the answers.
+async fn ask_without_a_window(rig: &Rig, host: &str, method: &str, path: &str, times: u32) -> TcpStream {
+    let field = |name: &str, value: &str| {
+        let length = |text: &str| u8::try_from(text.len()).unwrap();
+        [&[0x10, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+    };
+    let head =
+        [field(":method", method), field(":scheme", "http"), field(":authority", host), field(":path", path)].concat();
+    let no_window = [0, 4, 0, 0, 0, 0];
+    let mut bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &no_window)].concat();
+    for n in 0..times {
+        // The head ends here, and so does the request.
+        bytes.extend(frame(1, 5, 2 * n + 1, &head));
+    }
+    let mut tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
+    tcp.write_all(&bytes).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    tcp
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_hold_no_seat_once_the_upstream_has_given_them() {
+    let service = Api::start().await;
+    let parts =
+        Parts { routes: routes(), public: ", h2c: true", api: ", concurrency: 4", ..Parts::default() };
+    let rig = Rig::start_serving(service.address, parts).await;
+    let _held = ask_without_a_window(&rig, "own.test", "GET", "/open/x", 4).await;
+    assert_eq!(rig.get("own.test", "/open/x", &[]).await.status, 200);
+    let _held = ask_without_a_window(&rig, "attest.test", "POST", "/assay/v1/challenge", 90).await;
+    assert_eq!(rig.ask("POST", "attest.test", "/assay/v1/challenge", &[], b"{}").await.status, 200);
+}
+
 /// What libraries log, in this process.
 struct Heard(Mutex<Vec<String>>);
 
