@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU per request of the gateway and its peers, all doing the same work, in one run.
 
-usage: peers.py --binaries FOLDER [--rounds 15] [--seconds 2] [--connections 64] [--only NAME,..]
+usage: peers.py --binaries FOLDER [--rounds 15] [--peer-rounds 5] [--seconds 2] [--connections 64] [--only NAME,..]
 
 FOLDER holds assay, bare-pingora and bench-tokens.
 
@@ -251,6 +251,7 @@ def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--binaries", required=True)
     ask.add_argument("--rounds", type=int, default=15)
+    ask.add_argument("--peer-rounds", type=int, default=5, help="rounds in which nginx, HAProxy and Envoy take part too")
     ask.add_argument("--seconds", type=int, default=2)
     ask.add_argument("--connections", type=int, default=64)
     ask.add_argument("--only", default="")
@@ -292,8 +293,10 @@ def main():
     try:
         if not listening(UPSTREAM):
             sys.exit("the upstream nginx does not start")
-        for _ in range(args.rounds):
+        for round_ in range(args.rounds):
             for name, port, command, alg in rows:
+                if round_ >= args.peer_rounds and not name.startswith(("bare", "assay")):
+                    continue
                 load = lambda seconds, begin: wrk(port, tokens[alg], seconds, args.connections, *(
                     (("-s", f"{folder}/fresh.lua"), ("--", str(begin))) if name.endswith("first") else ()))
                 log = open(f"{folder}/{name}.log", "wb")
