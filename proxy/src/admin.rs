@@ -33,9 +33,8 @@ impl AdminToken {
     /// # Errors
     /// The file can't be read, or holds a token under 16 bytes.
     pub(crate) fn from_file(path: &Path) -> Result<Self, String> {
-        let text = zeroize::Zeroizing::new(
-            std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?,
-        );
+        let text =
+            zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?);
         let token = text.trim();
         if token.len() < 16 {
             return Err(format!("{}: the admin token must have 16 bytes at least", path.display()));
@@ -106,9 +105,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 async fn reload(State(admin): State<Admin>) -> Response {
     match admin.reloader.reload().await {
         Ok(generation) => Json(json!({ "ok": true, "generation": generation })).into_response(),
-        Err(report) => {
-            (StatusCode::CONFLICT, Json(json!({ "ok": false, "error": report }))).into_response()
-        }
+        Err(report) => (StatusCode::CONFLICT, Json(json!({ "ok": false, "error": report }))).into_response(),
     }
 }
 

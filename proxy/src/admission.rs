@@ -128,11 +128,7 @@ impl Admission {
         if let Some(seat) = self.try_enter(class) {
             return Ok(seat);
         }
-        let wait = if is_upper(class) {
-            Duration::from_millis(self.deadline_ms.load(Relaxed))
-        } else {
-            SPARE_WAIT
-        };
+        let wait = if is_upper(class) { Duration::from_millis(self.deadline_ms.load(Relaxed)) } else { SPARE_WAIT };
         let mut place = self.line_up(class).ok_or(Shed::Full)?;
         tokio::select! {
             biased;
@@ -168,9 +164,7 @@ impl Admission {
     fn take(self: &Arc<Self>, class: Class) -> Option<Seat> {
         let limit = self.limit.load(SeqCst);
         let usable = if is_upper(class) { limit } else { limit - self.reserve.load(SeqCst).min(limit) };
-        self.inflight
-            .fetch_update(SeqCst, SeqCst, |n| (n < usable).then_some(n + 1))
-            .ok()?;
+        self.inflight.fetch_update(SeqCst, SeqCst, |n| (n < usable).then_some(n + 1)).ok()?;
         if let Some(count) = self.by_class.get(index(class)) {
             count.fetch_add(1, Relaxed);
         }

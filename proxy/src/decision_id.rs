@@ -82,8 +82,7 @@ mod tests {
     fn ids_differ_have_one_length_and_begin_with_the_time() {
         let ids = DecisionIds::new();
         let (early, late) = (UnixTime::from_millis(1_000), UnixTime::from_millis(2_000));
-        let texts: Vec<String> =
-            (0..1_000).map(|_| ids.next(early).text().as_str().to_owned()).collect();
+        let texts: Vec<String> = (0..1_000).map(|_| ids.next(early).text().as_str().to_owned()).collect();
         let distinct: std::collections::HashSet<&String> = texts.iter().collect();
         assert_eq!(distinct.len(), texts.len());
         assert!(texts.iter().all(|text| text.len() == 26));

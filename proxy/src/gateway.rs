@@ -108,13 +108,7 @@ impl ProxyHttp for Gateway {
         respond::trailers(trailers, ctx)
     }
 
-    fn fail_to_connect(
-        &self,
-        _: &mut Session,
-        _: &HttpPeer,
-        ctx: &mut Self::CTX,
-        error: Box<Error>,
-    ) -> Box<Error> {
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Self::CTX, error: Box<Error>) -> Box<Error> {
         exchange::failed_to_connect(ctx, error)
     }
 

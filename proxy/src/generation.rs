@@ -205,9 +205,8 @@ fn own_key_sets(
     clock: &Arc<dyn Clock>,
 ) -> Result<(Option<Arc<OwnKeySets>>, bool), GenerationError> {
     let Some(attestation) = &settings.attestation else { return Ok((None, false)) };
-    let unchanged = |running: &&Generation| {
-        running.settings.attestation.as_ref().is_some_and(|old| same_feed(old, attestation))
-    };
+    let unchanged =
+        |running: &&Generation| running.settings.attestation.as_ref().is_some_and(|old| same_feed(old, attestation));
     if let Some(own) = running.filter(unchanged).and_then(|running| running.own.clone()) {
         return Ok((Some(own), false));
     }
@@ -308,9 +307,8 @@ fn internal_way(
     else {
         return Ok(None);
     };
-    let admission = running
-        .and_then(|running| running.internal.as_ref())
-        .map(|internal| internal.upstream.admission.clone());
+    let admission =
+        running.and_then(|running| running.internal.as_ref()).map(|internal| internal.upstream.admission.clone());
     let internal = Internal::new(serve, local.address, local.internal_secret.clone(), admission)?;
     Ok(Some(Arc::new(internal)))
 }

@@ -49,7 +49,8 @@ impl Internal {
 
     /// Whether a canonical host and path are the service's.
     pub(crate) fn serves(&self, host: &str, path: &str) -> bool {
-        let below = path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below =
+            path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         below && self.host.as_deref().is_none_or(|own| own == host)
     }
 }

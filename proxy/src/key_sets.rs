@@ -167,8 +167,7 @@ impl OwnKeySets {
             Ok(fetched) => self.take(&fetched, Instant::now()),
             Err(why) => Err(NotTaken::Fetch(why)),
         };
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) =
-            fetched.as_ref().err().map(ToString::to_string);
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = fetched.as_ref().err().map(ToString::to_string);
         fetched
     }
 

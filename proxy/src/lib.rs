@@ -21,15 +21,7 @@
 //!
 //! A stage that is skipped does not compile: `Verified` is demanded by decide, `Permit` by admit,
 //! `Admitted` by inject, and none of them has a public constructor.
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod connection;
 pub mod listener;

@@ -226,10 +226,7 @@ mod tests {
         }
         let bound = MOST + 1;
         assert!(passed <= bound, "{passed} passed, {bound} is all there is room for");
-        assert!(matches!(
-            limits.count(&"late", rate, start + MINUTE * 2),
-            Count::Within { .. }
-        ));
+        assert!(matches!(limits.count(&"late", rate, start + MINUTE * 2), Count::Within { .. }));
     }
 
     #[test]

@@ -19,9 +19,5 @@ pub(crate) fn api(runtime: Arc<Runtime>) -> Router {
 }
 
 async fn ready(State(runtime): State<Arc<Runtime>>) -> (StatusCode, &'static str) {
-    if runtime.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ready\n")
-    }
+    if runtime.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
 }

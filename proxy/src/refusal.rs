@@ -91,22 +91,13 @@ impl Stop {
     fn row(&self) -> Row {
         let row = |status, code, title, grpc| Row { status, code, title, grpc, retry: Retry::Unsaid };
         match self {
-            Self::BadRequest(_) => {
-                row(StatusCode::BAD_REQUEST, "bad_request", "The request is malformed", "13")
-            }
+            Self::BadRequest(_) => row(StatusCode::BAD_REQUEST, "bad_request", "The request is malformed", "13"),
             Self::NoRoute => row(StatusCode::NOT_FOUND, "no_route", "Nothing is served here", "12"),
-            Self::NoOperation => {
-                row(StatusCode::NOT_FOUND, "no_operation", "This route does not offer that", "12")
+            Self::NoOperation => row(StatusCode::NOT_FOUND, "no_operation", "This route does not offer that", "12"),
+            Self::BodyTooLarge => row(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", "8"),
+            Self::AttestationRequired => {
+                row(StatusCode::UNAUTHORIZED, "attestation_required", "An attestation token is required", "16")
             }
-            Self::BodyTooLarge => {
-                row(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", "8")
-            }
-            Self::AttestationRequired => row(
-                StatusCode::UNAUTHORIZED,
-                "attestation_required",
-                "An attestation token is required",
-                "16",
-            ),
             Self::Refused => row(StatusCode::FORBIDDEN, "refused", "The request was refused", "7"),
             Self::Unverifiable => Row {
                 retry: Retry::Soon,
@@ -120,9 +111,7 @@ impl Stop {
                 retry: Retry::Soon,
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Try again later", "14")
             },
-            Self::BodyTimeout => {
-                row(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "4")
-            }
+            Self::BodyTimeout => row(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "4"),
             Self::KeyUnavailable => Row {
                 retry: Retry::Soon,
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", "14")
@@ -130,18 +119,11 @@ impl Stop {
             Self::UpstreamUnreachable => {
                 row(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The API can't be reached", "14")
             }
-            Self::UpstreamTimeout => {
-                row(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The API took too long", "4")
+            Self::UpstreamTimeout => row(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The API took too long", "4"),
+            Self::UpstreamRefused(_) => {
+                row(StatusCode::BAD_GATEWAY, "upstream_refused", "The API's answer can't be passed on", "14")
             }
-            Self::UpstreamRefused(_) => row(
-                StatusCode::BAD_GATEWAY,
-                "upstream_refused",
-                "The API's answer can't be passed on",
-                "14",
-            ),
-            Self::Internal => {
-                row(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", "13")
-            }
+            Self::Internal => row(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here", "13"),
         }
     }
 

@@ -107,7 +107,9 @@ impl Reloader {
         self.runtime.metrics.gauges.last_reload_ok.set(outcome.is_ok().into());
         match &outcome {
             Ok(number) => tracing::info!(generation = number, "the configuration was taken"),
-            Err(report) => tracing::error!("the configuration was refused, the last good one goes on running:\n{report}"),
+            Err(report) => {
+                tracing::error!("the configuration was refused, the last good one goes on running:\n{report}")
+            }
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
             LastReload { ok: outcome.is_ok(), error: outcome.as_ref().err().cloned(), at: self.runtime.clock.now() };

@@ -5,8 +5,8 @@
 //! wants to do with it. Pointing a key elsewhere does not get past here.
 
 use std::collections::HashMap;
-use std::time::Duration;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 use http::uri::PathAndQuery;
@@ -129,9 +129,7 @@ impl Stripped {
         if is_ours(name) {
             return true;
         }
-        self.by_length
-            .get(length_place(name))
-            .is_some_and(|same| same.iter().any(|stripped| eq_folded(stripped, name)))
+        self.by_length.get(length_place(name)).is_some_and(|same| same.iter().any(|stripped| eq_folded(stripped, name)))
     }
 }
 
@@ -148,8 +146,7 @@ fn folded(name: &str) -> Box<str> {
 
 /// Equal, with `_` in `name` read as `-`. Header names in hand are lower case already.
 fn eq_folded(folded: &str, name: &str) -> bool {
-    folded.len() == name.len()
-        && folded.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+    folded.len() == name.len() && folded.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
 }
 
 /// `x-assay-…`, in any spelling: what we tell upstreams about a request, and clients may not.
@@ -241,14 +238,16 @@ impl Stripped {
 
 impl Route {
     /// The path and query that go upstream, and whether this route offers them. `None`: it does not.
-    pub(crate) fn upstream_target(&self, method: &http::Method, target: &PathAndQuery) -> Option<(PathAndQuery, Option<u64>)> {
+    pub(crate) fn upstream_target(
+        &self,
+        method: &http::Method,
+        target: &PathAndQuery,
+    ) -> Option<(PathAndQuery, Option<u64>)> {
         let rewritten = self.rewritten(target)?;
         if self.settings.operations.is_empty() {
             return Some((rewritten, None));
         }
-        let offers = |operation: &&Operation| {
-            operation.method == *method && operation.path.matches(rewritten.path())
-        };
+        let offers = |operation: &&Operation| operation.method == *method && operation.path.matches(rewritten.path());
         let operation = self.settings.operations.iter().find(offers)?;
         let most = operation.max_body;
         Some((rewritten, most))

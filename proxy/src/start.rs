@@ -304,8 +304,7 @@ impl Parts {
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
         let runtime = Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, metrics, log, traces));
         let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
-        let reloader =
-            Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
+        let reloader = Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
         let edge = {
             let _inside = requests.enter();
             Edge::new(proxy(runtime.clone(), threads), limits)

@@ -83,8 +83,7 @@ impl Upstream {
     pub(crate) fn build(settings: UpstreamSettings, admission: Arc<Admission>) -> Result<Self, UpstreamError> {
         let roots = settings.ca_file.as_deref().map(|path| roots(&settings.name, path)).transpose()?;
         let template = template(&settings, roots);
-        let host = host_header(&settings)
-            .ok_or_else(|| UpstreamError::Host { name: settings.name.clone() })?;
+        let host = host_header(&settings).ok_or_else(|| UpstreamError::Host { name: settings.name.clone() })?;
         let upstream = Self {
             name: settings.name.as_str().into(),
             admission,
@@ -96,8 +95,10 @@ impl Upstream {
             settings,
         };
         if let Some(address) = upstream.literal() {
-            address::check(address, &upstream.settings.private_addresses).map_err(|why| {
-                UpstreamError::Forbidden { name: upstream.settings.name.clone(), address, why }
+            address::check(address, &upstream.settings.private_addresses).map_err(|why| UpstreamError::Forbidden {
+                name: upstream.settings.name.clone(),
+                address,
+                why,
             })?;
             upstream.use_addresses(&[SocketAddr::new(address, upstream.settings.port)]);
         }
@@ -220,11 +221,7 @@ fn host_header(settings: &UpstreamSettings) -> Option<HeaderValue> {
 
 /// The certificates of a PEM file.
 fn roots(name: &str, path: &Path) -> Result<Arc<CaType>, UpstreamError> {
-    let problem = |why: String| UpstreamError::Roots {
-        name: name.to_owned(),
-        path: path.display().to_string(),
-        why,
-    };
+    let problem = |why: String| UpstreamError::Roots { name: name.to_owned(), path: path.display().to_string(), why };
     let pem = std::fs::read(path).map_err(|why| problem(why.to_string()))?;
     let mut store = rustls::RootCertStore::empty();
     let mut certificates = Vec::new();

@@ -63,10 +63,8 @@ impl Remote {
                 .map_err(|why| RemoteError::File { path: path.clone(), why: why.to_string() })
         };
         let bearer = text(&settings.gateway_token_file)?;
-        let pinned = FeedPublicKey::parse(settings.feed_key.as_str()).map_err(|why| RemoteError::File {
-            path: settings.feed_key_file.clone(),
-            why: why.to_string(),
-        })?;
+        let pinned = FeedPublicKey::parse(settings.feed_key.as_str())
+            .map_err(|why| RemoteError::File { path: settings.feed_key_file.clone(), why: why.to_string() })?;
         let mut client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .connect_timeout(PATIENCE)
@@ -76,8 +74,7 @@ impl Remote {
         if let Some(path) = &settings.ca_file {
             let problem = |why: String| RemoteError::File { path: path.clone(), why };
             let pem = std::fs::read(path).map_err(|why| problem(why.to_string()))?;
-            let roots =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| problem(why.to_string()))?;
+            let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| problem(why.to_string()))?;
             client = client.tls_certs_only(roots);
         }
         let client = client.build().map_err(|why| RemoteError::Client(why.to_string()))?;
@@ -89,8 +86,7 @@ impl Remote {
 impl FetchKeySets for Remote {
     async fn fetch(&self) -> Result<Fetched, String> {
         let told = |why: reqwest::Error| why.without_url().to_string();
-        let mut response =
-            self.client.get(&self.url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
+        let mut response = self.client.get(&self.url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
         if !response.status().is_success() {
             return Err(format!("the service answered {}", response.status().as_u16()));
         }

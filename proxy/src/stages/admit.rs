@@ -170,7 +170,9 @@ impl<'a> Subject<'a> {
                 _ => network(),
             },
             Per::Address => network(),
-            Per::App => verified.claims().and_then(|claims| claims.app()).map_or_else(network, |app| Self::App(name, app)),
+            Per::App => {
+                verified.claims().and_then(|claims| claims.app()).map_or_else(network, |app| Self::App(name, app))
+            }
             Per::Route => Self::Route(name),
             Per::All => Self::All,
         }

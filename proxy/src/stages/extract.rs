@@ -97,8 +97,8 @@ pub(crate) fn extract(session: &mut Session, runtime: &Runtime) -> Result<Extrac
         return Err(stop);
     }
     let generation = runtime.generation.load();
-    let (peer, tls) = connection::facts(session)
-        .map_or((None, false), |facts| (Some(facts.peer().ip()), facts.tls().is_some()));
+    let (peer, tls) =
+        connection::facts(session).map_or((None, false), |facts| (Some(facts.peer().ip()), facts.tls().is_some()));
     let peer = peer.ok_or(Stop::Internal)?;
     let head = session.req_header();
     check_head(head)?;
@@ -109,12 +109,7 @@ pub(crate) fn extract(session: &mut Session, runtime: &Runtime) -> Result<Extrac
     place(head, target, address, &generation)
 }
 
-fn place(
-    head: &RequestHeader,
-    target: Target,
-    address: IpAddr,
-    generation: &Generation,
-) -> Result<Extracted, Stop> {
+fn place(head: &RequestHeader, target: Target, address: IpAddr, generation: &Generation) -> Result<Extracted, Stop> {
     if let Some(internal) = &generation.internal
         && internal.serves(target.host(), target.path())
     {
@@ -128,9 +123,8 @@ fn place(
         });
     }
     let route = generation.table.find(target.host(), target.path()).ok_or(Stop::NoRoute)?;
-    let (upstream_target, most_body) = route
-        .upstream_target(target.method(), target.path_and_query())
-        .ok_or(Stop::NoOperation)?;
+    let (upstream_target, most_body) =
+        route.upstream_target(target.method(), target.path_and_query()).ok_or(Stop::NoOperation)?;
     let presented = presented(route, &head.headers, target.query());
     Ok(Extracted { upstream_target, place: Place::Route(route.clone()), presented, address, most_body, target })
 }
@@ -192,11 +186,7 @@ fn canonical(head: &RequestHeader, scheme: Scheme) -> Result<Target, Stop> {
     let authority = match head.uri.authority() {
         // HTTP/2, and absolute-form; Pingora has compared it with `Host`.
         Some(authority) => authority.as_str(),
-        None => head
-            .headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .ok_or(Stop::BadRequest("host"))?,
+        None => head.headers.get(HOST).and_then(|host| host.to_str().ok()).ok_or(Stop::BadRequest("host"))?,
     };
     let path_and_query = head.uri.path_and_query().ok_or(Stop::BadRequest("target"))?;
     Target::parse(&head.method, scheme, authority, path_and_query, TargetOptions::default())
@@ -269,9 +259,7 @@ fn presented(route: &Route, headers: &HeaderMap, query: Option<&str>) -> Present
     let optional_bearer = route.settings.token.optional_bearer_prefix;
     for source in &route.settings.token.from {
         let (filled, source) = match source {
-            Source::Header(name) => {
-                (in_header(headers, name, |value| header_token(value, optional_bearer)), "header")
-            }
+            Source::Header(name) => (in_header(headers, name, |value| header_token(value, optional_bearer)), "header"),
             // Another scheme of `Authorization` is not this place being filled.
             Source::Bearer => (in_header(headers, &AUTHORIZATION, bearer), "bearer"),
             Source::Query(name) => (in_query(query, name), "query"),

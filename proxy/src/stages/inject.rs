@@ -30,11 +30,7 @@ use crate::telemetry::metrics::KeyLabels;
 use crate::telemetry::traces::Trace;
 
 /// The whole stage, once per attempt.
-pub(crate) fn prepare(
-    upstream: &mut RequestHeader,
-    ctx: &mut Context,
-    runtime: &Runtime,
-) -> pingora_error::Result<()> {
+pub(crate) fn prepare(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> pingora_error::Result<()> {
     // A retry plays the body again from its beginning.
     ctx.body_in = 0;
     ctx.scrubber = None;
@@ -47,11 +43,7 @@ pub(crate) fn prepare(
     Ok(())
 }
 
-fn dress(
-    upstream: &mut RequestHeader,
-    ctx: &mut Context,
-    runtime: &Runtime,
-) -> Result<(), Stop> {
+fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> Result<(), Stop> {
     let request = ctx.request.as_ref().ok_or(Stop::Internal)?;
     set_target(upstream, request)?;
     match (&request.place, &ctx.progress) {

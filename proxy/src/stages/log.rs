@@ -267,7 +267,8 @@ fn times(line: &mut Line<'_>, ctx: &Context, now: Instant) {
     let times = &ctx.times;
     let until = times.dialled.unwrap_or(now);
     let own = own_time(ctx, until);
-    line.number(field!("gateway_us"), i64::try_from(own.as_micros()).unwrap_or(i64::MAX)).millis(field!("queue_ms"), times.queued);
+    line.number(field!("gateway_us"), i64::try_from(own.as_micros()).unwrap_or(i64::MAX))
+        .millis(field!("queue_ms"), times.queued);
     line.number_if(field!("inflight"), ctx.inflight.map(i64::from));
     if let (Some(dialled), Some(handed_over)) = (times.dialled, times.handed_over) {
         line.millis(field!("connect_ms"), handed_over.saturating_duration_since(dialled));

@@ -101,16 +101,20 @@ fn note_first_byte(ctx: &mut Context, runtime: &Runtime) {
 }
 
 fn is_stream(head: &ResponseHeader) -> bool {
-    head.headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream")))
+    head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+    })
 }
 
 /// Which software answers behind us, and which proxies stand between, is nobody's business; and a client
 /// must not be sent past us by an offer of another way to the upstream.
 fn hide_the_house(head: &mut ResponseHeader, with_cookies: bool) {
     let is_hidden = |name: &HeaderName| {
-        *name == SERVER || *name == VIA || *name == ALT_SVC || *name == X_POWERED_BY || (with_cookies && *name == SET_COOKIE)
+        *name == SERVER
+            || *name == VIA
+            || *name == ALT_SVC
+            || *name == X_POWERED_BY
+            || (with_cookies && *name == SET_COOKIE)
     };
     // Looked for in one pass: most are not there, and each removal is a search of its own.
     while let Some(name) = head.headers.keys().find(|name| is_hidden(name)).cloned() {
@@ -276,11 +280,7 @@ fn settle_unread_body(session: &mut Session) {
 const DRAINED: u64 = 64 * 1024;
 
 fn speaks_grpc(session: &Session) -> bool {
-    session
-        .req_header()
-        .headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    session.req_header().headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Answers for an exchange that failed, where there is still somebody to answer and nothing was said.

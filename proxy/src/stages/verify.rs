@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use attest_core::time::UnixTime;
 use attest_core::token::claims::Claims;
 use attest_core::token::key_set::KeySet;
-use attest_core::token::verify::{
-    self, Authenticated, BindingStyle, BindingValue, Expect, Verified, exp_passed,
-};
+use attest_core::token::verify::{self, Authenticated, BindingStyle, BindingValue, Expect, Verified, exp_passed};
 use attest_core::verdict::Verdict;
 use http::{HeaderMap, HeaderName};
 use settings::IssuerProfile;

@@ -56,9 +56,7 @@ impl AccessLog {
             dropped: AtomicU64::new(0),
         });
         let drained = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || drained.drain(out))?;
+        let thread = std::thread::Builder::new().name("access-log".into()).spawn(move || drained.drain(out))?;
         Ok((Self(Some(shared.clone())), Writer { shared: Some(shared), thread: Some(thread) }))
     }
 
@@ -110,8 +108,7 @@ impl Shared {
             let mut waiting = self.lock();
             if !self.stop.load(Ordering::Acquire) {
                 // More lines come while the lock is free; the end of the process wakes this early.
-                (waiting, _) =
-                    self.filled.wait_timeout(waiting, GATHER).unwrap_or_else(PoisonError::into_inner);
+                (waiting, _) = self.filled.wait_timeout(waiting, GATHER).unwrap_or_else(PoisonError::into_inner);
             }
             std::mem::swap(&mut *waiting, &mut lines);
             drop(waiting);

@@ -145,11 +145,7 @@ impl Metrics {
         registry.register("key_uses", "Requests that a key was added to", self.key_uses.clone());
         registry.register("bad_requests", "Requests refused for their form", self.bad_requests.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
-        registry.register(
-            "keyset_fetch_failures",
-            "Fetches of the key set that failed",
-            self.fetch_failures.clone(),
-        );
+        registry.register("keyset_fetch_failures", "Fetches of the key set that failed", self.fetch_failures.clone());
         registry.register(
             "traces_dropped",
             "Traced requests that the collector was not told of",
@@ -177,11 +173,7 @@ impl Metrics {
             gauges.key_set_age.clone(),
         );
         registry.register("keyset_number", "Number of the key set in use", gauges.key_set_number.clone());
-        registry.register(
-            "token_cache_entries",
-            "Tokens in the cache",
-            gauges.token_cache_entries.clone(),
-        );
+        registry.register("token_cache_entries", "Tokens in the cache", gauges.token_cache_entries.clone());
         registry.register(
             "access_log_dropped",
             "Access log lines dropped because their reader was too slow",
@@ -190,11 +182,7 @@ impl Metrics {
         registry.register("inflight", "Seats in use by class", gauges.inflight.clone());
         registry.register("waiting", "Requests waiting for a seat", gauges.waiting.clone());
         registry.register("concurrency_limit", "Seats in all", gauges.concurrency_limit.clone());
-        registry.register(
-            "upstream_addresses",
-            "Addresses that may be dialled now",
-            gauges.addresses.clone(),
-        );
+        registry.register("upstream_addresses", "Addresses that may be dialled now", gauges.addresses.clone());
         registry.register_collector(Box::new(self.listeners.clone()));
         registry.register_collector(Box::new(self.gateway_seconds.clone()));
         registry.register_collector(Box::new(self.first_byte_seconds.clone()));
@@ -273,8 +261,7 @@ pub(crate) struct Histogram {
 
 /// Upper bounds in microseconds: 10 us to 30 s.
 const BOUNDS: [u64; 16] = [
-    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000,
-    5_000_000, 30_000_000,
+    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000,
 ];
 
 impl Histogram {

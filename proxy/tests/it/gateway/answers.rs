@@ -42,7 +42,9 @@ async fn every_bad_token_gets_the_same_answer_and_its_own_verdict_in_the_log() {
         }
     }
     assert!(rig.api.seen().is_empty(), "nothing of this reaches the API");
-    assert!(rig.metric("assay_requests_total", &["verdict=\"failed\"", "action=\"block\"", "route=\"own\""]).await > 0.0);
+    assert!(
+        rig.metric("assay_requests_total", &["verdict=\"failed\"", "action=\"block\"", "route=\"own\""]).await > 0.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +73,8 @@ async fn a_missing_or_stale_token_is_told_to_fetch_one() {
 async fn a_genuine_app_gets_through_and_the_token_stays_here() {
     let rig = rig().await;
     let token = rig.issuer.token();
-    let answer = rig.get("own.test", "/v1/items?a=1", &[("assay-token", &token), ("x-assay-verdict", "attested")]).await;
+    let answer =
+        rig.get("own.test", "/v1/items?a=1", &[("assay-token", &token), ("x-assay-verdict", "attested")]).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "{:#?}", rig.lines());
     assert_eq!(answer.header("cache-control"), Some("private"));
     let seen = rig.api.last();
@@ -83,10 +86,24 @@ async fn a_genuine_app_gets_through_and_the_token_stays_here() {
     assert_eq!(seen.headers["x-forwarded-for"], "127.0.0.1");
     assert_eq!(seen.headers["host"], "own.test");
     let line = rig.logged(|line| line["status"] == 200).await;
-    for field in ["ts", "id", "generation", "method", "host", "gateway_us", "first_byte_ms", "total_ms", "expires_in_s", "device"] {
+    for field in [
+        "ts",
+        "id",
+        "generation",
+        "method",
+        "host",
+        "gateway_us",
+        "first_byte_ms",
+        "total_ms",
+        "expires_in_s",
+        "device",
+    ] {
         assert!(!line[field].is_null(), "{field}: {line}");
     }
-    assert_eq!((&line["verdict"], &line["rule"], &line["class"]), (&"attested".into(), &"genuine".into(), &"attested".into()));
+    assert_eq!(
+        (&line["verdict"], &line["rule"], &line["class"]),
+        (&"attested".into(), &"genuine".into(), &"attested".into())
+    );
     assert_eq!(line["path"], "/v1/items", "a query has no place in the log");
     assert!(!rig.log_text().contains(&token), "nor has a token");
 }
@@ -147,11 +164,9 @@ async fn a_revoked_device_is_refused_from_the_next_fetch_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_key_set_the_fault_is_ours() {
     let issuer = super::kit::Issuer::new();
-    let rig = Rig::start_with(
-        issuer.clone(),
-        Parts { routes: OWN_ROUTE.to_owned(), ..Parts::default() },
-        |issuer| issuer.up.store(false, Ordering::SeqCst),
-    )
+    let rig = Rig::start_with(issuer.clone(), Parts { routes: OWN_ROUTE.to_owned(), ..Parts::default() }, |issuer| {
+        issuer.up.store(false, Ordering::SeqCst)
+    })
     .await;
     let token = rig.issuer.token();
     let answer = rig.get("own.test", "/a", &[("assay-token", &token)]).await;

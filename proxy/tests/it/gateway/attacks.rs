@@ -27,7 +27,8 @@ async fn the_key_comes_back_in_no_interim_answer_and_no_reason_phrase() {
                    HTTP/1.1 200 canary-7f3a91c2e5-do-not-show\r\ncontent-length: 2\r\n\r\nok";
     let rig = Rig::start(Parts { routes: routes(), script: Some(script), ..Parts::default() }).await;
     let token = rig.issuer.token();
-    let ask = format!("GET /paid/v1/items HTTP/1.1\r\nhost: paid.test\r\nassay-token: {token}\r\nconnection: close\r\n\r\n");
+    let ask =
+        format!("GET /paid/v1/items HTTP/1.1\r\nhost: paid.test\r\nassay-token: {token}\r\nconnection: close\r\n\r\n");
     let answer = everything(&rig, ask.as_bytes()).await;
     assert!(answer.contains("HTTP/1.1 103 ") && answer.ends_with("ok"), "{answer}");
     assert!(!answer.contains(CANARY), "{answer}");
@@ -46,11 +47,34 @@ async fn a_body_in_a_transfer_coding_that_can_t_be_searched_is_not_passed_on() {
 async fn no_header_names_another_target_or_sender_than_the_one_that_policy_saw() {
     let rig = Rig::start(Parts { routes: routes(), ..Parts::default() }).await;
     let names = [
-        "x-original-url", "X_Original_URL", "x-rewrite-url", "x-original-method", "x-original-uri", "x-original-host",
-        "x-host", "x-forwarded-server", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-ssl",
-        "x-forwarded-uri", "x-forwarded-method", "front-end-https", "x-url-scheme", "x-client-ip", "client-ip", "x-cluster-client-ip",
-        "x-originating-ip", "x-remote-addr", "x-remote-ip", "cf-connecting-ip", "fastly-client-ip", "x-envoy-external-address",
-        "x-envoy-original-path", "x-http-path-override", "assay-internal", "assay_client_address",
+        "x-original-url",
+        "X_Original_URL",
+        "x-rewrite-url",
+        "x-original-method",
+        "x-original-uri",
+        "x-original-host",
+        "x-host",
+        "x-forwarded-server",
+        "x-forwarded-prefix",
+        "x-forwarded-scheme",
+        "x-forwarded-ssl",
+        "x-forwarded-uri",
+        "x-forwarded-method",
+        "front-end-https",
+        "x-url-scheme",
+        "x-client-ip",
+        "client-ip",
+        "x-cluster-client-ip",
+        "x-originating-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+        "x-envoy-original-path",
+        "x-http-path-override",
+        "assay-internal",
+        "assay_client_address",
     ];
     let sent: Vec<(&str, &str)> = names.iter().map(|name| (*name, "/v1/admin")).collect();
     assert_eq!(rig.get("own.test", "/open/x", &sent).await.status, 200);
@@ -63,7 +87,12 @@ async fn no_header_names_another_target_or_sender_than_the_one_that_policy_saw()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_upstream_gets_the_host_that_policy_saw() {
     let rig = Rig::start(Parts { routes: routes(), ..Parts::default() }).await;
-    for (sent, expected) in [("own.test", "own.test"), ("OWN.Test.", "own.test"), ("own.test:80", "own.test"), ("Own.test.:81", "own.test:81")] {
+    for (sent, expected) in [
+        ("own.test", "own.test"),
+        ("OWN.Test.", "own.test"),
+        ("own.test:80", "own.test"),
+        ("Own.test.:81", "own.test:81"),
+    ] {
         assert_eq!(rig.get(sent, "/open/x", &[]).await.status, 200, "{sent}");
         assert_eq!(rig.api.last().headers["host"], expected, "{sent}");
     }
@@ -79,7 +108,9 @@ async fn bodies_that_never_come_take_no_seat_at_the_service() {
     let mut slow = Vec::new();
     for _ in 0..SEATS {
         let mut tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
-        tcp.write_all(b"POST /assay/v1/attest HTTP/1.1\r\nhost: attest.test\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+        tcp.write_all(b"POST /assay/v1/attest HTTP/1.1\r\nhost: attest.test\r\ncontent-length: 100\r\n\r\n{")
+            .await
+            .unwrap();
         slow.push(tcp);
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -107,7 +138,9 @@ async fn the_admin_api_answers_under_no_name_that_a_page_could_point_at_it() {
     let rig = Rig::start(Parts { routes: routes(), ..Parts::default() }).await;
     let address = rig.gateway.admin().unwrap();
     let ask = |host: String| async move {
-        raw(address, format!("GET /status HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await.status
+        raw(address, format!("GET /status HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
+            .await
+            .status
     };
     for host in [address.to_string(), format!("localhost:{}", address.port()), "[::1]:9".to_owned()] {
         assert_eq!(ask(host.clone()).await, 200, "{host}");
@@ -185,8 +218,7 @@ async fn ask_without_a_window(rig: &Rig, host: &str, method: &str, path: &str, t
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_nobody_reads_hold_no_seat_once_the_upstream_has_given_them() {
     let service = Api::start().await;
-    let parts =
-        Parts { routes: routes(), public: ", h2c: true", api: ", concurrency: 4", ..Parts::default() };
+    let parts = Parts { routes: routes(), public: ", h2c: true", api: ", concurrency: 4", ..Parts::default() };
     let rig = Rig::start_serving(service.address, parts).await;
     let _held = ask_without_a_window(&rig, "own.test", "GET", "/open/x", 4).await;
     assert_eq!(rig.get("own.test", "/open/x", &[]).await.status, 200);
@@ -219,8 +251,9 @@ async fn an_answer_that_can_t_be_parsed_is_shown_in_no_log() {
     ] {
         let rig = Rig::start(Parts { routes: routes(), script: Some(script), ..Parts::default() }).await;
         let token = rig.issuer.token();
-        let ask =
-            format!("GET /paid/v1/items HTTP/1.1\r\nhost: paid.test\r\nassay-token: {token}\r\nconnection: close\r\n\r\n");
+        let ask = format!(
+            "GET /paid/v1/items HTTP/1.1\r\nhost: paid.test\r\nassay-token: {token}\r\nconnection: close\r\n\r\n"
+        );
         let answer = everything(&rig, ask.as_bytes()).await;
         assert!(!answer.contains(CANARY), "{answer}");
         rig.logged(|line| line["path"] == "/paid/v1/items").await;

@@ -36,9 +36,16 @@ async fn an_attested_request_carries_the_key_and_nothing_of_the_client_s_credent
     assert_eq!(seen.headers["host"], format!("127.0.0.1:{}", rig.api.address.port()));
     assert_eq!(seen.headers["accept"], "application/json");
     assert_eq!(seen.headers["accept-encoding"], "identity");
-    for gone in
-        ["x_api_key", "cookie", "stripe-account", "assay-token", "authorization", "x-assay-verdict", "x-forwarded-for", "range"]
-    {
+    for gone in [
+        "x_api_key",
+        "cookie",
+        "stripe-account",
+        "assay-token",
+        "authorization",
+        "x-assay-verdict",
+        "x-forwarded-for",
+        "range",
+    ] {
         assert!(!seen.headers.contains_key(gone), "{gone}");
     }
     let line = rig.logged(|line| line["route"] == "paid").await;

@@ -203,8 +203,11 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         "split" => {
             // The key in pieces, each a chunk of its own.
             let text = format!("before {} after", key.to_str().unwrap());
-            let pieces: Vec<_> =
-                text.as_bytes().chunks(5).map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(piece))).collect();
+            let pieces: Vec<_> = text
+                .as_bytes()
+                .chunks(5)
+                .map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(piece)))
+                .collect();
             Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
         }
         "slow" => {
@@ -357,7 +360,14 @@ impl Rig {
         self.ask("GET", host, target, headers, b"").await
     }
 
-    pub(crate) async fn ask(&self, method: &str, host: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -387,7 +397,11 @@ impl Rig {
     }
 
     pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
-        self.log.text().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"))).collect()
+        self.log
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}")))
+            .collect()
     }
 
     pub(crate) fn log_text(&self) -> String {
@@ -396,7 +410,8 @@ impl Rig {
 
     pub(crate) async fn admin(&self, method: &str, path: &str) -> Answer {
         let address = self.gateway.admin().unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         raw(address, head.as_bytes()).await
     }
 
@@ -410,12 +425,7 @@ impl Rig {
     }
 }
 
-pub(crate) fn launch(
-    path: &Path,
-    issuer: Arc<Issuer>,
-    log: Log,
-    service: SocketAddr,
-) -> Result<GatewayHandle, String> {
+pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: SocketAddr) -> Result<GatewayHandle, String> {
     let overrides = settings::Overrides::default();
     let settings = settings::load(path, &overrides).map_err(|report| report.to_string())?.settings;
     let path = path.to_owned();
@@ -560,10 +570,7 @@ pub(crate) fn parse(answer: &[u8]) -> Answer {
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(':').unwrap();
-        headers.append(
-            http::HeaderName::try_from(name).unwrap(),
-            HeaderValue::from_str(value.trim()).unwrap(),
-        );
+        headers.append(http::HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value.trim()).unwrap());
     }
     let rest = &answer[end + 4..];
     let chunked = headers.get("transfer-encoding").is_some_and(|value| value == "chunked");

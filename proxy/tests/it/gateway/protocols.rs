@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use attest_core::time::{Clock, SystemClock};
 use axum::extract::State;
 use axum::http::HeaderMap as AxumHeaders;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use attest_core::time::{Clock, SystemClock};
 use proxy::FetchKeySets;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,7 +25,9 @@ async fn h2(rig: &Rig) -> hyper::client::conn::http2::SendRequest<Full<bytes::By
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http_2_goes_the_same_way() {
-    let rig = Rig::start(Parts { routes: format!("{OWN_ROUTE}{KEY_ROUTE}"), public: ", h2c: true", ..Parts::default() }).await;
+    let rig =
+        Rig::start(Parts { routes: format!("{OWN_ROUTE}{KEY_ROUTE}"), public: ", h2c: true", ..Parts::default() })
+            .await;
     let token = rig.issuer.token();
     let mut client = h2(&rig).await;
     let request = |uri: &str| http::Request::get(format!("http://{uri}")).header("assay-token", &token);
@@ -50,7 +52,8 @@ async fn grpc_gets_a_refusal_as_a_status_of_its_own() {
     let rig = Rig::start(Parts { routes: OWN_ROUTE.to_owned(), public: ", h2c: true", ..Parts::default() }).await;
     let mut client = h2(&rig).await;
     for (token, status) in [(None, "16"), (Some("nonsense"), "7")] {
-        let mut request = http::Request::post("http://own.test/pkg.Service/Call").header("content-type", "application/grpc");
+        let mut request =
+            http::Request::post("http://own.test/pkg.Service/Call").header("content-type", "application/grpc");
         if let Some(token) = token {
             request = request.header("assay-token", token);
         }
@@ -142,11 +145,9 @@ async fn another_issuer_s_tokens_are_taken_as_they_are_and_bound_to_their_header
     let pay = data_encoding::BASE64.encode(hash.as_ref());
     let token = foreign(secret, &format!(r#"{{"exp":{exp}.25,"did":"ExampleDID==","pay":"{pay}"}}"#));
     let with_bearer = format!("Bearer {token}");
-    for (shown, user, status) in [
-        (&token, "Bearer user-1", 200),
-        (&with_bearer, "Bearer user-1", 200),
-        (&token, "Bearer user-2", 403),
-    ] {
+    for (shown, user, status) in
+        [(&token, "Bearer user-1", 200), (&with_bearer, "Bearer user-1", 200), (&token, "Bearer user-2", 403)]
+    {
         let headers = [("approov-token", shown.as_str()), ("authorization", user)];
         assert_eq!(rig.get("moved.test", "/v1/a", &headers).await.status, status, "{user}");
     }
@@ -200,8 +201,14 @@ async fn key_sets(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_proxy_names_the_client_and_its_scheme() {
-    let rig = Rig::start(Parts { routes: OWN_ROUTE.to_owned(), public: ", trusted_proxies: [127.0.0.0/8]", ..Parts::default() }).await;
-    rig.get("own.test", "/open/a", &[("x-forwarded-for", "6.6.6.6, 198.51.100.7"), ("x-forwarded-proto", "https")]).await;
+    let rig = Rig::start(Parts {
+        routes: OWN_ROUTE.to_owned(),
+        public: ", trusted_proxies: [127.0.0.0/8]",
+        ..Parts::default()
+    })
+    .await;
+    rig.get("own.test", "/open/a", &[("x-forwarded-for", "6.6.6.6, 198.51.100.7"), ("x-forwarded-proto", "https")])
+        .await;
     let headers = rig.api.last().headers;
     assert_eq!(headers["x-forwarded-for"], "198.51.100.7");
     assert_eq!(headers["x-forwarded-proto"], "https");

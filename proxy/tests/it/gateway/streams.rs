@@ -24,7 +24,8 @@ async fn server_sent_events_arrive_one_by_one_scrubbed_or_not() {
     let token = rig.issuer.token();
     for (host, target) in [("own.test", "/v1/sse"), ("paid.test", "/paid/v1/sse")] {
         let mut tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
-        let head = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nassay-token: {token}\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nassay-token: {token}\r\nconnection: close\r\n\r\n");
         let start = Instant::now();
         tcp.write_all(head.as_bytes()).await.unwrap();
         let (mut seen, mut arrived) = (String::new(), Vec::new());
