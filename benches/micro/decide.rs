@@ -1,7 +1,11 @@
 //! Stage 4: a decision must not cost more for rules that can't match. Ten such rules beside a thousand, once told apart
 //! by verdict and once by path; at the end the ratios of a thousand to ten.
 
-#![allow(missing_docs, clippy::expect_used, reason = "a bench: criterion's own functions have no docs, a panic stops it")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "a bench: criterion's own functions have no docs, a panic stops it"
+)]
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -38,7 +42,8 @@ fn paths(rules: usize) -> ResultPolicy {
 
 fn decide(c: &mut Criterion) {
     let path = PathAndQuery::from_static("/v1/items/7");
-    let target = Target::parse(&Method::GET, Scheme::Https, "api.bench", &path, TargetOptions::default()).expect("a target");
+    let target =
+        Target::parse(&Method::GET, Scheme::Https, "api.bench", &path, TargetOptions::default()).expect("a target");
     let headers = HeaderMap::new();
     let facts = RequestFacts {
         target: &target,

@@ -1,7 +1,11 @@
 //! Stages 7 and 9: the header with the key, its bounds checked against the request; and the search for the key in an
 //! answer of 1 MiB that comes in pieces of 16 KiB, as JSON and as bytes without any order.
 
-#![allow(missing_docs, clippy::expect_used, reason = "a bench: criterion's own functions have no docs, a panic stops it")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "a bench: criterion's own functions have no docs, a panic stops it"
+)]
 
 use std::hint::black_box;
 
@@ -13,7 +17,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::Method;
 use keystore::bounds::RecipeText;
 use keystore::{
-    ApiKey, Bounds, BoundsText, GenerationMemory, Guard, KeyHandle, KeyName, Keystore, MasterKey, OutgoingRequest, Trust,
+    ApiKey, Bounds, BoundsText, GenerationMemory, Guard, KeyHandle, KeyName, Keystore, MasterKey, OutgoingRequest,
+    Trust,
 };
 
 const SECRET: &str = "sk-bench-0123456789abcdef0123456789abcdef";

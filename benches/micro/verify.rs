@@ -1,7 +1,11 @@
 //! Stage 3: a token seen for the first time, by HS256 (real key and decoy, as our own sets have) and by ES256; and
 //! what is asked of a token on every request, which is all that is left of the stage once the token is in the cache.
 
-#![allow(missing_docs, clippy::expect_used, reason = "a bench: criterion's own functions have no docs, a panic stops it")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "a bench: criterion's own functions have no docs, a panic stops it"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! Tokens that nobody has seen, for measuring what the first sight of one costs.
 //!
-//! In: how many, an issuer and an audience. Out, on the standard output: a JWK Set with a new P-256 key, then one ES256
+//! In: how many, an issuer, an audience and the time in seconds since 1970. Out, on the standard output: a JWK Set with a new P-256 key, then one ES256
 //! token a line, valid for a day, each with its own `jti`.
 //!
-//! usage: bench-tokens COUNT ISSUER AUDIENCE
+//! usage: bench-tokens COUNT ISSUER AUDIENCE NOW
 
 use std::error::Error;
 use std::io::{BufWriter, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use attest_core::device_key::DeviceId;
 use attest_core::random::{Random, SystemRandom};
@@ -17,12 +17,12 @@ use attest_core::token::issue::{SigningKey, TokenClaims, issue, jti_text};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [count, iss, aud] = arguments.as_slice() else {
-        return Err("usage: bench-tokens COUNT ISSUER AUDIENCE".into());
+    let [count, iss, aud, now] = arguments.as_slice() else {
+        return Err("usage: bench-tokens COUNT ISSUER AUDIENCE NOW".into());
     };
     attest_core::install_crypto();
     let key = SigningKey::es256_pkcs8("es", &SigningKey::generate_es256_pkcs8()?)?;
-    let iat = UnixTime::from_secs(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?);
+    let iat = UnixTime::from_secs(now.parse()?);
     let exp = iat.plus(Duration::from_secs(86_400));
     let block = AsvBlock { passed: true, ..AsvBlock::default() };
     let mut out = BufWriter::new(std::io::stdout().lock());
