@@ -33,10 +33,10 @@ def hs256(claims):
     return head + "." + b64u(hmac.new(SECRET, head.encode(), hashlib.sha256).digest())
 
 
-def es256(folder, binaries, count):
+def es256(folder, binaries, count, now):
     """Distinct tokens into a file for wrk. Gives the first of them; the key goes into files as PEM and as a JWK Set."""
     with open(f"{folder}/es.tokens", "w") as out:
-        subprocess.run([f"{binaries}/bench-tokens", str(count), ISSUER, AUDIENCE], stdout=out, check=True)
+        subprocess.run([f"{binaries}/bench-tokens", str(count), ISSUER, AUDIENCE, str(now)], stdout=out, check=True)
     with open(f"{folder}/es.tokens") as lines:
         key_set, token = json.loads(next(lines)), next(lines).strip()
     x, y = (base64.urlsafe_b64decode(key_set["keys"][0][n] + "=") for n in ("x", "y"))
@@ -259,7 +259,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="assay-peers-")
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "did": "ExampleApproovTokenDID==", "iat": now, "exp": now + 86400}
-    tokens = {"hs256": hs256(claims), "es256": es256(folder, args.binaries, FRESH)}
+    tokens = {"hs256": hs256(claims), "es256": es256(folder, args.binaries, FRESH, now)}
     write(f"{folder}/hs.secret", SECRET.decode(), 0o600)
     nginx_config(folder)
     haproxy_config(folder)

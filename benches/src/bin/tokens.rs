@@ -1,7 +1,7 @@
 //! Tokens that nobody has seen, for measuring what the first sight of one costs.
 //!
-//! In: how many, an issuer, an audience and the time in seconds since 1970. Out, on the standard output: a JWK Set with a new P-256 key, then one ES256
-//! token a line, valid for a day, each with its own `jti`.
+//! In: how many, an issuer, an audience and the time in seconds since 1970. Out, on the standard output: a JWK Set with
+//! a new P-256 key, then one ES256 token a line, valid for a day, each with its own `jti`.
 //!
 //! usage: bench-tokens COUNT ISSUER AUDIENCE NOW
 
