@@ -364,9 +364,22 @@ fn tokio_runtime(name: &'static str, threads: usize) -> Result<Tokio, StartError
 }
 
 fn proxy(runtime: Arc<Runtime>, threads: usize) -> pingora_proxy::HttpProxy<Gateway> {
-    let conf = ServerConf { threads, ..ServerConf::default() };
+    let upstream_keepalive_pool_size = pooled(&runtime.generation.load().settings, threads);
+    let conf = ServerConf { threads, upstream_keepalive_pool_size, ..ServerConf::default() };
     pingora_proxy::http_proxy(&Arc::new(conf), Gateway::new(runtime))
 }
+
+/// Connections kept to upstreams, for each thread: one for every request that may be in flight at the start. With
+/// fewer, each burst would end in as many new handshakes. A reload with more seats keeps the pool as it is.
+fn pooled(settings: &Settings, threads: usize) -> usize {
+    let seats = settings.upstreams.values().map(|upstream| usize::try_from(upstream.concurrency).unwrap_or(usize::MAX));
+    let seats = seats.fold(0_usize, usize::saturating_add);
+    seats.div_ceil(threads.max(1)).clamp(LEAST_POOLED, MOST_POOLED)
+}
+
+/// Pingora's own default, and a bound on what resting connections may cost.
+const LEAST_POOLED: usize = 128;
+const MOST_POOLED: usize = 4096;
 
 fn access_log(
     setting: AccessLogSetting,
