@@ -21,7 +21,7 @@
 //! ```
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::EXPECT;
 use pingora_proxy::Session;
@@ -86,6 +86,9 @@ pub(crate) async fn admit(
     match seat(session, &route.upstream, class, &mut ctx.times).await {
         Ok(seat) => {
             ctx.inflight = Some(route.upstream.admission.inflight());
+            if waits_for_body(class) {
+                session.set_write_timeout(Some(spare_patience(runtime.generation.load().limits.write_timeout)));
+            }
             Ok(Admitted { permit, seat: Some(seat) })
         }
         Err(shed) => {
@@ -113,6 +116,12 @@ pub(crate) async fn admit_internal(
 /// Whether a request of this class gets a seat only when its body is in.
 pub(crate) fn waits_for_body(class: Class) -> bool {
     matches!(class, Class::Partial | Class::Unattested)
+}
+
+/// How long a piece of an answer on spare capacity may take its client: a sixth of what others get. Whoever doesn't
+/// read keeps the upstream's answer open, and the seat with it.
+fn spare_patience(write_timeout: Duration) -> Duration {
+    (write_timeout / 6).max(Duration::from_secs(1))
 }
 
 async fn seat(session: &mut Session, upstream: &Upstream, class: Class, times: &mut Times) -> Result<Seat, Shed> {

@@ -79,7 +79,7 @@ pub(crate) struct RawConnectionLimits {
     /// Between two pieces of a request body: 1s to 1h. Default: 60s.
     #[serde(default)]
     pub(crate) body_timeout: Field<Span>,
-    /// For the client to take a piece of a response: 1s to 1h. Default: 60s.
+    /// For the client to take a piece of a response: 1s to 1h; on spare capacity a sixth of it. Default: 60s.
     #[serde(default)]
     pub(crate) write_timeout: Field<Span>,
     /// For open requests at shutdown: 1s to 1h. Default: 30s.

@@ -1,7 +1,7 @@
 //! What an adversary tries: ways around the response guard, around the canonical target, into the seats of others.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -224,6 +224,26 @@ async fn answers_that_nobody_reads_hold_no_seat_once_the_upstream_has_given_them
     assert_eq!(rig.get("own.test", "/open/x", &[]).await.status, 200);
     let _held = ask_without_a_window(&rig, "attest.test", "POST", "/assay/v1/challenge", 90).await;
     assert_eq!(rig.ask("POST", "attest.test", "/assay/v1/challenge", &[], b"{}").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_that_nobody_reads_hold_spare_seats_for_a_moment_only() {
+    let public = ", limits: { write_timeout: 6s }";
+    let parts = Parts { routes: routes(), public, api: ", concurrency: 3", ..Parts::default() };
+    let rig = Rig::start(parts).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
+        tcp.write_all(b"GET /open/large HTTP/1.1\r\nhost: own.test\r\n\r\n").await.unwrap();
+        held.push(tcp);
+    }
+    // All seats but the reserve are theirs, until a write has waited for a sixth of the time.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    for status in [503, 200] {
+        while rig.get("own.test", "/open/x", &[]).await.status != status {
+            assert!(Instant::now() < deadline, "never {status}");
+        }
+    }
 }
 
 /// What libraries log, in this process.

@@ -214,6 +214,7 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             tokio::time::sleep(Duration::from_millis(query.parse().unwrap_or(100))).await;
             "slow".into_response()
         }
+        "large" => vec![b'x'; 64 << 20].into_response(),
         "sse" => {
             let events = futures_util::stream::unfold(0, |n| async move {
                 if n == 4 {
