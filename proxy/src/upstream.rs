@@ -189,9 +189,8 @@ fn template(settings: &UpstreamSettings, roots: Option<Arc<CaType>>) -> HttpPeer
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);
     options.total_connection_timeout = Some(timeouts.connect);
-    // Pingora has one timer for the wait for a head and for gaps in the body after it. The longer of
-    // the two, or a stream that rests would be cut.
-    options.read_timeout = Some(timeouts.first_byte.max(timeouts.read));
+    // Pingora has one timer for the wait for a head and for gaps in the body after it.
+    options.read_timeout = Some(timeouts.read);
     options.write_timeout = Some(timeouts.read);
     options.idle_timeout = Some(timeouts.idle);
     options.alpn = if settings.http2 { ALPN::H2H1 } else { ALPN::H1 };

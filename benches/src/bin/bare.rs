@@ -24,7 +24,7 @@ struct Bare {
 
 /// The gateway's defaults: `timeouts` of an upstream, `limits` of a listener.
 const CONNECT: Duration = Duration::from_secs(2);
-const FIRST_BYTE: Duration = Duration::from_secs(15);
+const READ: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(60);
 /// How long the gateway waits for the unread rest of a body.
 const DRAIN_BODY: Duration = Duration::from_secs(1);
@@ -66,8 +66,8 @@ fn main() {
     let mut peer = HttpPeer::new(upstream, false, String::new());
     peer.options.connection_timeout = Some(CONNECT);
     peer.options.total_connection_timeout = Some(CONNECT);
-    peer.options.read_timeout = Some(FIRST_BYTE);
-    peer.options.write_timeout = Some(FIRST_BYTE);
+    peer.options.read_timeout = Some(READ);
+    peer.options.write_timeout = Some(READ);
     peer.options.idle_timeout = Some(IDLE);
 
     let conf = ServerConf { threads: 1, ..ServerConf::default() };

@@ -143,7 +143,6 @@ impl Check<'_, '_> {
         let default = Timeouts::default();
         Timeouts {
             connect: self.span(&raw.connect, "connect", (millis(10), secs(60)), default.connect),
-            first_byte: self.span(&raw.first_byte, "first_byte", (millis(10), secs(3600)), default.first_byte),
             read: self.span(&raw.read, "read", (millis(10), secs(3600)), default.read),
             idle: self.span(&raw.idle, "idle", (secs(1), secs(3600)), default.idle),
         }

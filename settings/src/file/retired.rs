@@ -114,7 +114,7 @@ const PLANNED: [(&str, &str, &str, &str); 29] = [
 ];
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 38] = [
+const ELSEWHERE: [(&str, &str, &str); 39] = [
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
@@ -144,7 +144,8 @@ const ELSEWHERE: [(&str, &str, &str); 38] = [
     ("RawToken", "ttl", "write lifetime:"),
     ("RawUpstream", "host", "it is part of url: https://shop.internal:8443"),
     ("RawUpstream", "port", "it is part of url: https://shop.internal:8443"),
-    ("RawUpstream", "timeout", "write timeouts: { connect: 2s, first_byte: 15s }"),
+    ("RawUpstream", "timeout", "write timeouts: { connect: 2s, read: 60s }"),
+    ("RawTimeouts", "first_byte", "write read: one timer holds for the head of a response and for each piece after it"),
     ("RawUpstream", "tls_verify", "certificates are always verified; for a private authority write ca_file:"),
     ("RawUpstream", "insecure", "certificates are always verified; for a private authority write ca_file:"),
     ("RawUpstream", "key", "a key belongs to a route: routes: { chat: { key: … } }"),

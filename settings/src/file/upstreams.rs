@@ -67,10 +67,8 @@ pub(crate) struct RawTimeouts {
     /// TCP and TLS together: 10ms to 1m. Default: 2s.
     #[serde(default)]
     pub(crate) connect: Field<Span>,
-    /// From the request sent to the head of the response: 10ms to 1h. Default: 15s.
-    #[serde(default)]
-    pub(crate) first_byte: Field<Span>,
-    /// Between two pieces of a response: 10ms to 1h. Default: 60s.
+    /// The upstream's longest silence: until the head of its response, and between two pieces of it. 10ms to 1h.
+    /// Default: 60s.
     #[serde(default)]
     pub(crate) read: Field<Span>,
     /// A pooled connection at rest: 1s to 1h. Default: 60s.

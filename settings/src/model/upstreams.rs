@@ -52,9 +52,7 @@ pub struct Queue {
 pub struct Timeouts {
     /// TCP and TLS together. Default 2 s.
     pub connect: Duration,
-    /// From the request sent to the head of the response. Default 15 s.
-    pub first_byte: Duration,
-    /// Between two pieces of a response body. Default 60 s.
+    /// The upstream's longest silence: until the head of its response, and between two pieces of it. Default 60 s.
     pub read: Duration,
     /// A pooled connection at rest. Default 60 s.
     pub idle: Duration,
@@ -62,11 +60,6 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(2),
-            first_byte: Duration::from_secs(15),
-            read: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
-        }
+        Self { connect: Duration::from_secs(2), read: Duration::from_secs(60), idle: Duration::from_secs(60) }
     }
 }

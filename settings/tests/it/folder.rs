@@ -43,7 +43,7 @@ upstreams:
     url: https://10.0.4.7:8443
     private_addresses: [10.0.4.0/24]
     concurrency: 100
-    timeouts: { connect: 1s, first_byte: 10s, idle: 30s }
+    timeouts: { connect: 1s, read: 10s, idle: 30s }
   openai: { url: https://api.openai.com }
 routes:
   shop-api:

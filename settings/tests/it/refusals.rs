@@ -44,6 +44,7 @@ fn unknown_fields_and_words() {
         "host",
         "it belongs to match",
     );
+    refuses("read: 10s", "first_byte: 10s", "unknown_field", "first_byte", "one timer holds for the head");
     refuses("token_file: secrets/admin.token", "token: abc", "unknown_field", "token", "secrets stand in files");
 }
 
