@@ -1,0 +1,115 @@
+//! An API that remembers what it saw, and answers in the ways that a gateway has to stand.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// One request as the API saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// An API that remembers what it saw, and answers by path.
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    pub(super) seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Api {
+    pub(crate) async fn start() -> Self {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = axum::Router::new().fallback(answer).with_state(seen.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { address, seen }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn last(&self) -> Seen {
+        self.seen().pop().expect("the API saw nothing")
+    }
+}
+
+async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default().to_vec();
+    let key = parts.headers.get("x-api-key").cloned().unwrap_or(HeaderValue::from_static("none"));
+    seen.lock().unwrap().push(Seen {
+        method: parts.method.clone(),
+        target: parts.uri.to_string(),
+        headers: parts.headers.clone(),
+        body,
+    });
+    let path = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    match path {
+        "echo" => {
+            let body = format!("{:?}", parts.headers);
+            ([("x-echo-key", key), ("server", HeaderValue::from_static("secret-server/1.0"))], body).into_response()
+        }
+        "split" => {
+            // The key in pieces, each a chunk of its own.
+            let text = format!("before {} after", key.to_str().unwrap());
+            let pieces: Vec<_> = text
+                .as_bytes()
+                .chunks(5)
+                .map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(piece)))
+                .collect();
+            Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
+        }
+        "slow" => {
+            tokio::time::sleep(Duration::from_millis(query.parse().unwrap_or(100))).await;
+            "slow".into_response()
+        }
+        "large" => vec![b'x'; 64 << 20].into_response(),
+        "sse" => {
+            let events = futures_util::stream::unfold(0, |n| async move {
+                if n == 4 {
+                    return None;
+                }
+                tokio::time::sleep(Duration::from_millis(if n == 0 { 0 } else { 150 })).await;
+                Some((Ok::<_, std::io::Error>(format!("data: {n}\n\n")), n + 1))
+            });
+            ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
+        }
+        "redirect" => (StatusCode::FOUND, [("location", query)]).into_response(),
+        "gzip" => ([("content-encoding", "gzip")], "looks compressed").into_response(),
+        "partial" => (StatusCode::PARTIAL_CONTENT, [("content-range", "bytes 0-3/10")], "part").into_response(),
+        _ => "ok".into_response(),
+    }
+}
+
+/// A listener that answers each connection's first head with these bytes and closes.
+pub(crate) async fn scripted(answer: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            let mut piece = [0; 4096];
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                match tcp.read(&mut piece).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(n) => head.extend_from_slice(&piece[..n]),
+                }
+            }
+            let _ = tcp.write_all(answer).await;
+        }
+    });
+    address
+}
