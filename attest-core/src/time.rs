@@ -2,8 +2,9 @@
 //!
 //! Nothing else in this crate reads a clock; each check takes `now`.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -61,6 +62,10 @@ fn as_millis(duration: Duration) -> i64 {
 pub trait Clock: Send + Sync {
     /// The moment now.
     fn now(&self) -> UnixTime;
+
+    /// Time that only ever goes forward, from a beginning of its own: what [`Clock::now`] is held against, to see that
+    /// somebody has set the clock.
+    fn steady(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -75,33 +80,47 @@ impl Clock for SystemClock {
             Err(before) => UnixTime(0).minus(before.duration()),
         }
     }
+
+    fn steady(&self) -> Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGINNING.elapsed()
+    }
 }
 
 /// A clock that stands still until it is moved: for tests and replays.
 #[derive(Debug)]
-pub struct FixedClock(AtomicI64);
+pub struct FixedClock {
+    now: AtomicI64,
+    /// Milliseconds that it was moved on: steady time.
+    passed: AtomicI64,
+}
 
 impl FixedClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn new(now: UnixTime) -> Self {
-        Self(AtomicI64::new(now.0))
+        Self { now: AtomicI64::new(now.0), passed: AtomicI64::new(0) }
     }
 
-    /// Moves it to `now`.
+    /// Sets it to `now`, as somebody sets a clock: no time passes.
     pub fn set(&self, now: UnixTime) {
-        self.0.store(now.0, Ordering::SeqCst);
+        self.now.store(now.0, Ordering::SeqCst);
     }
 
-    /// Moves it on by `duration`.
+    /// Lets `duration` pass.
     pub fn advance(&self, duration: Duration) {
-        self.0.fetch_add(as_millis(duration), Ordering::SeqCst);
+        self.passed.fetch_add(as_millis(duration), Ordering::SeqCst);
+        self.now.fetch_add(as_millis(duration), Ordering::SeqCst);
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> UnixTime {
-        UnixTime(self.0.load(Ordering::SeqCst))
+        UnixTime(self.now.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.passed.load(Ordering::SeqCst)).unwrap_or(0))
     }
 }
 
@@ -131,5 +150,6 @@ mod tests {
         assert_eq!(clock.now(), UnixTime::from_secs(15));
         clock.set(UnixTime::from_secs(1));
         assert_eq!(clock.now().secs(), 1);
+        assert_eq!(clock.steady(), Duration::from_secs(5));
     }
 }
