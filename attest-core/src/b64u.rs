@@ -29,12 +29,18 @@ pub fn decode(text: &[u8], max: usize) -> Result<Vec<u8>, NotBase64Url> {
     if bytes.len() > max { Err(NotBase64Url) } else { Ok(bytes) }
 }
 
-/// Decodes exactly `N` bytes.
+/// Decodes exactly `N` bytes. Allocates nothing.
 ///
 /// # Errors
 /// [`NotBase64Url`] for any other text, and for any other length.
 pub fn decode_array<const N: usize>(text: &[u8]) -> Result<[u8; N], NotBase64Url> {
-    decode(text, N)?.try_into().map_err(|_| NotBase64Url)
+    let mut out = [0; N];
+    // A length that no text has is an error of its own in `decode_len`.
+    if BASE64URL_NOPAD.decode_len(text.len()) != Ok(N) {
+        return Err(NotBase64Url);
+    }
+    BASE64URL_NOPAD.decode_mut(text, &mut out).map_err(|_| NotBase64Url)?;
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -51,6 +51,16 @@ impl DevicePublicKey {
         &self.point
     }
 
+    /// The key as SubjectPublicKeyInfo, DER (RFC 5480): what `ipk` carries in base64.
+    #[must_use]
+    pub fn to_spki_der(&self) -> [u8; 91] {
+        let mut der = [0; 91];
+        for (to, from) in der.iter_mut().zip(SPKI_P256.iter().chain(&self.point)) {
+            *to = *from;
+        }
+        der
+    }
+
     /// Verifies ECDSA with SHA-256 over the 32 bytes of the transcript hash; `signature`: r, s, 64 bytes.
     ///
     /// # Errors
@@ -163,7 +173,15 @@ impl DevicePrivateKey {
     /// # Errors
     /// [`BadDeviceSignature`] when signing failed.
     pub fn sign(&self, transcript: &TranscriptHash) -> Result<[u8; 64], BadDeviceSignature> {
-        let signature = self.0.sign(&SystemRandom::new(), transcript.as_bytes()).map_err(|_| BadDeviceSignature)?;
+        self.sign_message(transcript.as_bytes())
+    }
+
+    /// Signs another message: r, s, 64 bytes. It must not be 32 bytes long: that is what a transcript is.
+    ///
+    /// # Errors
+    /// [`BadDeviceSignature`] when signing failed.
+    pub fn sign_message(&self, message: &[u8]) -> Result<[u8; 64], BadDeviceSignature> {
+        let signature = self.0.sign(&SystemRandom::new(), message).map_err(|_| BadDeviceSignature)?;
         signature.as_ref().try_into().map_err(|_| BadDeviceSignature)
     }
 }
@@ -173,6 +191,12 @@ impl fmt::Debug for DevicePrivateKey {
         out.write_str("DevicePrivateKey([redacted])")
     }
 }
+
+/// SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING of 65 bytes follows }.
+const SPKI_P256: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
 
 #[cfg(test)]
 mod tests {

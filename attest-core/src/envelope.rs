@@ -42,6 +42,15 @@ pub struct Evidence {
     pub data: Vec<u8>,
 }
 
+/// The device key that this one takes over from, and its consent.
+#[derive(Clone)]
+pub struct PreviousKey {
+    /// Its public half.
+    pub device_key: DevicePublicKey,
+    /// Its signature over T: r, s.
+    pub signature: [u8; 64],
+}
+
 /// What an Attester sends.
 #[derive(Clone)]
 pub struct AttestRequest {
@@ -67,6 +76,8 @@ pub struct AttestRequest {
     pub evidence: Vec<Evidence>,
     /// The device key's signature over T: r, s.
     pub signature: [u8; 64],
+    /// Where the installation renewed its device key: the one before, so that what is known of it goes on.
+    pub previous: Option<PreviousKey>,
 }
 
 impl AttestRequest {
@@ -103,11 +114,15 @@ impl AttestRequest {
         }
         put("evidence", evidence.into());
         put("signature", b64u::encode(&self.signature).into());
+        if let Some(previous) = &self.previous {
+            let key = b64u::encode(previous.device_key.as_bytes());
+            put("previous", json!({"device_key": key, "signature": b64u::encode(&previous.signature)}));
+        }
         Value::Object(members)
     }
 
-    /// T of this request, for the key set that the challenge is of. It depends on neither the signature nor the bytes
-    /// of the Evidence.
+    /// T of this request, for the key set that the challenge is of. It depends on neither signature nor the bytes of the
+    /// Evidence.
     #[must_use]
     pub fn transcript(&self, key_set: &str) -> TranscriptHash {
         self.with_transcript(key_set, |transcript| transcript.digest())
@@ -139,6 +154,7 @@ impl AttestRequest {
             binding: self.binding,
             device_key: self.device_key.as_bytes(),
             kinds: &kinds,
+            previous_key: self.previous.as_ref().map(|previous| previous.device_key.as_bytes().as_slice()),
         })
     }
 }

@@ -50,10 +50,11 @@ impl EvidenceKind {
         1 << self as u16
     }
 
-    /// Whether the vendor of the platform vouches for it (and with it for the device key).
+    /// Whether the vendor of the platform vouches for it (and with it for the device key). A device key alone is one that
+    /// anybody can make.
     #[must_use]
     pub const fn is_platform(self) -> bool {
-        !matches!(self, Self::Measurement)
+        !matches!(self, Self::Measurement | Self::DeviceKey)
     }
 }
 
@@ -101,6 +102,12 @@ impl EvidenceKinds {
     #[must_use]
     pub const fn with(self, kind: EvidenceKind) -> Self {
         Self(self.0 | kind.bit())
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Adds `kind`.
@@ -174,9 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn a_measurement_alone_is_not_platform_evidence() {
+    fn a_measurement_and_a_device_key_are_not_platform_evidence() {
         let alone = EvidenceKinds::EMPTY.with(EvidenceKind::Measurement);
         assert!(!alone.has_platform());
+        assert!(!alone.with(EvidenceKind::DeviceKey).has_platform());
         assert!(alone.with(EvidenceKind::AndroidKey).has_platform());
         assert!(!alone.contains_all(alone.with(EvidenceKind::DeviceKey)));
     }

@@ -5,6 +5,7 @@
 //! gateway to prove.
 
 mod document;
+mod revocations;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,6 +19,9 @@ use crate::token::key_set::KeySetError;
 pub use document::{
     FORMAT, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Revocations, Revoked, SecretBytes, concealment_name,
 };
+pub use revocations::{
+    MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
+};
 
 #[cfg(doc)]
 use crate::token::key_set::KeySet;
@@ -26,6 +30,7 @@ use crate::token::key_set::KeySet;
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
 const DOMAIN: &[u8] = b"assay-feed-v1\0";
+const REVOCATIONS_DOMAIN: &[u8] = b"assay-revocations-v1\0";
 
 /// Why a document is not taken. Holds nothing of it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
@@ -40,7 +45,7 @@ pub enum FeedError {
     #[error("the document is not signed by the pinned feed key")]
     BadSignature,
     /// A format of another version, or not one of ours.
-    #[error("not a key set document of format {FORMAT}")]
+    #[error("not a document of format {FORMAT} or {REVOCATIONS_FORMAT}")]
     UnknownFormat,
     /// A key set in it can't be used.
     #[error("a key set in the document: {0}")]
@@ -67,10 +72,20 @@ impl FeedKey {
         FeedPublicKey::from_bytes(self.0.public_key().as_ref())
     }
 
-    /// Signs a payload.
+    /// Signs the payload of a key set document.
     #[must_use]
     pub fn sign(&self, payload: &[u8]) -> SignedDocument {
-        let signature = self.0.sign(&[DOMAIN, payload].concat());
+        self.sign_in(DOMAIN, payload)
+    }
+
+    /// Signs the payload of a revocation document: such a signature is good for nothing else.
+    #[must_use]
+    pub fn sign_revocations(&self, payload: &[u8]) -> SignedDocument {
+        self.sign_in(REVOCATIONS_DOMAIN, payload)
+    }
+
+    fn sign_in(&self, domain: &[u8], payload: &[u8]) -> SignedDocument {
+        let signature = self.0.sign(&[domain, payload].concat());
         SignedDocument { payload: b64u::encode(payload), signature: b64u::encode(signature.as_ref()) }
     }
 }
@@ -140,15 +155,27 @@ impl FeedPublicKey {
         Ok(Self { bytes, parsed })
     }
 
-    /// The payload of a document that this key signed.
+    /// The payload of a key set document that this key signed.
     ///
     /// # Errors
     /// [`FeedError::NotADocument`], [`FeedError::BadSignature`].
     pub fn verify(&self, document: &SignedDocument) -> Result<Vec<u8>, FeedError> {
+        self.verify_in(DOMAIN, document)
+    }
+
+    /// The payload of a revocation document that this key signed.
+    ///
+    /// # Errors
+    /// [`FeedError::NotADocument`], [`FeedError::BadSignature`].
+    pub fn verify_revocations(&self, document: &SignedDocument) -> Result<Vec<u8>, FeedError> {
+        self.verify_in(REVOCATIONS_DOMAIN, document)
+    }
+
+    fn verify_in(&self, domain: &[u8], document: &SignedDocument) -> Result<Vec<u8>, FeedError> {
         let decode =
             |text: &str| b64u::decode(text.as_bytes(), MAX_DOCUMENT_BYTES).map_err(|_| FeedError::NotADocument);
         let (payload, signature) = (decode(&document.payload)?, decode(&document.signature)?);
-        let message = [DOMAIN, &payload].concat();
+        let message = [domain, &payload].concat();
         self.parsed.verify_sig(&message, &signature).map_err(|_| FeedError::BadSignature)?;
         Ok(payload)
     }

@@ -28,11 +28,13 @@ pub mod measurement;
 pub mod random;
 pub mod reasons;
 pub mod reference;
+pub mod revocations;
 pub mod target;
 pub mod tier;
 pub mod time;
 pub mod token;
 pub mod transcript;
 pub mod verdict;
+pub mod version;
 
 pub use crypto::install_crypto;

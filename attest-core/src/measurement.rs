@@ -15,6 +15,7 @@ pub use elf::{ElfError, Segment, SegmentPlan, plan};
 pub use mac::{mac, verify_mac};
 
 const DOMAIN: &[u8] = b"assay-measurement-v1\0";
+const COMBINED: &[u8] = b"assay-measurement-v2\0";
 
 /// SHA-256 over the measured segments of a program.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,6 +120,29 @@ pub fn measure_file(file: &[u8]) -> Result<Measurement, ElfError> {
         hasher.update(bytes).map_err(|_| ElfError::Truncated)?;
     }
     hasher.finish().map_err(|_| ElfError::Truncated)
+}
+
+/// The measurement of a program together with the libraries named at its registration.
+///
+/// SHA-256 over the domain string, the number of images (u32, big endian), then for each its name with the length in
+/// front (u32, big endian) and its own measurement: the program first, with an empty name, then the libraries in the
+/// order of their names. A program without libraries keeps its own measurement.
+#[must_use]
+pub fn combine(main: &Measurement, libraries: &[(String, Measurement)]) -> Measurement {
+    if libraries.is_empty() {
+        return *main;
+    }
+    let mut sorted: Vec<(&[u8], &[u8; 32])> =
+        libraries.iter().map(|(name, measurement)| (name.as_bytes(), measurement.as_bytes())).collect();
+    sorted.sort_unstable();
+    let mut hash = Sha256::new();
+    hash.update(COMBINED);
+    hash.update(&length_prefix(sorted.len() + 1));
+    for (name, measurement) in std::iter::once((&[][..], main.as_bytes())).chain(sorted) {
+        hash.update_field(name);
+        hash.update(measurement);
+    }
+    Measurement(hash.finish())
 }
 
 #[cfg(test)]

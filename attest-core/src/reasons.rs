@@ -36,6 +36,10 @@ reasons! {
     15 BANNED "banned": "The device is banned.";
     16 FORCED_FAIL "forced_fail": "An operator made this device fail.";
     17 FORCED_PASS "forced_pass": "An operator made this device pass.";
+    18 BELOW_MIN_VERSION "below_min_version": "The version is older than the app's oldest good one.";
+    19 REPACKAGED "repackaged": "The app was packed or signed by somebody else.";
+    20 ENROLLED_DEV "enrolled_dev": "The device is enrolled for development and passes whatever its build.";
+    21 KIND_NOT_ACCEPTED "kind_not_accepted": "A kind of Evidence came that does not count for this app.";
 }
 
 impl Reasons {

@@ -50,9 +50,22 @@ impl FromStr for Platform {
     }
 }
 
+/// What the app's package says of itself, read when the build was registered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackageFacts {
+    /// Package name (Android) or bundle identifier (iOS).
+    pub id: Option<String>,
+    /// Team identifier (iOS).
+    pub team: Option<String>,
+    /// SHA-256 of each signing certificate (Android).
+    pub signers: Vec<[u8; 32]>,
+}
+
 /// One registered build of an app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
+    /// The registry's number of it; at least 1, and never given to another build.
+    pub number: u32,
     /// The app.
     pub app: String,
     /// Its version.
@@ -63,6 +76,10 @@ pub struct Build {
     pub label: String,
     /// What its image measures to; `None` where other Evidence vouches for it.
     pub measurement: Option<Measurement>,
+    /// What its package says.
+    pub package: PackageFacts,
+    /// The libraries that `measurement` covers beside the program, by name.
+    pub libraries: Vec<String>,
     /// Whether it was retired: known, and no longer good.
     pub retired: bool,
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 ///
 /// # Source
 /// draft-ietf-rats-ear, section 2 (`ear.status`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum Tier {
     /// Nothing was appraised, as with another issuer's token.

@@ -59,13 +59,16 @@ pub struct Transcript<'a> {
     pub device_key: &'a [u8],
     /// The kinds of Evidence offered.
     pub kinds: &'a [EvidenceKind],
+    /// The public key that this one takes over from, 65 bytes.
+    pub previous_key: Option<&'a [u8]>,
 }
 
 impl Transcript<'_> {
     /// T.
     ///
     /// The domain string, then each field with its length in front (u32, big endian). A list is its number of entries
-    /// (u32), then each entry with its length, in the order of their bytes. An absent binding is an empty field.
+    /// (u32), then each entry with its length, in the order of their bytes. An absent binding is an empty field. A
+    /// previous key is one field more, at the end; without one there is none.
     #[must_use]
     pub fn digest(&self) -> TranscriptHash {
         self.digest_with(self.device_key)
@@ -101,6 +104,9 @@ impl Transcript<'_> {
         hash.update_field(self.binding.as_ref().map_or(&[], <[u8; 32]>::as_slice));
         hash.update_field(device_key);
         update_list(&mut hash, &kinds);
+        if let Some(previous) = self.previous_key {
+            hash.update_field(previous);
+        }
         TranscriptHash(hash.finish())
     }
 }
@@ -136,6 +142,7 @@ mod tests {
             binding: None,
             device_key: &[4; 65],
             kinds: &[EvidenceKind::Measurement],
+            previous_key: None,
         };
         let variants = [
             base,
@@ -152,6 +159,9 @@ mod tests {
             Transcript { device_key: &[5; 65], ..base },
             Transcript { kinds: &[], ..base },
             Transcript { kinds: &[EvidenceKind::Measurement, EvidenceKind::AndroidKey], ..base },
+            Transcript { previous_key: Some(&[4; 65]), ..base },
+            Transcript { previous_key: Some(&[5; 65]), ..base },
+            Transcript { previous_key: Some(&[]), ..base },
         ];
         for (at, one) in variants.iter().enumerate() {
             for other in &variants[..at] {
@@ -178,6 +188,7 @@ mod tests {
             binding: None,
             device_key: b"",
             kinds: &[],
+            previous_key: None,
         };
         assert_eq!(base.digest(), Transcript { findings: &two, ..base }.digest());
     }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use attest_core::{
-    appraisal::{self, AttestationResult},
+    appraisal::{self, AttestationResult, DeviceFacts},
     device_key::DeviceId,
     envelope::{AttestRequest, AttestResponse},
     reasons::Reasons,
@@ -57,7 +57,7 @@ impl Service {
         let (policy, named) = self.policies.policy(&request.app, request.platform);
         let builds = if named { snapshot.builds(&request.app) } else { &[] };
         let state = snapshot.device_state(device.as_bytes(), now);
-        appraisal::appraise(request, transcript, builds, policy, state)
+        appraisal::appraise(request, transcript, builds, policy, DeviceFacts { state, ..DeviceFacts::default() })
     }
 
     fn answer(&self, request: &AttestRequest, result: &AttestationResult, signed: &Signed) -> Result<Answer, Refusal> {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use attest_core::{
-    appraisal::{EvidencePolicy, FindingCosts},
+    appraisal::EvidencePolicy,
     evidence_kind::{EvidenceKind, EvidenceKinds},
     reference::Platform,
 };
@@ -26,7 +26,7 @@ impl EvidencePolicies {
                 let policy = EvidencePolicy {
                     require: app.require,
                     danger_affirm_measurement_alone: app.danger_affirm_measurement_alone,
-                    findings: FindingCosts::default(),
+                    ..EvidencePolicy::default()
                 };
                 (*platform, policy)
             };

@@ -11,7 +11,7 @@ use std::{
 use attest_core::{
     appraisal::DeviceState,
     measurement::Measurement,
-    reference::{Build, Platform},
+    reference::{Build, PackageFacts, Platform},
     time::UnixTime,
 };
 use rusqlite::Connection;
@@ -190,11 +190,14 @@ pub fn live_build(
     measurement: Option<Measurement>,
 ) -> Build {
     Build {
+        number: 0,
         app: app.to_owned(),
         version: version.to_owned(),
         platform,
         label: label.to_owned(),
         measurement,
+        package: PackageFacts::default(),
+        libraries: Vec::new(),
         retired: false,
     }
 }

@@ -19,7 +19,7 @@ use attest_core::{
     b64u,
     random::{NoRandomness, Random, array},
     time::UnixTime,
-    token::issue::SigningKey,
+    token::{Algorithm, issue::SigningKey},
 };
 use keystore::{
     MasterKey,
@@ -245,7 +245,7 @@ impl Chest<'_> {
         self.made.set(true);
         let kid = b64u::encode(&array::<9>(self.source.random)?);
         let (secret, decoy) = match algorithm {
-            TokenAlgorithm::Es256 => (SigningKey::generate_es256_pkcs8().map_err(|_| NoRandomness)?, None),
+            TokenAlgorithm::Es256 => (SigningKey::generate_pkcs8(Algorithm::ES256).map_err(|_| NoRandomness)?, None),
             TokenAlgorithm::Hs256 | TokenAlgorithm::Hs384 | TokenAlgorithm::Hs512 => {
                 (self.hmac_secret()?, Some(self.hmac_secret()?))
             }

@@ -111,13 +111,14 @@ impl Signer {
                 iat,
                 exp,
                 jti,
-                did: bearer.device,
+                did: Some(bearer.device),
                 asv: &asv,
                 arc: &arc,
                 app: claims.app.then_some(bearer.request.app.as_str()),
                 ver: claims.ver.then_some(bearer.request.version.as_str()),
                 pay: bearer.request.binding,
                 cnf_jkt: claims.cnf.then(|| bearer.request.device_key.thumbprint()),
+                ipk: None,
                 ip: ip.as_deref(),
             },
             key,
@@ -130,7 +131,7 @@ impl Signer {
 /// The signing key of `key`'s name and algorithm, of `secret`.
 pub(crate) fn signing_key(key: &StoredKey, secret: &[u8]) -> Result<SigningKey, KeySetError> {
     match algorithm(key.algorithm) {
-        Algorithm::ES256 => SigningKey::es256_pkcs8(&key.kid, secret),
+        Algorithm::ES256 => SigningKey::from_pkcs8(&key.kid, Algorithm::ES256, secret),
         hmac => SigningKey::hmac(&key.kid, hmac, secret),
     }
 }

@@ -38,13 +38,14 @@ fn token(key: &SigningKey) -> String {
         iat: NOW,
         exp,
         jti,
-        did: DeviceId::from_bytes([7; 16]),
+        did: Some(DeviceId::from_bytes([7; 16])),
         asv: &asv,
         arc: "aaaaaaaaaaaaaaaaaaaaaaaaaa",
         app: Some("shop"),
         ver: Some("3.10"),
         pay: None,
         cnf_jkt: None,
+        ipk: None,
         ip: None,
     };
     issue(&claims, key).expect("claims of a usual size")
@@ -71,8 +72,8 @@ fn hs256() -> (String, KeySet) {
 }
 
 fn es256() -> (String, KeySet) {
-    let pkcs8 = SigningKey::generate_es256_pkcs8().expect("randomness");
-    let key = SigningKey::es256_pkcs8("k1", &pkcs8).expect("a new key");
+    let pkcs8 = SigningKey::generate_pkcs8(Algorithm::ES256).expect("randomness");
+    let key = SigningKey::from_pkcs8("k1", Algorithm::ES256, &pkcs8).expect("a new key");
     let jwk = key.public_jwk().expect("a key pair").to_string();
     (token(&key), own(Concealment::Open, VerificationKey::from_jwk(jwk.as_bytes()).expect("its public half")))
 }

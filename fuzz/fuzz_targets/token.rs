@@ -65,13 +65,14 @@ static GENUINE: LazyLock<String> = LazyLock::new(|| {
         iat: ISSUED,
         exp: ENDS,
         jti,
-        did,
+        did: Some(did),
         asv: &asv,
         arc: &ArcKey::new([9; 32]).encode(Reasons::default(), [0; 6]),
         app: Some("shop"),
         ver: Some("1.0"),
         pay: None,
         cnf_jkt: None,
+        ipk: None,
         ip: None,
     };
     issue(&claims, &SigningKey::hmac("k1", Algorithm::HS256, SECRET).expect("a strong secret")).expect("a token")

@@ -46,6 +46,8 @@ impl Attester {
             binding: None,
             evidence: vec![Evidence { kind: EvidenceKind::Measurement, data: Vec::new() }],
             signature: [0; 64],
+            previous: None,
+            previous: None,
         };
         say(&mut request);
         let transcript = request.transcript("default");

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{AttestRequest, EnvelopeError, Evidence, MAX_DEVICE_FACTS, MAX_ENVELOPE_BYTES, MAX_FINDINGS};
+use super::{AttestRequest, EnvelopeError, Evidence, MAX_DEVICE_FACTS, MAX_ENVELOPE_BYTES, MAX_FINDINGS, PreviousKey};
 use crate::b64u;
 use crate::device_key::DevicePublicKey;
 use crate::evidence_kind::EvidenceKind;
@@ -34,6 +34,7 @@ pub(super) fn request(bytes: &[u8]) -> Result<AttestRequest, EnvelopeError> {
             let value = members.remove("signature").unwrap_or_default();
             exactly(value, "signature", "64 bytes in base64url")?
         },
+        previous: previous(&mut members)?,
     };
     if members.is_empty() { Ok(request) } else { Err(wrong("body", "no member beside those documented")) }
 }
@@ -122,6 +123,19 @@ fn findings(members: &mut Members) -> Result<Vec<String>, EnvelopeError> {
             _ => Err(WHAT),
         })
         .collect()
+}
+
+fn previous(members: &mut Members) -> Result<Option<PreviousKey>, EnvelopeError> {
+    const WHAT: EnvelopeError = wrong("previous", "a device key and its signature, and nothing else");
+    let mut previous = match members.remove("previous") {
+        None => return Ok(None),
+        Some(Value::Object(previous)) => previous,
+        Some(_) => return Err(WHAT),
+    };
+    let point = decoded(&mut previous, "device_key", 65).map_err(|_| WHAT)?;
+    let signature = exactly(previous.remove("signature").unwrap_or_default(), WHAT.place, WHAT.what)?;
+    let device_key = DevicePublicKey::parse(&point).map_err(|_| WHAT)?;
+    if previous.is_empty() { Ok(Some(PreviousKey { device_key, signature })) } else { Err(WHAT) }
 }
 
 fn evidence(members: &mut Members) -> Result<Vec<Evidence>, EnvelopeError> {

@@ -8,13 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::FeedError;
+use super::{FeedError, RevocationKind};
 use crate::b64u;
 use crate::time::UnixTime;
 use crate::token::Algorithm;
 use crate::token::asv::VerdictKey;
 use crate::token::claims::Claims;
 use crate::token::key_set::{Concealment, KeySet, KeySetDraft, KeySetError, KeySetKind, VerificationKey};
+use crate::token::verify::Facts;
 
 /// The name and version of the format.
 pub const FORMAT: &str = "assay-keysets-v1";
@@ -45,7 +46,7 @@ pub struct KeySetEntry {
     pub issuer: String,
     /// Their audience.
     pub audience: String,
-    /// `decoy` or `open`.
+    /// `decoy`, `sealed` or `open`.
     pub concealment: String,
     /// How far ahead `exp` may be, in seconds; at least 1.
     pub max_lifetime_secs: u64,
@@ -153,9 +154,12 @@ impl Revocations {
 /// The word for a concealment in documents and configurations.
 #[must_use]
 pub const fn concealment_name(concealment: Concealment) -> &'static str {
-    match concealment {
-        Concealment::Decoy => "decoy",
-        Concealment::Open => "open",
+    concealment.as_str()
+}
+
+impl crate::token::verify::Revoked for Revocations {
+    fn revokes(&self, claims: &Claims, _: &Facts, _: Option<&str>, _: UnixTime) -> Option<RevocationKind> {
+        self.contain(claims).then_some(RevocationKind::Device)
     }
 }
 
@@ -201,11 +205,7 @@ impl KeySetDocument {
 
 impl KeySetEntry {
     fn key_set(&self, revoked: &HashSet<&str>) -> Result<KeySet, FeedError> {
-        let concealment = match self.concealment.as_str() {
-            "decoy" => Concealment::Decoy,
-            "open" => Concealment::Open,
-            _ => return Err(FeedError::NotADocument),
-        };
+        let concealment = Concealment::parse(&self.concealment).ok_or(FeedError::NotADocument)?;
         if self.max_lifetime_secs == 0 {
             return Err(FeedError::NotADocument);
         }

@@ -93,8 +93,17 @@ pub struct AsvBlock {
     pub kinds: EvidenceKinds,
     /// What an operator said about the device.
     pub device_state: DeviceState,
-    /// Annotations, one bit each; their names are the service's.
+    /// Annotations, one bit each ([`annotations`]).
     pub annotations: u32,
+    /// The registry's number of the build that it passed or failed as; 0: of none.
+    pub build: u32,
+}
+
+/// What an annotation's bit says.
+pub mod annotations {
+    /// Passed because the device is enrolled for development, or made by `assay token issue`: good only on routes that
+    /// say so.
+    pub const DEV: u32 = 1;
 }
 
 /// What the sealed claim is tied to: it opens in no other token.
@@ -154,11 +163,12 @@ impl AsvBlock {
         let [kinds_high, kinds_low] = self.kinds.bits().to_be_bytes();
         let [a, b, c, d] = self.annotations.to_be_bytes();
         let (passed, tier, state) = (u8::from(self.passed), self.tier as u8, self.device_state as u8);
-        [FORMAT, passed, tier, state, kinds_high, kinds_low, a, b, c, d, 0, 0, 0, 0, 0, 0]
+        let [e, f, g, h] = self.build.to_be_bytes();
+        [FORMAT, passed, tier, state, kinds_high, kinds_low, a, b, c, d, e, f, g, h, 0, 0]
     }
 
     fn from_bytes(bytes: &[u8; 16]) -> Option<Self> {
-        let [FORMAT, passed @ 0..=1, tier, state, kinds_high, kinds_low, a, b, c, d, 0, 0, 0, 0, 0, 0] = *bytes else {
+        let [FORMAT, passed @ 0..=1, tier, state, kinds_high, kinds_low, a, b, c, d, e, f, g, h, 0, 0] = *bytes else {
             return None;
         };
         Some(Self {
@@ -167,6 +177,7 @@ impl AsvBlock {
             kinds: EvidenceKinds::from_bits(u16::from_be_bytes([kinds_high, kinds_low]))?,
             device_state: DeviceState::from_number(state)?,
             annotations: u32::from_be_bytes([a, b, c, d]),
+            build: u32::from_be_bytes([e, f, g, h]),
         })
     }
 }
@@ -199,6 +210,7 @@ mod tests {
             kinds: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             device_state: DeviceState::ForcedPass,
             annotations: 0x0102_0304,
+            build: 0x0506_0708,
         }
     }
 

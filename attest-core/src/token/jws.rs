@@ -41,6 +41,8 @@ pub struct Header {
     pub kid: Option<Box<str>>,
     /// The media type of the whole.
     pub typ: Option<Box<str>>,
+    /// Whether it is a sealed token: `alg` with its prefix, `crit: ["asv"]`, and the `typ` of these tokens.
+    pub sealed: bool,
 }
 
 impl<'a> Compact<'a> {
@@ -49,7 +51,8 @@ impl<'a> Compact<'a> {
     /// # Errors
     /// [`Malformed`] with one of: `empty`, `too_long`, `not_three_parts`, `encrypted` (five parts, or `enc`),
     /// `not_base64url`, `header_not_json`, `duplicate_member`, `alg_missing`, `alg_none`, `unknown_crit`,
-    /// `b64_not_supported`, `kid_not_text`, `kid_too_long`, `typ_not_text`.
+    /// `b64_not_supported`, `kid_not_text`, `kid_too_long`, `typ_not_text`, `sealed_form` (some marks of a sealed token,
+    /// and not all).
     ///
     /// # Source
     /// RFC 7515 sections 4.1, 5.2 and 7.1; RFC 8725 sections 3.1 to 3.11.
@@ -123,30 +126,50 @@ impl Header {
                 _ => "header_not_json",
             })
         })?;
-        // RFC 7515 4.1.11: what is critical must be understood, and we understand none of it.
-        if members.contains_key("crit") {
-            return Err(Malformed::because("unknown_crit"));
-        }
+        // RFC 7515 4.1.11: what is critical must be understood, and all that we understand is a sealed verdict.
+        let crit_asv = match members.get("crit") {
+            None => false,
+            Some(Value::Array(names)) if matches!(names.as_slice(), [Value::String(only)] if only == "asv") => true,
+            Some(_) => return Err(Malformed::because("unknown_crit")),
+        };
         if members.contains_key("b64") {
             return Err(Malformed::because("b64_not_supported"));
         }
         if members.contains_key("enc") {
             return Err(Malformed::because("encrypted"));
         }
-        let alg = match members.get("alg") {
+        let (alg, alg_sealed) = match members.get("alg") {
             Some(Value::String(name)) if name.eq_ignore_ascii_case("none") => {
                 return Err(Malformed::because("alg_none"));
             }
-            Some(Value::String(name)) => name.parse().ok(),
+            Some(Value::String(name)) => match name.strip_prefix(SEALED_ALG_PREFIX) {
+                Some(inner) => (inner.parse().ok(), true),
+                None => (name.parse().ok(), false),
+            },
             _ => return Err(Malformed::because("alg_missing")),
         };
         let kid = text_member(&members, "kid", "kid_not_text")?;
         if kid.as_ref().is_some_and(|kid| kid.len() > 256) {
             return Err(Malformed::because("kid_too_long"));
         }
-        Ok(Self { alg, kid, typ: text_member(&members, "typ", "typ_not_text")? })
+        let typ = text_member(&members, "typ", "typ_not_text")?;
+        let marks = [alg_sealed, crit_asv, typ.as_deref() == Some(SEALED_TYP)];
+        match marks {
+            [false, false, false] => Ok(Self { alg, kid, typ, sealed: false }),
+            [true, true, true] => Ok(Self { alg, kid, typ, sealed: true }),
+            _ => Err(Malformed::because("sealed_form")),
+        }
     }
 }
+
+/// In front of the algorithm's name in a sealed token: an algorithm that no JWT library has.
+pub(super) const SEALED_ALG_PREFIX: &str = "ASSAY-";
+
+/// The `typ` of a sealed token.
+pub(super) const SEALED_TYP: &str = "assay-sealed+jwt";
+
+/// In front of what a sealed token's signature is over, so that none of its signatures is good for another token.
+pub(super) const SEALED_DOMAIN: &[u8] = b"assay-sealed-v1\0";
 
 fn text_member(members: &Map<String, Value>, name: &str, reason: Reason) -> Result<Option<Box<str>>, Malformed> {
     match members.get(name) {
@@ -179,6 +202,13 @@ mod tests {
             (r#"{"alg":"HS256","alg":"HS256"}"#, "duplicate_member"),
             (r#"{"alg":"HS256","crit":["exp"],"exp":1}"#, "unknown_crit"),
             (r#"{"alg":"HS256","crit":[]}"#, "unknown_crit"),
+            (r#"{"alg":"ASSAY-ES256","crit":["asv","exp"],"typ":"assay-sealed+jwt"}"#, "unknown_crit"),
+            (r#"{"alg":"ASSAY-ES256","crit":"asv","typ":"assay-sealed+jwt"}"#, "unknown_crit"),
+            (r#"{"alg":"ASSAY-ES256","typ":"assay-sealed+jwt"}"#, "sealed_form"),
+            (r#"{"alg":"ASSAY-ES256","crit":["asv"],"typ":"JWT"}"#, "sealed_form"),
+            (r#"{"alg":"ES256","crit":["asv"],"typ":"assay-sealed+jwt"}"#, "sealed_form"),
+            (r#"{"alg":"HS256","crit":["asv"]}"#, "sealed_form"),
+            (r#"{"alg":"ES256","typ":"assay-sealed+jwt"}"#, "sealed_form"),
             (r#"{"alg":"HS256","b64":false}"#, "b64_not_supported"),
             (r#"{"alg":"HS256","enc":"A256GCM"}"#, "encrypted"),
             (r#"{"alg":"HS256","kid":1}"#, "kid_not_text"),
@@ -217,7 +247,10 @@ mod tests {
     fn an_algorithm_that_no_key_has_is_read_and_left_to_key_selection() {
         let text = format!("{}..", b64u::encode(br#"{"alg":"RS1","kid":"k","typ":"JWT"}"#));
         let compact = Compact::parse(text.as_bytes()).unwrap();
-        assert_eq!(*compact.header(), Header { alg: None, kid: Some("k".into()), typ: Some("JWT".into()) });
+        assert_eq!(
+            *compact.header(),
+            Header { alg: None, kid: Some("k".into()), typ: Some("JWT".into()), sealed: false }
+        );
         assert!(compact.payload().is_empty() && compact.signature().is_empty());
     }
 

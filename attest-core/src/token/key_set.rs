@@ -17,7 +17,7 @@ use super::jws::Header;
 use crate::verdict::Verdict;
 
 pub use jwk::parse_jwks;
-pub(super) use key::hmac_algorithm;
+pub(crate) use key::hmac_algorithm;
 pub use key::{SignatureState, VerificationKey};
 
 /// Whose tokens these are.
@@ -36,8 +36,32 @@ pub enum KeySetKind {
 pub enum Concealment {
     /// It is signed with a second secret that only gateways can tell from the first. HMAC only.
     Decoy,
+    /// It says so inside the sealed claim `asv`, and only there; its signature is one that no standard library takes.
+    /// Public keys only.
+    Sealed,
     /// A failed app gets no token.
     Open,
+}
+
+impl Concealment {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Decoy, Self::Sealed, Self::Open];
+
+    /// The word in configurations and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decoy => "decoy",
+            Self::Sealed => "sealed",
+            Self::Open => "open",
+        }
+    }
+
+    /// The concealment of this name.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|concealment| concealment.as_str() == word)
+    }
 }
 
 /// Why keys can't be used. Holds no key material and no input text.
@@ -82,6 +106,12 @@ pub enum KeySetError {
     /// Concealment by decoy, and a key without one.
     #[error("a key without a decoy in a set with concealment `decoy`")]
     DecoyMissing,
+    /// Concealment `sealed` with shared secrets.
+    #[error("`sealed` needs a public-key algorithm: with HMAC use `decoy`")]
+    SealedNeedsPublicKey,
+    /// Concealment `sealed`, and nothing that opens the verdict, or not a set of ours.
+    #[error("`sealed` needs a verdict key, and is for our own tokens")]
+    SealedNeedsVerdictKey,
     /// Secret and decoy are the same bytes.
     #[error("secret and decoy are equal")]
     DecoyEqualsSecret,
@@ -159,6 +189,14 @@ impl KeySet {
                 return Err(KeySetError::DecoyMissing);
             }
         }
+        if draft.concealment == Concealment::Sealed {
+            if hmac_keys != 0 {
+                return Err(KeySetError::SealedNeedsPublicKey);
+            }
+            if draft.verdict_key.is_none() || draft.kind != KeySetKind::Own {
+                return Err(KeySetError::SealedNeedsVerdictKey);
+            }
+        }
         for (at, key) in draft.keys.iter().enumerate() {
             let same_name = |other: &VerificationKey| key.kid().is_some() && other.kid() == key.kid();
             if draft.keys.iter().take(at).any(same_name) {
@@ -230,11 +268,13 @@ impl KeySet {
     /// The keys that a token with this header may be verified with: never one of another algorithm.
     ///
     /// A `kid` selects the key of that name, else keys without a name (an imported secret has none). Without `kid`,
-    /// any key of the algorithm, at most 8.
+    /// any key of the algorithm, at most 8. A sealed token is of another algorithm than every key of a set that does
+    /// not seal, and the other way round: the concealment is the set's, never the token's.
     pub(super) fn select(&self, header: &Header) -> Result<SmallVec<[&VerificationKey; MAX_TRIES]>, (Verdict, Reason)> {
         let keys = &self.0.keys;
         let holds = |name: Option<&str>| keys.iter().any(|key| key.kid() == name);
-        let of_alg = |key: &&VerificationKey| Some(key.alg()) == header.alg;
+        let form_fits = header.sealed == (self.concealment() == Concealment::Sealed);
+        let of_alg = |key: &&VerificationKey| form_fits && Some(key.alg()) == header.alg;
         let selected: SmallVec<[_; MAX_TRIES]> = match header.kid.as_deref() {
             None => keys.iter().filter(of_alg).take(MAX_TRIES).collect(),
             Some(kid) => {

@@ -10,11 +10,12 @@ mod check;
 mod inspect;
 mod verified;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::asv::{self, AsvBlock, AsvContext, DeviceState};
 use super::claims::Claims;
-use super::jws::{Compact, Malformed};
+use super::jws::{Compact, Malformed, SEALED_DOMAIN};
 use super::key_set::{KeySet, KeySetKind, SignatureState, VerificationKey};
 use super::{Algorithm, Reason, low_s};
 use crate::evidence_kind::EvidenceKinds;
@@ -23,7 +24,7 @@ use crate::time::UnixTime;
 use crate::verdict::Verdict;
 
 pub use super::binding::{BindingStyle, BindingValue, binding_hash};
-pub use check::{DEFAULT_LEEWAY, Expect, check, exp_passed};
+pub use check::{DEFAULT_LEEWAY, Expect, NothingRevoked, Revoked, check, exp_passed};
 pub use inspect::{Inspection, inspect};
 pub use verified::{UnsealRight, Verified};
 
@@ -54,8 +55,10 @@ pub struct Facts {
     pub kinds: EvidenceKinds,
     /// What an operator said about the device.
     pub device_state: DeviceState,
-    /// Annotations, one bit each.
+    /// Annotations, one bit each ([`asv::annotations`]).
     pub annotations: u32,
+    /// The registry's number of the build that it passed or failed as; 0: of none.
+    pub build: u32,
 }
 
 impl Authenticated {
@@ -132,21 +135,24 @@ struct Signed<'k> {
 fn verify_signature<'k>(compact: &Compact<'_>, keys: &'k KeySet) -> Result<Signed<'k>, (Verdict, Reason)> {
     let own = keys.kind() == KeySetKind::Own;
     // RFC 8725 section 3.11: a JWT that we made for another purpose is no result token.
-    if own && compact.header().typ.as_deref() != Some("JWT") {
+    if own && !compact.header().sealed && compact.header().typ.as_deref() != Some("JWT") {
         return Err((Verdict::Malformed, "typ_not_jwt"));
     }
+    let message: Cow<'_, [u8]> = match compact.header().sealed {
+        true => [SEALED_DOMAIN, compact.signing_input()].concat().into(),
+        false => compact.signing_input().into(),
+    };
     let mut found = None;
     // Each key of the algorithm is tried, also after one fitted: the time tells nothing about which.
     for key in keys.select(compact.header())? {
-        match key.verify(compact.signing_input(), compact.signature()) {
+        match key.verify(&message, compact.signature()) {
             SignatureState::Genuine => found = Some(Signed { key, by_decoy: false }),
             SignatureState::Decoy => found = found.or(Some(Signed { key, by_decoy: true })),
             SignatureState::Bad | SignatureState::Unchecked => {}
         }
     }
     let signed = found.ok_or((Verdict::BadSignature, "signature_wrong"))?;
-    let high = <&[u8; 64]>::try_from(compact.signature()).is_ok_and(low_s::is_high);
-    if own && signed.key.alg() == Algorithm::ES256 && high {
+    if own && low_s::is_high(signed.key.alg(), compact.signature()) {
         return Err((Verdict::BadSignature, "high_s"));
     }
     Ok(signed)
@@ -183,8 +189,8 @@ fn open_asv(claims: &Claims, key: &VerificationKey, verdict_key: &asv::VerdictKe
 
 impl From<AsvBlock> for Facts {
     fn from(block: AsvBlock) -> Self {
-        let AsvBlock { passed: _, tier, kinds, device_state, annotations } = block;
-        Self { tier, kinds, device_state, annotations }
+        let AsvBlock { passed: _, tier, kinds, device_state, annotations, build } = block;
+        Self { tier, kinds, device_state, annotations, build }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use attest_core::{
     measurement::Measurement,
-    reference::{Build, Platform},
+    reference::{Build, PackageFacts, Platform},
     time::UnixTime,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
@@ -77,7 +77,7 @@ pub(crate) fn retire(
 /// All builds, the newest first.
 pub(crate) fn load(connection: &Connection) -> Result<Vec<Build>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT app, platform, version, label, measurement, retired IS NOT NULL FROM builds ORDER BY id DESC",
+        "SELECT app, platform, version, label, measurement, retired IS NOT NULL, id FROM builds ORDER BY id DESC",
     )?;
     let rows = statement.query_map([], |row| Ok(parse(row)))?;
     rows.map(|row| row?).collect()
@@ -87,11 +87,14 @@ fn parse(row: &Row<'_>) -> Result<Build, StoreError> {
     let platform: String = row.get(1)?;
     let measurement: Option<[u8; 32]> = row.get(4)?;
     Ok(Build {
+        number: row.get(6)?,
         app: row.get(0)?,
         platform: platform.parse::<Platform>().map_err(|_| StoreError::Damaged { what: "a build's platform" })?,
         version: row.get(2)?,
         label: row.get(3)?,
         measurement: measurement.map(Measurement::from_bytes),
+        package: PackageFacts::default(),
+        libraries: Vec::new(),
         retired: row.get(5)?,
     })
 }

@@ -42,14 +42,13 @@ pub async fn verify(world: &World<'_>, token: &str) -> Verified {
         Ok(authenticated) => Arc::new(authenticated),
         Err((verdict, reason)) => return Verified::refused(verdict, reason, false),
     };
-    let revoked = |claims: &attest_core::token::claims::Claims| revocations.contain(claims);
     check(
         &authenticated,
         &Expect {
             issuer: keys.issuer(),
             audience: keys.audience(),
             max_lifetime: keys.max_lifetime(),
-            revoked: &revoked,
+            revoked: &revocations,
             ..Expect::valid_at(world.clock.now())
         },
     )

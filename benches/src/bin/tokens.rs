@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: bench-tokens COUNT ISSUER AUDIENCE NOW".into());
     };
     attest_core::install_crypto();
-    let key = SigningKey::es256_pkcs8("es", &SigningKey::generate_es256_pkcs8()?)?;
+    let key = SigningKey::from_pkcs8("es", Algorithm::ES256, &SigningKey::generate_pkcs8(Algorithm::ES256)?)?;
     let iat = UnixTime::from_secs(now.parse()?);
     let exp = iat.plus(Duration::from_secs(86_400));
     let block = AsvBlock { passed: true, ..AsvBlock::default() };
@@ -38,13 +38,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             iat,
             exp,
             jti,
-            did: DeviceId::from_bytes([7; 16]),
+            did: Some(DeviceId::from_bytes([7; 16])),
             asv: &asv,
             arc: "aaaaaaaaaaaaaaaaaaaaaaaaaa",
             app: None,
             ver: None,
             pay: None,
             cnf_jkt: None,
+            ipk: None,
             ip: None,
         };
         writeln!(out, "{}", issue(&claims, &key)?)?;

@@ -77,13 +77,14 @@ impl Mint {
             iat,
             exp,
             jti,
-            did: DeviceId::from_bytes([7; 16]),
+            did: Some(DeviceId::from_bytes([7; 16])),
             asv: &asv,
             arc: "AAAAAAAAAAAAAAAAAAAAAAAAAA",
             app: Some("shop"),
             ver: Some("1.0"),
             pay: None,
             cnf_jkt: None,
+            ipk: None,
             ip: None,
         };
         issue(&claims, &signer).map_err(|e| trouble(&e))

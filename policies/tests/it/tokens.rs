@@ -73,13 +73,14 @@ impl Token {
             iat,
             exp,
             jti,
-            did: DeviceId::from_bytes([self.device; 16]),
+            did: Some(DeviceId::from_bytes([self.device; 16])),
             asv: &asv,
             arc: "aaaaaaaaaaaaaaaaaaaaaaaaaa",
             app: Some(self.app),
             ver: Some(self.version),
             pay: None,
             cnf_jkt: None,
+            ipk: None,
             ip: None,
         };
         issue(&claims, &key).unwrap()

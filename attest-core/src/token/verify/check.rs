@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::verified::Verified;
-use super::{Authenticated, Outcome};
+use super::{Authenticated, Facts, Outcome};
+use crate::feed::RevocationKind;
 use crate::time::UnixTime;
 use crate::token::Reason;
-use crate::token::asv::DeviceState;
+use crate::token::asv::{DeviceState, annotations};
 use crate::token::binding::{self, BindingValue};
 use crate::token::claims::Claims;
 use crate::token::key_set::KeySetKind;
@@ -39,8 +40,27 @@ pub struct Expect<'a> {
     pub pay_optional: bool,
     /// Whether a token that names a key (`cnf`, `ipk`) passes without a proof that its sender has it.
     pub bearer_ok: bool,
-    /// Whether the token, its device or its build was revoked since.
-    pub revoked: &'a dyn Fn(&Claims) -> bool,
+    /// Whether a token made for development passes ([`annotations::DEV`]).
+    pub allow_dev: bool,
+    /// What was revoked since.
+    pub revoked: &'a dyn Revoked,
+}
+
+/// What knows which tokens were revoked after they were issued.
+pub trait Revoked {
+    /// By what kind of revocation a token is no longer good at `now`; `None` where it still is. Called once for every
+    /// request, so it must not allocate. `kid`: the name of the key that verified it.
+    fn revokes(&self, claims: &Claims, facts: &Facts, kid: Option<&str>, now: UnixTime) -> Option<RevocationKind>;
+}
+
+/// Nothing was revoked: for tokens of other issuers, and for trying a token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NothingRevoked;
+
+impl Revoked for NothingRevoked {
+    fn revokes(&self, _: &Claims, _: &Facts, _: Option<&str>, _: UnixTime) -> Option<RevocationKind> {
+        None
+    }
 }
 
 impl Expect<'_> {
@@ -58,7 +78,8 @@ impl Expect<'_> {
             binding: None,
             pay_optional: false,
             bearer_ok: true,
-            revoked: &|_| false,
+            allow_dev: false,
+            revoked: &NothingRevoked,
         }
     }
 }
@@ -99,16 +120,20 @@ fn judge(auth: &Authenticated, expect: &Expect<'_>, expired: bool) -> (Verdict, 
             _ => return (Verdict::WrongAudience, "aud_differs"),
         }
     }
-    match auth.outcome() {
+    let facts = match auth.outcome() {
         Outcome::Failed(_) => return (Verdict::Failed, "failed_appraisal"),
-        Outcome::Genuine(facts) => match facts.device_state {
-            DeviceState::ForcedFail => return (Verdict::Failed, "device_forced_fail"),
-            DeviceState::Banned => return (Verdict::Revoked, "device_banned"),
-            DeviceState::Normal | DeviceState::ForcedPass => {}
-        },
+        Outcome::Genuine(facts) => facts,
+    };
+    if facts.annotations & annotations::DEV != 0 && !expect.allow_dev {
+        return (Verdict::Failed, "dev_token");
     }
-    if (expect.revoked)(claims) {
-        return (Verdict::Revoked, "revoked");
+    match facts.device_state {
+        DeviceState::ForcedFail => return (Verdict::Failed, "device_forced_fail"),
+        DeviceState::Banned => return (Verdict::Revoked, "device_banned"),
+        DeviceState::Normal | DeviceState::ForcedPass => {}
+    }
+    if let Some(kind) = expect.revoked.revokes(claims, &facts, auth.kid(), expect.now) {
+        return (Verdict::Revoked, kind.reason());
     }
     if claims.nbf().is_some_and(|nbf| nbf > latest) {
         return (Verdict::NotYetValid, "nbf_ahead");

@@ -33,7 +33,7 @@ use super::{Authenticated, Facts, Outcome};
 use crate::evidence_kind::EvidenceKinds;
 use crate::tier::Tier;
 use crate::token::Reason;
-use crate::token::asv::DeviceState;
+use crate::token::asv::{DeviceState, annotations};
 use crate::token::claims::Claims;
 use crate::verdict::Verdict;
 
@@ -139,6 +139,18 @@ impl Verified {
             Some(Outcome::Genuine(facts) | Outcome::Failed(facts)) => facts.device_state,
             None => DeviceState::Normal,
         }
+    }
+
+    /// Whether it is a token made for development that this route takes.
+    #[must_use]
+    pub fn is_dev(&self) -> bool {
+        self.genuine().is_some_and(|(_, facts)| facts.annotations & annotations::DEV != 0)
+    }
+
+    /// The registry's number of the build that the app passed as; 0: of none.
+    #[must_use]
+    pub fn build(&self) -> u32 {
+        self.genuine().map_or(0, |(_, facts)| facts.build)
     }
 
     /// The device, as the issuer named it; also of a failed app, so that its calls can be counted.

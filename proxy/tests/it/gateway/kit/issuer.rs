@@ -84,13 +84,14 @@ impl Issuer {
             iat: issued,
             exp,
             jti,
-            did: DeviceId::from_bytes(token.device),
+            did: Some(DeviceId::from_bytes(token.device)),
             asv: &asv,
             arc: "AAAAAAAAAAAAAAAAAAAAAAAAAA",
             app: Some("shop"),
             ver: Some("3.2.1"),
             pay: None,
             cnf_jkt: None,
+            ipk: None,
             ip: None,
         };
         let secret = token.secret.unwrap_or(if token.genuine { self.secret } else { self.decoy });
