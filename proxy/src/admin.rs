@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use aws_lc_rs::digest;
 use axum::extract::{Request, State};
@@ -20,6 +19,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
+use crate::feeds::Feed;
 use crate::reload::Reloader;
 use crate::runtime::Runtime;
 
@@ -129,9 +129,9 @@ async fn status(State(admin): State<Admin>) -> Json<Value> {
     });
     let own = generation.own.as_ref().map(|own| {
         json!({
-            "number": own.number(),
-            "age_seconds": own.age(Instant::now()).map(|age| age.as_secs()),
-            "problem": own.problem(),
+            "number": own.key_sets.number(),
+            "age_seconds": own.key_sets.age(runtime.clock.steady()).map(|age| age.as_secs()),
+            "problem": own.key_sets.problem().text(),
         })
     });
     let routes = generation.routes.iter().map(|route| {

@@ -50,6 +50,8 @@ pub(crate) struct Context {
     pub scrubber: Option<keystore::guard::Stream>,
     /// Places masked in response headers.
     pub masked_headers: u64,
+    /// Whether what the service took back reached us too long ago to be called new.
+    pub revocations_stale: bool,
     /// Seats in use at the upstream when this one was taken.
     pub inflight: Option<u32>,
     /// The trace that it is in; only requests on routes are in any.
@@ -164,6 +166,7 @@ impl Context {
             guard: None,
             scrubber: None,
             masked_headers: 0,
+            revocations_stale: false,
             inflight: None,
             trace: None,
         }

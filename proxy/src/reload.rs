@@ -136,11 +136,10 @@ impl Reloader {
             certificates.reload().map_err(|why| why.to_string())?;
         }
         let running = self.runtime.generation.load_full();
-        let runtime = Arc::downgrade(&self.runtime);
         let (local, clock) = (self.local.as_ref(), &self.runtime.clock);
-        let next = Generation::build(settings, Some(&running), local, clock, count_failures(runtime))
-            .await
-            .map_err(|why| why.to_string())?;
+        let failures = self.runtime.metrics.fetch_failures.clone();
+        let next = Generation::build(settings, Some(&running), local, clock, failures).await;
+        let next = next.map_err(|why| why.to_string())?;
         let number = next.number;
         self.runtime.generation.store(Arc::new(next));
         Ok(number)
@@ -164,15 +163,6 @@ impl Reloader {
     fn changed(&self) -> bool {
         let watched = self.watched().clone();
         watched.iter().any(|(path, before)| print(path) != *before)
-    }
-}
-
-/// Counts failed fetches of the key set, for as long as the process lives.
-pub(crate) fn count_failures(runtime: Weak<Runtime>) -> impl Fn() + Send + Clone + 'static {
-    move || {
-        if let Some(runtime) = runtime.upgrade() {
-            runtime.metrics.fetch_failures.inc();
-        }
     }
 }
 

@@ -13,10 +13,14 @@ use http::uri::PathAndQuery;
 use keystore::KeyHandle;
 use settings::{IssuerSettings, Operation, RouteSettings, Source};
 
-use crate::key_sets::OwnKeySets;
+use crate::feeds::OwnFeeds;
 use crate::telemetry::metrics::{ByStatus, ByVerdict, Lazy};
 use crate::token_cache::KeySetId;
 use crate::upstream::Upstream;
+
+mod stripped;
+
+pub(crate) use stripped::Stripped;
 
 /// A route, ready to serve.
 pub(crate) struct Route {
@@ -52,8 +56,8 @@ pub(crate) struct RouteKey {
 pub(crate) enum Issuer {
     /// Our own, from the feed.
     Own {
-        /// The feed.
-        key_sets: Arc<OwnKeySets>,
+        /// The feeds of the service.
+        feeds: Arc<OwnFeeds>,
         /// `iss` that tokens must carry.
         issuer: String,
         /// `aud` that tokens must carry.
@@ -78,6 +82,14 @@ impl Issuer {
             Self::Named { settings, .. } => &settings.name,
         }
     }
+
+    /// Whether what our service took back no longer counts as new. Other issuers take nothing back.
+    pub(crate) fn revocations_stale(&self, steady: Duration) -> bool {
+        match self {
+            Self::Own { feeds, .. } => feeds.revocations.is_stale(steady),
+            Self::Named { .. } => false,
+        }
+    }
 }
 
 /// Counters of one route, found on first use.
@@ -97,142 +109,6 @@ impl Meters {
     pub(crate) fn of(policy: &policies::ResultPolicy) -> Self {
         let rules = policy.rule_names().chain(["default", "cannot_verify"]);
         Self { rules: rules.map(|rule| (rule.into(), Default::default())).collect(), ..Self::default() }
-    }
-}
-
-/// Header names that do not go upstream, compared with `_` read as `-`: servers that speak CGI fold them.
-#[derive(Debug, Default)]
-pub(crate) struct Stripped {
-    /// The names of each length; the last place is for all longer ones. Most headers are told apart by their
-    /// length alone.
-    by_length: Vec<Vec<Box<str>>>,
-}
-
-impl Stripped {
-    /// The set of these names.
-    pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut by_length = vec![Vec::new(); LENGTHS];
-        for name in names {
-            let name = folded(name);
-            if let Some(same) = by_length.get_mut(length_place(&name))
-                && !same.contains(&name)
-            {
-                same.push(name);
-            }
-        }
-        Self { by_length }
-    }
-
-    /// Whether a header of this name is taken out.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        // Ours alone, on every route.
-        if is_ours(name) {
-            return true;
-        }
-        self.by_length.get(length_place(name)).is_some_and(|same| same.iter().any(|stripped| eq_folded(stripped, name)))
-    }
-}
-
-/// Lengths told apart.
-const LENGTHS: usize = 64;
-
-fn length_place(name: &str) -> usize {
-    name.len().min(LENGTHS - 1)
-}
-
-fn folded(name: &str) -> Box<str> {
-    name.to_ascii_lowercase().replace('_', "-").into()
-}
-
-/// Equal, with `_` in `name` read as `-`. Header names in hand are lower case already.
-fn eq_folded(folded: &str, name: &str) -> bool {
-    folded.len() == name.len() && folded.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
-}
-
-/// `x-assay-…`, in any spelling: what we tell upstreams about a request, and clients may not.
-fn is_ours(name: &str) -> bool {
-    match name.as_bytes() {
-        [b'x', dash, b'a', b's', b's', b'a', b'y', ..] => matches!(dash, b'-' | b'_'),
-        _ => false,
-    }
-}
-
-/// Headers by which a client asks for another method, path or host than those that policy saw: frameworks
-/// take them for what a proxy before them rewrote.
-const OVERRIDES: [&str; 15] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-method",
-    "x-forwarded-method",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
-    "x-forwarded-uri",
-    "x-forwarded-prefix",
-    "x-http-path-override",
-    "x-envoy-original-path",
-    "x-original-host",
-    "x-host",
-    "x-forwarded-server",
-];
-
-/// What shows the attestation service who forwards, and for whom: nobody else's to say.
-const INTERNAL: [&str; 2] = ["assay-internal", "assay-client-address"];
-
-/// Who says where a request came from: on their way to our own upstreams we write them, third parties
-/// have no business with them.
-const FORWARDING: [&str; 20] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-ssl",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-url-scheme",
-    "front-end-https",
-    "x-real-ip",
-    "true-client-ip",
-    "client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-originating-ip",
-    "x-remote-addr",
-    "x-remote-ip",
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "x-envoy-external-address",
-];
-
-/// On guarded routes: pieces of a response could each hold less of a key than can be recognised, and a
-/// compressed one can't be read.
-const GUARDED: [&str; 4] = ["range", "if-range", "accept-encoding", "sec-websocket-extensions"];
-
-/// Which trace a request is in, and what its sender tells whoever is below: no business of third parties.
-const TRACING: [&str; 3] = ["traceparent", "tracestate", "baggage"];
-
-impl Stripped {
-    /// What this route takes out of a client's head.
-    pub(crate) fn of(route: &RouteSettings) -> Self {
-        let mut names: Vec<String> = Vec::new();
-        names.extend(OVERRIDES.map(str::to_owned));
-        names.extend(INTERNAL.map(str::to_owned));
-        names.extend(FORWARDING.map(str::to_owned));
-        if !route.token.forward {
-            names.extend(route.token.from.iter().filter_map(|source| match source {
-                Source::Header(name) => Some(name.as_str().to_owned()),
-                Source::Bearer => Some("authorization".to_owned()),
-                Source::Query(_) => None,
-            }));
-        }
-        if route.key.is_some() {
-            names.extend(TRACING.map(str::to_owned));
-        }
-        if route.guard_body {
-            names.extend(GUARDED.map(str::to_owned));
-        }
-        Self::new(names.iter().map(String::as_str))
     }
 }
 
@@ -341,19 +217,6 @@ pub(crate) mod names {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_taken_out_in_every_spelling_that_a_lenient_server_folds() {
-        let stripped = Stripped::new(["Assay-Token", "x-forwarded-for"]);
-        for name in ["assay-token", "assay_token", "x_forwarded-for", "x-assay-anything", "x_assay_verdict"] {
-            assert!(stripped.contains(name), "{name}");
-        }
-        for name in ["assay-tokens", "x-forwarded", "assay", "accept", "x-assa", &"a".repeat(100)] {
-            assert!(!stripped.contains(name), "{name}");
-        }
-        let long = "b".repeat(80);
-        assert!(Stripped::new([long.as_str()]).contains(&long));
-    }
 
     #[test]
     fn parameters_are_compared_after_decoding() {

@@ -91,9 +91,9 @@ impl Runtime {
         let (attested, failed) = self.tokens.len();
         gauges.token_cache_entries.set(i64::try_from(attested + failed).unwrap_or(i64::MAX));
         if let Some(own) = &generation.own {
-            let age = own.age(Instant::now()).map_or(-1, |age| signed(age.as_secs()));
+            let age = own.key_sets.age(self.clock.steady()).map_or(-1, |age| signed(age.as_secs()));
             gauges.key_set_age.set(age);
-            gauges.key_set_number.set(own.number().map_or(-1, signed));
+            gauges.key_set_number.set(own.key_sets.number().map_or(-1, signed));
         }
         for family in [&gauges.waiting, &gauges.concurrency_limit, &gauges.addresses] {
             family.clear();

@@ -46,8 +46,9 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
             if let Some(traces) = &runtime.traces {
                 ctx.trace = traces.begin(headers, || extract::is_from_trusted_proxy(session, runtime));
             }
-            let now = verify::Now { instant: ctx.started, wall: ctx.wall };
-            let verified = verify::verify(presented, &route, headers, runtime, now);
+            let now = verify::Now { steady: runtime.clock.steady(), wall: ctx.wall };
+            let verified = verify::verify(presented, &route, headers, runtime, now).await;
+            ctx.revocations_stale = route.issuer.revocations_stale(now.steady);
             let permit = match decide::decide(verified, &route, target, *address, headers, ctx.wall) {
                 Decision::Permit(permit) => permit,
                 Decision::Refuse(refused) => {

@@ -7,9 +7,7 @@
 //! Two runtimes: one for requests alone, one for everything that may take its time (admin API, probes,
 //! feeds, name resolution, reloads). Both belong to one thread, so a handle works in and outside async code.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use attest_core::time::Clock;
@@ -19,16 +17,22 @@ use settings::{AccessLog as AccessLogSetting, Settings};
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::sync::watch;
 
-use crate::admin::{self, AdminToken};
+use crate::admin;
 use crate::gateway::Gateway;
 use crate::generation::{Generation, GenerationError, LocalService};
-use crate::listener::{self, BindError, BoundListener, Certificates, Edge, Entrance, TlsError};
+use crate::listener::{self, BindError, BoundListener, Edge, Entrance, TlsError};
 use crate::probe;
-use crate::reload::{self, LastReload, LoadSettings, Reloader};
+use crate::reload::{self, LoadSettings, Reloader};
 use crate::runtime::Runtime;
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::{self, Exporter};
+
+mod handle;
+mod sockets;
+
+pub use handle::GatewayHandle;
+use sockets::Sockets;
 
 /// What a gateway needs beside its settings.
 pub struct Dependencies {
@@ -75,82 +79,6 @@ pub enum StartError {
     Runtime(String),
 }
 
-/// A gateway that serves. Dropping it stops the gateway and waits for it.
-pub struct GatewayHandle {
-    addresses: Addresses,
-    reloader: Arc<Reloader>,
-    runtime: Arc<Runtime>,
-    aside: tokio::runtime::Handle,
-    stop: watch::Sender<bool>,
-    ended: watch::Receiver<bool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Addresses {
-    public: SocketAddr,
-    probe: Option<SocketAddr>,
-    admin: Option<SocketAddr>,
-}
-
-impl GatewayHandle {
-    /// Where clients connect; with the port that port 0 became.
-    pub fn public(&self) -> SocketAddr {
-        self.addresses.public
-    }
-
-    /// Where `/livez` and `/readyz` are.
-    pub fn probe(&self) -> Option<SocketAddr> {
-        self.addresses.probe
-    }
-
-    /// Where metrics, status and reload are.
-    pub fn admin(&self) -> Option<SocketAddr> {
-        self.addresses.admin
-    }
-
-    /// The number of the running configuration.
-    pub fn generation(&self) -> u64 {
-        self.runtime.generation.load().number
-    }
-
-    /// How the last reload went.
-    pub fn last_reload(&self) -> LastReload {
-        self.reloader.last()
-    }
-
-    /// Reads the configuration and takes it, if it is good: what SIGHUP does.
-    ///
-    /// # Errors
-    /// The report for its author; what ran before goes on running.
-    pub async fn reload(&self) -> Result<u64, String> {
-        let reloader = self.reloader.clone();
-        let reloaded = self.aside.spawn(async move { reloader.reload().await }).await;
-        reloaded.unwrap_or_else(|_| Err("the gateway is stopping".to_owned()))
-    }
-
-    /// Has the gateway stop: no new connections, open requests get the drain time. Returns at once.
-    pub fn shutdown(&self) {
-        self.runtime.drain();
-        let _ = self.stop.send(true);
-    }
-
-    /// Waits until the gateway has stopped. It must have been told to.
-    pub async fn wait(&self) {
-        let _ = self.ended.clone().wait_for(|ended| *ended).await;
-    }
-}
-
-impl Drop for GatewayHandle {
-    fn drop(&mut self) {
-        self.shutdown();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// Starts a gateway; blocks until it serves or has failed to.
 ///
 /// # Errors
@@ -176,64 +104,6 @@ pub fn start(settings: Settings, dependencies: Dependencies) -> Result<GatewayHa
         }
         Err(_) => Err(StartError::Runtime("its thread ended".to_owned())),
     }
-}
-
-/// Every socket that the settings name, bound before anything else is tried.
-struct Sockets {
-    public: BoundListener,
-    probe: Option<BoundListener>,
-    admin: Option<BoundListener>,
-    tls: Option<(Arc<Certificates>, Arc<rustls::ServerConfig>)>,
-    admin_token: Option<AdminToken>,
-}
-
-impl Sockets {
-    fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let listeners = &settings.listeners;
-        let public = listeners.public.as_ref().ok_or(StartError::NoPublicListener)?;
-        if let Some(missing) = missing_roots() {
-            return Err(StartError::NoRoots(missing));
-        }
-        std::fs::create_dir_all(&settings.state_dir)
-            .map_err(|why| StartError::StateDir(format!("{}: {why}", settings.state_dir.display())))?;
-        let tls = match &public.tls {
-            None => None,
-            Some(files) => {
-                let certificates = Certificates::load(files.clone())?;
-                let config = listener::server_config(certificates.clone())?;
-                Some((certificates, config))
-            }
-        };
-        let admin_token = match listeners.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
-            Some(path) => Some(AdminToken::from_file(path).map_err(StartError::AdminToken)?),
-            None => None,
-        };
-        Ok(Self {
-            public: listener::bind(public.address, "listeners.public")?,
-            probe: listeners.probe.map(|address| listener::bind(address, "listeners.probe")).transpose()?,
-            admin: listeners
-                .admin
-                .as_ref()
-                .map(|admin| listener::bind(admin.address, "listeners.admin"))
-                .transpose()?,
-            tls,
-            admin_token,
-        })
-    }
-
-    fn addresses(&self) -> Addresses {
-        Addresses {
-            public: self.public.local_addr(),
-            probe: self.probe.as_ref().map(BoundListener::local_addr),
-            admin: self.admin.as_ref().map(BoundListener::local_addr),
-        }
-    }
-}
-
-/// Pingora panics on roots that are not there; here that is said by name.
-fn missing_roots() -> Option<String> {
-    let path = std::env::var_os("SSL_CERT_FILE")?;
-    (!std::path::Path::new(&path).exists()).then(|| path.to_string_lossy().into_owned())
 }
 
 /// The gateway's own thread: owns the runtimes and the writer of the access log to the end.
@@ -289,16 +159,8 @@ impl Parts {
         let traces = settings.log.traces.clone();
         let limits = settings.listeners.public.as_ref().map(|public| public.limits).unwrap_or_default();
         let metrics = Metrics::new();
-        let failures = metrics.fetch_failures.clone();
-        let generation = aside.block_on(Generation::build(
-            settings,
-            None,
-            dependencies.local_service.as_ref(),
-            &dependencies.clock,
-            move || {
-                failures.inc();
-            },
-        ))?;
+        let (local, failures) = (dependencies.local_service.as_ref(), metrics.fetch_failures.clone());
+        let generation = aside.block_on(Generation::build(settings, None, local, &dependencies.clock, failures))?;
         let (log, writer) = access_log(access, dependencies.access_log)?;
         let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();

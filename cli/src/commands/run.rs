@@ -11,7 +11,7 @@ use attest_core::random::SystemRandom;
 use attest_core::time::{Clock, SystemClock};
 use attest_service::{ServiceHandle, ServiceSettings};
 use http::HeaderValue;
-use proxy::{FetchKeySets, Fetched, GatewayHandle, LoadError, LocalService};
+use proxy::{FetchKeySets, FetchRevocations, Fetched, GatewayHandle, LoadError, LocalService};
 use serde_json::{Map, Value, json};
 use settings::{Overrides, Settings};
 use std::path::{Path, PathBuf};
@@ -136,6 +136,7 @@ fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
             source: Box::new(service.key_set_source()),
             pinned: service.feed_public_key().clone(),
         }),
+        revocations: Arc::new(NotYet),
     })
 }
 
@@ -150,6 +151,16 @@ impl FetchKeySets for InProcess {
     async fn fetch(&self) -> Result<Fetched, String> {
         let document = (self.source)().ok_or_else(|| "the service has stopped".to_owned())?;
         Ok(Fetched { document, pinned: self.pinned.clone() })
+    }
+}
+
+/// Until the service of this process has a source of revocations.
+struct NotYet;
+
+#[async_trait]
+impl FetchRevocations for NotYet {
+    async fn fetch(&self, _: u64) -> Result<Fetched, String> {
+        Err("the service of this process publishes none".to_owned())
     }
 }
 

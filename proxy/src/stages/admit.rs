@@ -33,7 +33,7 @@ use crate::admission::{Seat, Shed};
 use crate::connection::client_left;
 use crate::context::{Context, Times};
 use crate::internal::Internal;
-use crate::limits::{Count, Rate};
+use crate::limits::{Count, Rate, Subject};
 use crate::refusal::{Limited, Stop};
 use crate::route::Route;
 use crate::runtime::Runtime;
@@ -72,8 +72,8 @@ pub(crate) async fn admit(
     runtime: &Runtime,
 ) -> Result<Admitted, (Permit, Stop)> {
     let address = ctx.request.as_ref().map(|request| request.address);
-    if let Err(limited) = within_limits(&permit, route, address, runtime, ctx.started) {
-        return Err((permit, Stop::Limited(limited)));
+    if let Err(stop) = within_limits(&permit, route, address, ctx, runtime) {
+        return Err((permit, stop));
     }
     let class = permit.class();
     // A client that trickles its body would hold a seat for as long as it likes.
@@ -134,66 +134,43 @@ async fn seat(session: &mut Session, upstream: &Upstream, class: Class, times: &
     seat
 }
 
-/// Counts the request against each limit of the rule; the first that is used up refuses it.
+/// Counts the request against all limits of the rule; the first that is used up refuses it.
 fn within_limits(
+    permit: &Permit,
+    route: &Route,
+    address: Option<IpAddr>,
+    ctx: &Context,
+    runtime: &Runtime,
+) -> Result<(), Stop> {
+    if permit.limits().is_empty() {
+        return Ok(());
+    }
+    let used_up = used_up_here(permit, route, address, runtime, ctx.started);
+    match used_up {
+        None => Ok(()),
+        Some(limited) => {
+            let labels = LimitLabels { route: route.name.clone(), limit: (&*limited.name).into() };
+            runtime.metrics.limited.get_or_create(&labels).inc();
+            Err(Stop::Limited(limited))
+        }
+    }
+}
+
+fn used_up_here(
     permit: &Permit,
     route: &Route,
     address: Option<IpAddr>,
     runtime: &Runtime,
     now: Instant,
-) -> Result<(), Limited> {
-    for limit in permit.limits() {
+) -> Option<Limited> {
+    permit.limits().iter().find_map(|limit| {
         let rate = Rate::new(limit.requests.get(), limit.window);
         let subject = Subject::of(limit.per, permit, route, address);
-        let named = (&*limit.name, limit.per.as_str(), subject);
-        if let Count::Exceeded { retry_after } = runtime.limits.count(&named, rate, now) {
-            let labels = LimitLabels { route: route.name.clone(), limit: (&*limit.name).into() };
-            runtime.metrics.limited.get_or_create(&labels).inc();
-            return Err(Limited { name: limit.name.clone(), rate, retry_after });
+        match runtime.limits.count(&(&*limit.name, limit.per.as_str(), subject), rate, now) {
+            Count::Exceeded { retry_after } => Some(Limited { name: limit.name.clone(), rate, retry_after }),
+            Count::Within { .. } => None,
         }
-    }
-    Ok(())
-}
-
-/// Whom a limit counts.
-#[derive(Debug, Hash, PartialEq, Eq)]
-enum Subject<'a> {
-    Device(&'a str, &'a str),
-    Address(&'a str, IpAddr),
-    App(&'a str, &'a str),
-    Route(&'a str),
-    All,
-}
-
-impl<'a> Subject<'a> {
-    fn of(per: policies::Per, permit: &'a Permit, route: &'a Route, address: Option<IpAddr>) -> Self {
-        use policies::Per;
-        let verified = permit.verified();
-        let name = &*route.settings.name;
-        let network = || Self::Address(name, network(address));
-        match per {
-            // A device id in software is free: a script makes a million. Only where platform Evidence
-            // vouches for its key does a device count by itself, else its network does.
-            Per::Device => match verified.device() {
-                Some(device) if verified.kinds().has_platform() => Self::Device(name, device),
-                _ => network(),
-            },
-            Per::Address => network(),
-            Per::App => {
-                verified.claims().and_then(|claims| claims.app()).map_or_else(network, |app| Self::App(name, app))
-            }
-            Per::Route => Self::Route(name),
-            Per::All => Self::All,
-        }
-    }
-}
-
-/// An address as limits count it: IPv6 by /64, since that is what one subscriber has.
-fn network(address: Option<IpAddr>) -> IpAddr {
-    match address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)) {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
-    }
+    })
 }
 
 /// Reads a whole body into Pingora's replay buffer, which takes 64 KiB and plays it to the upstream later.

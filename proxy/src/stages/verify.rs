@@ -5,18 +5,19 @@
 //! time, route or request is checked on every request.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use attest_core::time::UnixTime;
-use attest_core::token::claims::Claims;
 use attest_core::token::key_set::KeySet;
-use attest_core::token::verify::{self, Authenticated, BindingStyle, BindingValue, Expect, Verified, exp_passed};
+use attest_core::token::verify::{
+    self, Authenticated, BindingStyle, BindingValue, Expect, NothingRevoked, Revoked, Verified, exp_passed,
+};
 use attest_core::verdict::Verdict;
 use http::{HeaderMap, HeaderName};
 use settings::IssuerProfile;
 
 use super::extract::Presented;
-use crate::key_sets::{Edition, Usable};
+use crate::feeds::{InUse, Usable};
 use crate::route::{Issuer, Route};
 use crate::runtime::Runtime;
 use crate::token_cache::KeySetId;
@@ -24,28 +25,49 @@ use crate::token_cache::KeySetId;
 /// One moment on both clocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Now {
-    /// For the age of key sets: it never jumps.
-    pub instant: Instant,
+    /// For the age of what the service publishes: it never jumps.
+    pub steady: Duration,
     /// For tokens.
     pub wall: UnixTime,
 }
 
-/// The whole stage.
-pub(crate) fn verify(
+/// The whole stage. Waits only for a key that this gateway has never heard of, and for that only one request in each
+/// period; the client chose its name, so what comes of it is `unknown_key`, whether the service answers or not.
+pub(crate) async fn verify(
     presented: &Presented,
     route: &Route,
     headers: &HeaderMap,
     runtime: &Runtime,
     now: Now,
 ) -> Verified {
+    let (verified, edition) = judge(presented, route, headers, runtime, now);
+    if verified.verdict() != Verdict::UnknownKey || verified.unverified_exp_passed() {
+        return verified;
+    }
+    match &route.issuer {
+        Issuer::Own { feeds, .. } if feeds.key_sets.look_again(edition, now.steady).await => {
+            judge(presented, route, headers, runtime, now).0
+        }
+        _ => verified,
+    }
+}
+
+/// The verdict by what is known now, and the number of our own edition that it comes from.
+fn judge(
+    presented: &Presented,
+    route: &Route,
+    headers: &HeaderMap,
+    runtime: &Runtime,
+    now: Now,
+) -> (Verified, Option<u64>) {
     let text = match presented {
-        Presented::Nothing => return Verified::missing(),
-        Presented::Several => return Verified::refused(Verdict::Malformed, "several_tokens", false),
+        Presented::Nothing => return (Verified::missing(), None),
+        Presented::Several => return (Verified::refused(Verdict::Malformed, "several_tokens", false), None),
         Presented::Token { text, .. } => text.as_bytes(),
     };
-    let keys = match Keys::of(route, now.instant) {
+    let keys = match Keys::of(route, now.steady) {
         Ok(keys) => keys,
-        Err(reason) => return Verified::unverifiable(reason),
+        Err(reason) => return (Verified::unverifiable(reason), None),
     };
     let authenticated = match runtime.tokens.find(keys.id, text) {
         Some(seen) => {
@@ -60,11 +82,13 @@ pub(crate) fn verify(
                     runtime.tokens.keep(keys.id, text, authenticated.clone());
                     authenticated
                 }
-                Err((verdict, reason)) => return unproven(verdict, reason, text, keys.leeway, now.wall),
+                Err((verdict, reason)) => {
+                    return (unproven(verdict, reason, text, keys.leeway, now.wall), keys.edition);
+                }
             }
         }
     };
-    check(&authenticated, &keys, route, headers, now.wall)
+    (check(&authenticated, &keys, route, headers, now.wall), keys.edition)
 }
 
 /// A token that nothing vouches for. Whether its own `exp` has passed needs no key, and decides only
@@ -78,7 +102,10 @@ fn unproven(verdict: Verdict, reason: &'static str, text: &[u8], leeway: Duratio
 struct Keys<'a> {
     set: Arc<KeySet>,
     id: KeySetId,
-    edition: Option<Arc<Edition>>,
+    /// Number of our own edition.
+    edition: Option<u64>,
+    /// What our own service took back.
+    revoked: Option<InUse>,
     issuer: Option<&'a str>,
     audience: Option<&'a str>,
     leeway: Duration,
@@ -89,12 +116,13 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn of(route: &'a Route, now: Instant) -> Result<Self, &'static str> {
+    fn of(route: &'a Route, steady: Duration) -> Result<Self, &'static str> {
         match &route.issuer {
             Issuer::Named { settings, id } => Ok(Self {
                 set: settings.key_set.clone(),
                 id: *id,
                 edition: None,
+                revoked: None,
                 issuer: settings.issuer.as_deref(),
                 audience: settings.audience.as_deref(),
                 leeway: settings.leeway,
@@ -106,25 +134,28 @@ impl<'a> Keys<'a> {
                     IssuerProfile::Jwt => BindingStyle::LengthPrefixed,
                 },
             }),
-            Issuer::Own { key_sets, issuer, audience, leeway } => {
-                let faults = &route.settings.our_faults;
-                match key_sets.usable(faults.keys_stale, now) {
-                    Usable::Nothing(reason) => Err(reason),
-                    Usable::Keys { edition, service_down } => Ok(Self {
-                        set: edition.key_set.clone(),
-                        id: key_sets.id(&edition),
-                        issuer: Some(issuer),
-                        audience: Some(audience),
-                        leeway: *leeway,
-                        max_lifetime: edition.key_set.max_lifetime(),
-                        accept_expired: match faults.accept_expired {
-                            Some(longer) if service_down => longer,
-                            _ => Duration::ZERO,
-                        },
-                        style: BindingStyle::LengthPrefixed,
-                        edition: Some(edition),
-                    }),
-                }
+            Issuer::Own { feeds, issuer, audience, leeway } => {
+                let (faults, key_sets) = (&route.settings.our_faults, &feeds.key_sets);
+                let (edition, service_down) = match key_sets.usable(faults.keys_stale, steady) {
+                    Usable::Nothing(reason) => return Err(reason),
+                    Usable::Keys { edition, service_down } => (edition, service_down),
+                };
+                let revoked = feeds.revocations.usable(Duration::from_secs(900), steady)?;
+                Ok(Self {
+                    set: edition.key_set.clone(),
+                    id: key_sets.id(&edition),
+                    edition: Some(edition.number),
+                    revoked: Some(revoked),
+                    issuer: Some(issuer),
+                    audience: Some(audience),
+                    leeway: *leeway,
+                    max_lifetime: edition.key_set.max_lifetime(),
+                    accept_expired: match faults.accept_expired {
+                        Some(longer) if service_down => longer,
+                        _ => Duration::ZERO,
+                    },
+                    style: BindingStyle::LengthPrefixed,
+                })
             }
         }
     }
@@ -140,7 +171,10 @@ fn check(
     let token = &route.settings.token;
     // Empty, and without an allocation, on routes that bind nothing.
     let bound = bound_values(&token.bind, headers);
-    let revoked = |claims: &Claims| keys.edition.as_ref().is_some_and(|edition| edition.revokes(claims));
+    let revoked: &dyn Revoked = match &keys.revoked {
+        Some(in_use) => in_use,
+        None => &NothingRevoked,
+    };
     let expect = Expect {
         issuer: keys.issuer,
         audience: keys.audience,
@@ -155,7 +189,8 @@ fn check(
         }),
         pay_optional: token.danger_pay_optional,
         bearer_ok: token.bearer_ok,
-        revoked: &revoked,
+        allow_dev: false,
+        revoked,
     };
     verify::check(authenticated, &expect)
 }

@@ -4,55 +4,25 @@
 //! in the Prometheus format. Labels are names from the configuration and fixed words, never what a
 //! client sent, so their number is bounded. Gauges are read from the running state when asked.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
-
-use attest_core::verdict::Verdict;
-use http::StatusCode;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::connection::ConnectionStats;
+use crate::feeds::FetchFailures;
 
-/// A fixed word or a name from the configuration.
-type Word = std::sync::Arc<str>;
+mod histogram;
+mod labels;
+mod lazy;
+mod listeners;
 
-macro_rules! labels {
-    ($($(#[$doc:meta])* $name:ident { $($label:ident: $kind:ty),+ })+) => { $(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-        pub(crate) struct $name { $(pub $label: $kind),+ }
-    )+ };
-}
-
-labels! {
-    /// What was decided.
-    RequestLabels { route: Word, verdict: &'static str, action: &'static str }
-    /// Which rule matched and what came of it.
-    RuleLabels { route: Word, rule: Word, outcome: &'static str }
-    /// How it ended for the client.
-    AnswerLabels { route: Word, answered_by: &'static str, status: u16 }
-    /// One route.
-    RouteLabels { route: Word }
-    /// One limit of a route.
-    LimitLabels { route: Word, limit: Word }
-    /// One upstream.
-    UpstreamLabels { upstream: Word }
-    /// One class of an upstream.
-    ClassLabels { upstream: Word, class: &'static str }
-    /// Why a class got no seat.
-    ShedLabels { upstream: Word, class: &'static str, why: &'static str }
-    /// One key.
-    KeyLabels { key: Word }
-    /// A reason of ours.
-    WhyLabels { why: &'static str }
-}
+pub(crate) use histogram::Histogram;
+pub(crate) use labels::{
+    AnswerLabels, ClassLabels, KeyLabels, LimitLabels, RequestLabels, RouteLabels, RuleLabels, ShedLabels,
+    UpstreamLabels, WhyLabels,
+};
+pub(crate) use lazy::{ByStatus, ByVerdict, Lazy};
+pub(crate) use listeners::Listeners;
 
 /// Every figure there is. One for the life of the process.
 #[derive(Debug)]
@@ -68,7 +38,7 @@ pub(crate) struct Metrics {
     pub key_uses: Family<KeyLabels, Counter>,
     pub bad_requests: Family<WhyLabels, Counter>,
     pub reloads: Family<WhyLabels, Counter>,
-    pub fetch_failures: Counter,
+    pub fetch_failures: FetchFailures,
     pub traces_dropped: Family<WhyLabels, Counter>,
     pub token_cache_hits: Counter,
     pub token_cache_misses: Counter,
@@ -109,7 +79,7 @@ impl Metrics {
             key_uses: Family::default(),
             bad_requests: Family::default(),
             reloads: Family::default(),
-            fetch_failures: Counter::default(),
+            fetch_failures: FetchFailures::default(),
             traces_dropped: Family::default(),
             token_cache_hits: Counter::default(),
             token_cache_misses: Counter::default(),
@@ -145,7 +115,8 @@ impl Metrics {
         registry.register("key_uses", "Requests that a key was added to", self.key_uses.clone());
         registry.register("bad_requests", "Requests refused for their form", self.bad_requests.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
-        registry.register("keyset_fetch_failures", "Fetches of the key set that failed", self.fetch_failures.clone());
+        let failures = &self.fetch_failures;
+        registry.register("keyset_fetch_failures", "Fetches of the key set that failed", failures.key_sets.clone());
         registry.register(
             "traces_dropped",
             "Traced requests that the collector was not told of",
@@ -197,145 +168,10 @@ impl Metrics {
     }
 }
 
-/// A counter that is found on first use and kept: a later use is one atomic addition.
-#[derive(Debug, Default)]
-pub(crate) struct Lazy(OnceLock<Counter>);
-
-impl Lazy {
-    /// Counts one.
-    pub(crate) fn count<L>(&self, family: &Family<L, Counter>, labels: impl FnOnce() -> L)
-    where
-        L: Clone + std::hash::Hash + Eq,
-    {
-        self.count_by(1, family, labels);
-    }
-
-    /// Counts several.
-    pub(crate) fn count_by<L>(&self, n: u64, family: &Family<L, Counter>, labels: impl FnOnce() -> L)
-    where
-        L: Clone + std::hash::Hash + Eq,
-    {
-        self.0.get_or_init(|| family.get_or_create(&labels()).clone()).inc_by(n);
-    }
-}
-
-/// A counter for each verdict and action of one route.
-#[derive(Debug)]
-pub(crate) struct ByVerdict([[Lazy; 5]; Verdict::ALL.len()]);
-
-impl Default for ByVerdict {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Default::default()))
-    }
-}
-
-impl ByVerdict {
-    /// The counter of `verdict` and the action with this index.
-    pub(crate) fn of(&self, verdict: Verdict, action: usize) -> Option<&Lazy> {
-        self.0.get(verdict as usize)?.get(action)
-    }
-}
-
-/// A counter for each status, by whether it was our answer. Made at a route's first answer: many routes
-/// of a large configuration never see one.
-#[derive(Debug, Default)]
-pub(crate) struct ByStatus(OnceLock<Box<[[Lazy; 2]]>>);
-
-impl ByStatus {
-    /// The counter of a status from 100 to 599.
-    pub(crate) fn of(&self, status: StatusCode, ours: bool) -> Option<&Lazy> {
-        let at = usize::from(status.as_u16()).checked_sub(100)?;
-        let counters = self.0.get_or_init(|| (100..600).map(|_| Default::default()).collect());
-        counters.get(at)?.get(usize::from(ours))
-    }
-}
-
-/// A histogram of times without a lock: one addition for the bucket, one for the sum.
-#[derive(Debug)]
-pub(crate) struct Histogram {
-    name: &'static str,
-    help: &'static str,
-    buckets: [AtomicU64; BOUNDS.len() + 1],
-    nanos: AtomicU64,
-}
-
-/// Upper bounds in microseconds: 10 us to 30 s.
-const BOUNDS: [u64; 16] = [
-    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000,
-];
-
-impl Histogram {
-    fn new(name: &'static str, help: &'static str) -> std::sync::Arc<Self> {
-        std::sync::Arc::new(Self { name, help, buckets: Default::default(), nanos: AtomicU64::new(0) })
-    }
-
-    /// Counts one observation.
-    pub(crate) fn observe(&self, time: Duration) {
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let at = BOUNDS.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS.len());
-        if let Some(bucket) = self.buckets.get(at) {
-            bucket.fetch_add(1, Relaxed);
-        }
-        self.nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
-    }
-}
-
-impl Collector for Histogram {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
-        let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed));
-        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        let count = buckets.iter().map(|(_, n)| n).sum();
-        let sum = self.nanos.load(Relaxed) as f64 / 1e9;
-        encoder
-            .encode_descriptor(self.name, self.help, None, MetricType::Histogram)?
-            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-    }
-}
-
-/// What the listeners count: connections that never became a request have no other place to be seen.
-#[derive(Debug, Default)]
-pub(crate) struct Listeners(OnceLock<std::sync::Arc<ConnectionStats>>);
-
-impl Listeners {
-    /// Begins to tell these counts.
-    pub(crate) fn watch(&self, stats: std::sync::Arc<ConnectionStats>) {
-        // There is one edge in the life of a process.
-        let _ = self.0.set(stats);
-    }
-
-    /// Open connections of clients.
-    pub(crate) fn open(&self) -> u64 {
-        self.0.get().map_or(0, |stats| stats.open.get())
-    }
-}
-
-impl Collector for Listeners {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Some(stats) = self.0.get() else { return Ok(()) };
-        let open = ConstGauge::new(stats.open.get());
-        open.encode(encoder.encode_descriptor("connections", "Open client connections", None, open.metric_type())?)?;
-        let accepted = ConstCounter::new(stats.accepted.get());
-        let help = "Client connections accepted";
-        accepted.encode(encoder.encode_descriptor("connections_accepted", help, None, accepted.metric_type())?)?;
-        let help = "Connections that ended without a request, by reason";
-        let mut family = encoder.encode_descriptor("connections_ended", help, None, MetricType::Counter)?;
-        for (why, count) in [
-            ("limit", &stats.refused),
-            ("head_timeout", &stats.head_timeout),
-            ("head_too_large", &stats.head_too_large),
-            ("malformed", &stats.malformed),
-            ("tls", &stats.tls_failed),
-            ("panic", &stats.panicked),
-        ] {
-            ConstCounter::new(count.get()).encode(family.encode_family(&WhyLabels { why })?)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -22,7 +22,7 @@ use settings::TracesSettings;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Step, Told, Trace};
-use crate::key_sets::NoMetadata;
+use crate::feeds::NoMetadata;
 use crate::telemetry::metrics::WhyLabels;
 
 /// Requests told of in one post.

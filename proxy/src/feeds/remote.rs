@@ -1,4 +1,6 @@
-//! Where signed key set documents come from: this process, or the service elsewhere.
+//! The attestation service on another machine, asked over HTTPS.
+//!
+//! In: where it is and who we are. Out: documents of a bounded size, whose signature nobody has checked yet.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,29 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use settings::RemoteSettings;
 use zeroize::Zeroizing;
 
+use super::source::{FetchKeySets, FetchRevocations, Fetched};
 use crate::upstream::address;
 
 /// Time for a whole fetch.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A document as it arrived, and the key that has to have signed it.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// The signed document.
-    pub document: SignedDocument,
-    /// The public half of the service's feed key.
-    pub pinned: FeedPublicKey,
-}
-
-/// Something that can be asked for the current key sets.
-#[async_trait]
-pub trait FetchKeySets: Send + Sync {
-    /// The signed document as it is now.
-    ///
-    /// # Errors
-    /// Why there is none, for the operator; it holds no secret.
-    async fn fetch(&self) -> Result<Fetched, String>;
-}
 
 /// Why a remote service can't be asked at all.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +33,7 @@ pub(crate) enum RemoteError {
 /// The service on another machine.
 pub(crate) struct Remote {
     client: reqwest::Client,
-    url: String,
+    base: String,
     bearer: Zeroizing<String>,
     pinned: FeedPublicKey,
 }
@@ -78,26 +62,41 @@ impl Remote {
             client = client.tls_certs_only(roots);
         }
         let client = client.build().map_err(|why| RemoteError::Client(why.to_string()))?;
-        Ok(Self { client, url: format!("{}/gateway/keysets", settings.url), bearer, pinned })
+        Ok(Self { client, base: settings.url.clone(), bearer, pinned })
+    }
+
+    async fn ask(&self, what: &str, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+        let told = |why: reqwest::Error| why.without_url().to_string();
+        let url = format!("{}/gateway/{what}", self.base);
+        let mut response = self.client.get(url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
+        if !response.status().is_success() {
+            return Err(format!("the service answered {}", response.status().as_u16()));
+        }
+        let mut document = Zeroizing::new(Vec::new());
+        while let Some(piece) = response.chunk().await.map_err(told)? {
+            if document.len() + piece.len() > most {
+                return Err(format!("it is larger than {most} bytes"));
+            }
+            document.extend_from_slice(&piece);
+        }
+        Ok(document)
     }
 }
 
 #[async_trait]
 impl FetchKeySets for Remote {
     async fn fetch(&self) -> Result<Fetched, String> {
-        let told = |why: reqwest::Error| why.without_url().to_string();
-        let mut response = self.client.get(&self.url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
-        if !response.status().is_success() {
-            return Err(format!("the service answered {}", response.status().as_u16()));
-        }
-        let mut document = Zeroizing::new(Vec::new());
-        while let Some(piece) = response.chunk().await.map_err(told)? {
-            if document.len() + piece.len() > MAX_DOCUMENT_BYTES {
-                return Err(format!("the document is larger than {MAX_DOCUMENT_BYTES} bytes"));
-            }
-            document.extend_from_slice(&piece);
-        }
-        let document = SignedDocument::parse(&document).map_err(|why| why.to_string())?;
+        let text = self.ask("keysets", MAX_DOCUMENT_BYTES).await?;
+        let document = SignedDocument::parse(&text).map_err(|why| why.to_string())?;
+        Ok(Fetched { document, pinned: self.pinned.clone() })
+    }
+}
+
+#[async_trait]
+impl FetchRevocations for Remote {
+    async fn fetch(&self, after: u64) -> Result<Fetched, String> {
+        let text = self.ask(&format!("revocations?after={after}"), MAX_DOCUMENT_BYTES).await?;
+        let document = SignedDocument::parse(&text).map_err(|why| why.to_string())?;
         Ok(Fetched { document, pinned: self.pinned.clone() })
     }
 }

@@ -1,0 +1,160 @@
+//! What our own service took back, as it reaches this gateway: devices, apps, builds, keys, moments of issue.
+//!
+//! In come signed documents, each with the changes after the number that was asked for; out goes the index that every
+//! request asks, or why there is none. A request never waits for a change: the next index is made beside the one in use
+//! and swapped in.
+//!
+//! Proven between, beside what holds for every feed: changes are applied without a gap; a list that is read from its
+//! beginning takes the place of the one in use when it is whole, so that nothing is forgotten on the way.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwapOption, Guard};
+use attest_core::feed::{RevocationDocument, RevocationKind};
+use attest_core::revocations::Index;
+use attest_core::time::{Clock, UnixTime};
+use attest_core::token::claims::Claims;
+use attest_core::token::verify::{Facts, Revoked};
+use tokio::sync::Notify;
+
+use super::{Feed, FetchRevocations, Fetched, Freshness, NotTaken, Problem};
+
+/// Periods without a success after which what is known no longer counts as new.
+const STALE_AFTER_PERIODS: u32 = 3;
+
+/// The feed of one issuer.
+pub(crate) struct OwnRevocations {
+    clock: Arc<dyn Clock>,
+    every: Duration,
+    source: Arc<dyn FetchRevocations>,
+    current: ArcSwapOption<Index>,
+    draft: Mutex<Draft>,
+    fresh: Freshness,
+    problem: Problem,
+    bell: Notify,
+}
+
+/// What has arrived so far.
+#[derive(Clone, Debug, Default)]
+struct Draft {
+    index: Index,
+    /// Whether it is read from the beginning: until it is whole, it knows less than the index in use.
+    anew: bool,
+}
+
+/// The index as one request sees it.
+pub(crate) struct InUse(Guard<Option<Arc<Index>>>);
+
+impl Revoked for InUse {
+    fn revokes(&self, claims: &Claims, facts: &Facts, kid: Option<&str>, now: UnixTime) -> Option<RevocationKind> {
+        self.0.as_ref()?.revokes(claims, facts, kid, now)
+    }
+}
+
+impl OwnRevocations {
+    /// A feed that is asked every `every`; `clock` tells how old its documents are.
+    pub(crate) fn new(every: Duration, source: Arc<dyn FetchRevocations>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            every,
+            source,
+            current: ArcSwapOption::empty(),
+            draft: Mutex::default(),
+            fresh: Freshness::never(),
+            problem: Problem::default(),
+            bell: Notify::new(),
+        }
+    }
+
+    /// What to hold tokens against at this moment of steady time, if nothing older than `refuse_after` may be used.
+    ///
+    /// # Errors
+    /// The reason for which no token can be judged.
+    pub(crate) fn usable(&self, refuse_after: Duration, steady: Duration) -> Result<InUse, &'static str> {
+        let age = self.age(steady).ok_or("no_revocations_yet")?;
+        if age > refuse_after {
+            return Err("revocations_stale");
+        }
+        Ok(InUse(self.current.load()))
+    }
+
+    /// Whether what is known no longer counts as new.
+    pub(crate) fn is_stale(&self, steady: Duration) -> bool {
+        self.age(steady).is_none_or(|age| age > self.every.saturating_mul(STALE_AFTER_PERIODS))
+    }
+
+    /// Time since the service last said that this is all.
+    pub(crate) fn age(&self, steady: Duration) -> Option<Duration> {
+        self.fresh.age(steady)
+    }
+
+    /// Number reached and devices revoked.
+    pub(crate) fn known(&self) -> Option<(u64, usize)> {
+        self.current.load().as_ref().map(|index| (index.number(), index.devices()))
+    }
+
+    /// Applies a document; tells whether there is nothing after it.
+    fn take(&self, fetched: &Fetched) -> Result<bool, NotTaken> {
+        let document = RevocationDocument::parse(&fetched.pinned.verify_revocations(&fetched.document)?)?;
+        let mut draft = self.draft();
+        let seen = self.known().map_or(0, |(number, _)| number);
+        if document.latest < seen {
+            return Err(NotTaken::Older { got: document.latest, have: seen });
+        }
+        let mut next = draft.clone();
+        if document.from == 0 {
+            // The service no longer tells what changed, or nothing was known: all of it, from the beginning.
+            next = Draft { index: Index::default(), anew: true };
+        }
+        let before = next.index.number();
+        next.index.apply(&document)?;
+        let whole = next.index.is_complete();
+        if !whole && next.index.number() == before {
+            return Err(NotTaken::NoProgress);
+        }
+        if whole || !next.anew {
+            next.anew = false;
+            self.current.store(Some(Arc::new(next.index.clone())));
+        }
+        *draft = next;
+        drop(draft);
+        if whole {
+            self.fresh.confirm(document.issued(), &*self.clock);
+        }
+        Ok(whole)
+    }
+
+    fn draft(&self) -> MutexGuard<'_, Draft> {
+        self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Feed for OwnRevocations {
+    fn what(&self) -> &'static str {
+        "list of revocations"
+    }
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    fn bell(&self) -> &Notify {
+        &self.bell
+    }
+
+    fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    async fn fetch(&self) -> Result<(), NotTaken> {
+        // Ends: each document but the last brings the number further.
+        loop {
+            let reached = self.draft().index.number();
+            let fetched = self.source.fetch(reached).await.map_err(NotTaken::Fetch)?;
+            if self.take(&fetched)? {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The parts of a generation, each built from settings and what runs already.
+//!
+//! In come checked settings and the running generation, if there is one; out goes one part, or why it can't be had.
+//! Nothing of the running generation is changed here.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use keystore::{GenerationMemory, Keystore, MasterKey};
+use settings::{AttestationSource, IssuerRef, RouteSettings, Settings, UpstreamSettings};
+
+use super::{Generation, GenerationError, LocalService};
+use crate::admission::Admission;
+use crate::feeds::OwnFeeds;
+use crate::internal::Internal;
+use crate::route::{Issuer, Meters, Route, RouteKey, Stripped};
+use crate::token_cache::KeySetId;
+use crate::upstream::Upstream;
+
+/// Sockets, connection bounds and the state folder are taken at start. To ignore a change of them would be
+/// to run something else than the file says.
+pub(super) fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Result<(), GenerationError> {
+    let differs = |what, differs| if differs { Err(GenerationError::NeedsRestart(what)) } else { Ok(()) };
+    let socket = |settings: &Settings| {
+        settings.listeners.public.as_ref().map(|public| (public.address, public.tls.clone(), public.h2c, public.limits))
+    };
+    differs("listeners.public", socket(old) != socket(new))?;
+    differs("listeners.probe", old.listeners.probe != new.listeners.probe)?;
+    differs("listeners.admin", old.listeners.admin != new.listeners.admin)?;
+    differs("state.dir", old.state_dir != new.state_dir)?;
+    differs("log.traces", old.log.traces != new.log.traces)?;
+    differs("log", old.log != new.log)?;
+    // The service of this process took its part of the file at start.
+    let served = |settings: &Settings| {
+        let attestation = settings.attestation.clone();
+        attestation.filter(|attestation| matches!(attestation.source, AttestationSource::Serve(_)))
+    };
+    differs("attestation", served(old) != served(new))
+}
+
+/// Opens the store and holds every route against the bounds of its key: pointing a key elsewhere ends here.
+pub(super) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, GenerationError> {
+    let Some(keys) = &settings.keys else { return Ok(None) };
+    let told = |why: &dyn std::fmt::Display| GenerationError::Keystore(why.to_string());
+    let master = MasterKey::from_file(&keys.unlock).map_err(|why| told(&why))?;
+    let memory = GenerationMemory::file(settings.state_dir.join("keystore-generations.json"));
+    let keystore = Keystore::open(&keys.store, &master, &memory).map_err(|why| told(&why))?;
+    let problems = settings.check_keys(&keystore);
+    if problems.iter().any(|problem| problem.severity == policies::Severity::Error) {
+        let text = std::fs::read_to_string(&settings.path).unwrap_or_default();
+        let shown: Vec<String> = problems.iter().map(|problem| problem.render(&text)).collect();
+        return Err(GenerationError::Keys(shown.join("\n")));
+    }
+    Ok(Some(keystore))
+}
+
+pub(super) fn upstream(settings: UpstreamSettings, running: Option<&Generation>) -> Result<Upstream, GenerationError> {
+    let admission = running
+        .and_then(|running| running.upstreams.get(&settings.name))
+        .map_or_else(|| Admission::new(Upstream::capacity(&settings)), |old| old.admission.clone());
+    Ok(Upstream::build(settings, admission)?)
+}
+
+pub(super) fn route(
+    route: &RouteSettings,
+    generation: u64,
+    settings: &Settings,
+    upstreams: &BTreeMap<String, Arc<Upstream>>,
+    keystore: Option<&Keystore>,
+    own: Option<&Arc<OwnFeeds>>,
+) -> Result<Route, GenerationError> {
+    let inconsistent = |what| GenerationError::Inconsistent { route: route.name.clone(), what };
+    let upstream = upstreams.get(&route.upstream).ok_or_else(|| inconsistent("its upstream does not exist"))?;
+    let key = match &route.key {
+        None => None,
+        Some(key) => Some(route_key(key, keystore).ok_or_else(|| inconsistent("its key does not exist"))?),
+    };
+    let issuer = match &route.token.issuer {
+        IssuerRef::Own => {
+            let token = &settings.attestation.as_ref().ok_or_else(|| inconsistent("there is no attestation"))?.token;
+            Issuer::Own {
+                feeds: own.cloned().ok_or_else(|| inconsistent("there is no key set"))?,
+                issuer: token.issuer.clone(),
+                audience: token.audience.clone(),
+                leeway: token.leeway,
+            }
+        }
+        IssuerRef::Named(name) => {
+            let issuer = settings.issuers.get(name).ok_or_else(|| inconsistent("its issuer does not exist"))?;
+            Issuer::Named { settings: Arc::new(issuer.clone()), id: named_id(name, settings) }
+        }
+    };
+    Ok(Route {
+        name: route.name.as_str().into(),
+        generation,
+        upstream: upstream.clone(),
+        issuer,
+        key,
+        stripped: Stripped::of(route),
+        meters: Meters::of(&route.policy),
+        settings: route.clone(),
+    })
+}
+
+/// Identity of an issuer's keys in the token cache: any change of any file makes another one.
+fn named_id(name: &str, settings: &Settings) -> KeySetId {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (name, settings.digest).hash(&mut hasher);
+    // Even ones are our own.
+    KeySetId { issuer: hasher.finish() | 1, number: 0 }
+}
+
+/// The key of a route; that its bounds allow this use has been checked for all routes together.
+fn route_key(key: &str, keystore: Option<&Keystore>) -> Option<RouteKey> {
+    let handle = keystore?.key(key)?;
+    Some(RouteKey { name: key.into(), fingerprint: handle.fingerprint().to_string(), handle })
+}
+
+pub(super) fn internal_way(
+    settings: &Settings,
+    running: Option<&Generation>,
+    local: Option<&LocalService>,
+) -> Result<Option<Arc<Internal>>, GenerationError> {
+    let Some((AttestationSource::Serve(serve), local)) =
+        settings.attestation.as_ref().map(|attestation| &attestation.source).zip(local)
+    else {
+        return Ok(None);
+    };
+    let admission =
+        running.and_then(|running| running.internal.as_ref()).map(|internal| internal.upstream.admission.clone());
+    let internal = Internal::new(serve, local.address, local.internal_secret.clone(), admission)?;
+    Ok(Some(Arc::new(internal)))
+}

@@ -1,0 +1,37 @@
+//! The labels of the figures: fixed words and names from the configuration, never what a client sent.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// A fixed word or a name from the configuration.
+type Word = std::sync::Arc<str>;
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident { $($label:ident: $kind:ty),+ })+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub(crate) struct $name { $(pub $label: $kind),+ }
+    )+ };
+}
+
+labels! {
+    /// What was decided.
+    RequestLabels { route: Word, verdict: &'static str, action: &'static str }
+    /// Which rule matched and what came of it.
+    RuleLabels { route: Word, rule: Word, outcome: &'static str }
+    /// How it ended for the client.
+    AnswerLabels { route: Word, answered_by: &'static str, status: u16 }
+    /// One route.
+    RouteLabels { route: Word }
+    /// One limit of a route.
+    LimitLabels { route: Word, limit: Word }
+    /// One upstream.
+    UpstreamLabels { upstream: Word }
+    /// One class of an upstream.
+    ClassLabels { upstream: Word, class: &'static str }
+    /// Why a class got no seat.
+    ShedLabels { upstream: Word, class: &'static str, why: &'static str }
+    /// One key.
+    KeyLabels { key: Word }
+    /// A reason of ours.
+    WhyLabels { why: &'static str }
+}
