@@ -66,7 +66,15 @@ impl DevicePublicKey {
     /// # Errors
     /// [`BadDeviceSignature`].
     pub fn verify(&self, transcript: &TranscriptHash, signature: &[u8]) -> Result<(), BadDeviceSignature> {
-        self.parsed.verify_sig(transcript.as_bytes(), signature).map_err(|_| BadDeviceSignature)
+        self.verify_message(transcript.as_bytes(), signature)
+    }
+
+    /// The same over another message.
+    ///
+    /// # Errors
+    /// [`BadDeviceSignature`].
+    pub fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), BadDeviceSignature> {
+        self.parsed.verify_sig(message, signature).map_err(|_| BadDeviceSignature)
     }
 
     /// The JWK thumbprint (RFC 7638, SHA-256).

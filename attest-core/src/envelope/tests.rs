@@ -16,6 +16,7 @@ fn sample() -> AttestRequest {
         binding: Some([7; 32]),
         evidence: vec![Evidence { kind: EvidenceKind::Measurement, data: vec![9; 32] }],
         signature: [0; 64],
+        previous: None,
     };
     request.signature = key.sign(&request.transcript("default")).unwrap();
     request
@@ -100,12 +101,62 @@ fn a_request_comes_back_and_its_transcript_covers_all_but_signature_and_evidence
 }
 
 #[test]
+fn a_previous_key_comes_back_and_changes_the_transcript() {
+    let plain = sample();
+    assert!(!plain.to_json().to_string().contains("previous"));
+    let (old, other) = (DevicePrivateKey::generate().unwrap(), DevicePrivateKey::generate().unwrap());
+    let with = |key: &DevicePrivateKey| {
+        let device_key = key.public_key().unwrap();
+        AttestRequest { previous: Some(PreviousKey { device_key, signature: [3; 64] }), ..plain.clone() }
+    };
+    let renewed = with(&old);
+    let t = renewed.transcript("default");
+    assert_ne!(t, plain.transcript("default"));
+    assert_ne!(t, with(&other).transcript("default"));
+    let again = AttestRequest::parse(renewed.to_json().to_string().as_bytes()).unwrap();
+    assert_eq!((again.transcript("default"), again.to_json()), (t, renewed.to_json()));
+}
+
+#[test]
+fn refuses_a_previous_key_that_is_not_whole() {
+    let key = b64u::encode(sample().device_key.as_bytes());
+    let signature = b64u::encode(&[1; 64]);
+    for value in [
+        json!(null),
+        json!("x"),
+        json!({}),
+        json!({"device_key": key}),
+        json!({"signature": signature}),
+        json!({"device_key": b64u::encode(&[4; 65]), "signature": signature}),
+        json!({"device_key": key, "signature": b64u::encode(&[1; 63])}),
+        json!({"device_key": key, "signature": signature, "more": 1}),
+    ] {
+        assert_eq!(place_of(|members| drop(members.insert("previous".into(), value.clone()))), "previous", "{value}");
+    }
+    let whole = json!({"device_key": key, "signature": signature});
+    assert_eq!(place_of(|members| drop(members.insert("previous".into(), whole.clone()))), "accepted");
+}
+
+#[test]
 fn debug_shows_no_token() {
     let shown = format!("{:?}", AttestResponse { token: "eyJ.secret".into(), expires_in: 300 });
     assert!(!shown.contains("eyJ"));
 }
 
 proptest! {
+    /// Any two requests that differ in the key before this one, or in its absence, have different transcripts.
+    #[test]
+    fn the_previous_key_is_always_part_of_the_transcript(seed in 0_u8..4, other in 0_u8..4) {
+        let plain = sample();
+        let keys: Vec<_> = (0..3).map(|_| DevicePrivateKey::generate().unwrap().public_key().unwrap()).collect();
+        let with = |which: u8| {
+            let previous = keys.get(usize::from(which)).cloned();
+            let previous = previous.map(|device_key| PreviousKey { device_key, signature: [which; 64] });
+            AttestRequest { previous, ..plain.clone() }.transcript("default")
+        };
+        prop_assert_eq!(with(seed) == with(other), seed == other);
+    }
+
     #[test]
     fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,40}") {
         let _ = AttestRequest::parse(&bytes);

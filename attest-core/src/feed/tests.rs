@@ -1,4 +1,5 @@
 use super::*;
+use crate::token::Algorithm;
 use crate::token::claims::Claims;
 use crate::token::issue::SigningKey;
 use serde_json::json;
@@ -106,7 +107,8 @@ fn refuses_documents_that_would_weaken_a_check() {
 
 #[test]
 fn a_public_key_must_carry_the_name_and_algorithm_of_its_entry() {
-    let signing = SigningKey::es256_pkcs8("k1", &SigningKey::generate_es256_pkcs8().unwrap()).unwrap();
+    let signing =
+        SigningKey::from_pkcs8("k1", Algorithm::ES256, &SigningKey::generate_pkcs8(Algorithm::ES256).unwrap()).unwrap();
     let mut document = document();
     document.key_sets[0].concealment = "open".into();
     document.key_sets[0].keys[0] = KeyDocument {

@@ -126,3 +126,34 @@ proptest! {
         let _ = measure_file(&bytes);
     }
 }
+
+#[test]
+fn libraries_count_by_name_and_content_in_any_order() {
+    let m = |byte| Measurement::from_bytes([byte; 32]);
+    let libraries =
+        |all: &[(&str, u8)]| all.iter().map(|(name, byte)| ((*name).to_owned(), m(*byte))).collect::<Vec<_>>();
+    let combined = |all: &[(&str, u8)]| combine(&m(1), &libraries(all));
+    assert_eq!(combined(&[]), m(1), "a program alone keeps its measurement");
+    let both = combined(&[("liba.so", 2), ("libb.so", 3)]);
+    assert_eq!(both, combined(&[("libb.so", 3), ("liba.so", 2)]));
+    let others = [
+        combined(&[("liba.so", 2)]),
+        combined(&[("liba.so", 3), ("libb.so", 2)]),
+        combined(&[("liba.so", 2), ("libb.so", 4)]),
+        combined(&[("liba.so", 2), ("libb.so", 3), ("libb.so", 3)]),
+        combined(&[("liba.s", 2), ("olibb.so", 3)]),
+        combine(&m(9), &libraries(&[("liba.so", 2), ("libb.so", 3)])),
+    ];
+    assert!(others.iter().all(|other| *other != both));
+}
+
+#[test]
+fn the_combination_is_the_documented_bytes() {
+    let mut bytes = b"assay-measurement-v2\0".to_vec();
+    bytes.extend([0, 0, 0, 2, 0, 0, 0, 0]);
+    bytes.extend([1; 32]);
+    bytes.extend([0, 0, 0, 1, b'a']);
+    bytes.extend([2; 32]);
+    let combined = combine(&Measurement::from_bytes([1; 32]), &[("a".to_owned(), Measurement::from_bytes([2; 32]))]);
+    assert_eq!(*combined.as_bytes(), crate::crypto::sha256(&[&bytes]));
+}

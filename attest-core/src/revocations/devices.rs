@@ -63,14 +63,17 @@ impl Devices {
 
     /// Makes the list anew when the changes have become many.
     pub(super) fn settle(&mut self) {
-        if self.changed.len() <= FEW.max(self.listed.entries.len() / SHARE) {
-            return;
+        if self.changed.len() > FEW.max(self.listed.entries.len() / SHARE) {
+            self.settle_now();
         }
+    }
+
+    pub(super) fn settle_now(&mut self) {
         let kept = self.listed.entries.iter().filter(|(id, _)| !self.changed.contains_key(id)).copied();
         let added = self.changed.iter().filter_map(|(id, until)| until.map(|until| (*id, until)));
         let mut entries: Vec<([u8; 16], Until)> = Vec::with_capacity(self.count);
         entries.extend(kept.chain(added));
-        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        entries.sort_unstable_by_key(|(id, _)| *id);
         let filter = Filter::of(entries.iter().map(|(id, _)| id));
         self.listed = Arc::new(Listed { filter, entries: entries.into() });
         self.changed = HashMap::new();

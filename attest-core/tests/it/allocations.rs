@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use allocation_counter::measure;
+use attest_core::device_key::DeviceId;
+use attest_core::feed::{RevocationEntry, RevocationKind};
+use attest_core::revocations::Index;
 use attest_core::target::{PathGlob, Scheme, Target, TargetOptions};
 use attest_core::time::UnixTime;
 use attest_core::token::verify::{BindingStyle, BindingValue, Expect, authenticate, check};
@@ -19,10 +22,22 @@ fn judging_a_token_that_was_authenticated_allocates_nothing() {
         &values,
         BindingStyle::LengthPrefixed,
     ));
-    let payload = serde_json::json!({"exp": 2000, "iss": "them", "aud": ["api"], "pay": pay}).to_string();
+    let did = DeviceId::from_bytes([7; 16]).to_string();
+    let payload = serde_json::json!({"exp": 2000, "iss": "them", "aud": ["api"], "pay": pay, "did": did}).to_string();
     let token = lifetime::sign(br#"{"alg":"HS256"}"#, payload.as_bytes());
     let auth = Arc::new(authenticate(token.as_bytes(), &lifetime::key_set()).unwrap());
+    let entry =
+        |number, kind, value: String| RevocationEntry { number, kind, value, since: 0, until: None, lifted: false };
+    let another = DeviceId::from_bytes([8; 16]).to_string();
+    let revoked = Index::of(&[
+        entry(1, RevocationKind::Device, another),
+        entry(2, RevocationKind::App, "shop".into()),
+        entry(3, RevocationKind::Build, "9".into()),
+        entry(4, RevocationKind::Kid, "k9".into()),
+    ])
+    .unwrap();
     let expect = Expect {
+        revoked: &revoked,
         issuer: Some("them"),
         audience: Some("api"),
         binding: Some(BindingValue::Present { values: &values, style: BindingStyle::LengthPrefixed }),

@@ -55,6 +55,7 @@ fn sealed() -> String {
         kinds: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
         device_state: DeviceState::ForcedPass,
         annotations: 0x0102_0304,
+        build: 0,
     };
     asv::seal(&VerdictKey::new([5; 32]), &jti_text(&JTI), context, &block)
 }
@@ -79,6 +80,7 @@ fn the_transcript() {
         binding: Some([7; 32]),
         device_key: key.as_bytes(),
         kinds: &[EvidenceKind::Measurement],
+        previous_key: None,
     };
     assert_eq!(hex(transcript.digest().as_bytes()), golden("transcript"));
     assert_eq!(hex(transcript.digest_without_device_key().as_bytes()), golden("transcript_without_device_key"));
@@ -134,13 +136,14 @@ fn the_token_and_its_sealed_claims() {
         iat: ISSUED,
         exp: ENDS,
         jti: JTI,
-        did: did(),
+        did: Some(did()),
         asv: &asv,
         arc: &arc,
         app: Some("shop"),
         ver: Some("3.2.1"),
         pay: Some(binding_hash(&[b"Bearer a", b"bc"], BindingStyle::LengthPrefixed)),
         cnf_jkt: None,
+        ipk: None,
         ip: None,
     };
     let key = SigningKey::hmac("k1", Algorithm::HS256, &[4; 32]).unwrap();

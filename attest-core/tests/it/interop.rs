@@ -22,13 +22,14 @@ fn claims() -> TokenClaims<'static> {
         iat: NOW,
         exp: UnixTime::from_secs(4_000_000_300),
         jti: [1; 16],
-        did: DeviceId::from_bytes([2; 16]),
+        did: Some(DeviceId::from_bytes([2; 16])),
         asv: "",
         arc: "",
         app: Some("shop"),
         ver: None,
         pay: None,
         cnf_jkt: None,
+        ipk: None,
         ip: None,
     }
 }
@@ -57,8 +58,8 @@ fn hmac_tokens_of_ours_are_read_by_jsonwebtoken() {
 #[test]
 fn es256_tokens_of_ours_are_read_by_jsonwebtoken_and_its_by_us() {
     attest_core::install_crypto();
-    let pkcs8 = SigningKey::generate_es256_pkcs8().unwrap();
-    let signing = SigningKey::es256_pkcs8("k", &pkcs8).unwrap();
+    let pkcs8 = SigningKey::generate_pkcs8(Algorithm::ES256).unwrap();
+    let signing = SigningKey::from_pkcs8("k", Algorithm::ES256, &pkcs8).unwrap();
     let jwk = signing.public_jwk().unwrap();
     let (x, y) = (jwk["x"].as_str().unwrap(), jwk["y"].as_str().unwrap());
     let theirs = DecodingKey::from_ec_components(x, y).unwrap();

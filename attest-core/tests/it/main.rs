@@ -3,10 +3,13 @@
 
 mod allocations;
 mod approov;
+mod concealment;
 mod cookbook;
+mod forms;
 mod golden;
 mod interop;
 mod lifetime;
+mod recovery;
 mod rfc7515;
 mod vectors;
 mod walk;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use attest_core::appraisal::{DeviceState, EvidencePolicy, FindingCosts, appraise};
+use attest_core::appraisal::{DeviceFacts, EvidencePolicy, appraise};
 use attest_core::challenge::{Challenge, ChallengeKey};
 use attest_core::device_key::DevicePrivateKey;
 use attest_core::envelope::{AttestRequest, Evidence};
@@ -15,7 +15,7 @@ use attest_core::feed::{
 use attest_core::measurement::{self, Measurement};
 use attest_core::random::{self, SeededRandom};
 use attest_core::reasons::Reasons;
-use attest_core::reference::{Build, Platform};
+use attest_core::reference::{Build, PackageFacts, Platform};
 use attest_core::tier::Tier;
 use attest_core::time::UnixTime;
 use attest_core::token::Algorithm;
@@ -59,19 +59,22 @@ impl Service {
         let challenge = Challenge::from_bytes(&request.challenge).unwrap();
         challenge.verify(&self.challenge_key, "default", EPOCH, NOW, Duration::from_secs(60)).unwrap();
         let build = Build {
+            number: 7,
             app: "shop".into(),
             version: "1.0".into(),
             platform: Platform::Linux,
             label: String::new(),
             measurement: Some(GENUINE),
+            package: PackageFacts::default(),
+            libraries: vec![],
             retired: false,
         };
         let policy = EvidencePolicy {
             require: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             danger_affirm_measurement_alone: true,
-            findings: FindingCosts::default(),
+            ..EvidencePolicy::default()
         };
-        let result = appraise(&request, &request.transcript("default"), &[build], &policy, DeviceState::Normal);
+        let result = appraise(&request, &request.transcript("default"), &[build], &policy, DeviceFacts::default());
         let (jti, iat, exp) = (random::array(&self.random).unwrap(), NOW, NOW.plus(Duration::from_secs(300)));
         let context = AsvContext { iss: ISSUER, aud: "api", kid: "k1", iat, exp };
         let asv = asv::seal(&VerdictKey::new(self.verdict_key), &jti_text(&jti), context, &result.asv_block());
@@ -82,13 +85,14 @@ impl Service {
             iat,
             exp,
             jti,
-            did: request.device_key.device_id(&[9; 32]),
+            did: Some(request.device_key.device_id(&[9; 32])),
             asv: &asv,
             arc: &arc,
             app: Some(&request.app),
             ver: Some(&request.version),
             pay: request.binding,
             cnf_jkt: None,
+            ipk: None,
             ip: None,
         };
         let secret = if result.passed { &self.secret } else { &self.decoy };
@@ -138,6 +142,7 @@ fn body(challenge: &Challenge, measured: Measurement) -> Vec<u8> {
         binding: None,
         evidence: vec![Evidence { kind: EvidenceKind::Measurement, data: vec![] }],
         signature: [0; 64],
+        previous: None,
     };
     let t = request.transcript("default");
     request.evidence[0].data = measurement::mac(&measured, &request.challenge, &t).to_vec();

@@ -11,7 +11,7 @@ fn own(keys: Vec<VerificationKey>, concealment: Concealment) -> Result<KeySet, K
 }
 
 fn header(alg: Algorithm, kid: Option<&str>) -> Header {
-    Header { alg: Some(alg), kid: kid.map(Box::from), typ: None }
+    Header { alg: Some(alg), kid: kid.map(Box::from), typ: None, sealed: false }
 }
 
 /// The public key of RFC 7515 A.3.

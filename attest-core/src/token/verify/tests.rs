@@ -5,6 +5,7 @@ use super::*;
 use crate::b64u;
 use crate::device_key::DeviceId;
 use crate::evidence_kind::EvidenceKind;
+use crate::feed::RevocationKind;
 use crate::token::asv::{AsvContext, VerdictKey};
 use crate::token::issue::{SigningKey, TokenClaims, issue, jti_text};
 use crate::token::key_set::{Concealment, KeySetDraft};
@@ -12,6 +13,15 @@ use serde_json::json;
 
 const SECRET: [u8; 32] = [1; 32];
 const DECOY: [u8; 32] = [2; 32];
+/// Every device is revoked.
+struct AllRevoked;
+
+impl Revoked for AllRevoked {
+    fn revokes(&self, _: &Claims, _: &Facts, _: Option<&str>, _: UnixTime) -> Option<RevocationKind> {
+        Some(RevocationKind::Device)
+    }
+}
+
 const NOW: UnixTime = UnixTime::from_secs(1_000);
 
 fn verdict_key() -> VerdictKey {
@@ -36,11 +46,15 @@ fn imported_set() -> KeySet {
 
 fn block(passed: bool, device_state: DeviceState) -> AsvBlock {
     let kinds = EvidenceKinds::EMPTY.with(EvidenceKind::Measurement);
-    AsvBlock { passed, tier: Tier::Warning, kinds, device_state, annotations: 5 }
+    AsvBlock { passed, tier: Tier::Warning, kinds, device_state, annotations: 4, build: 7 }
 }
 
 /// A token of ours, from 1000 to 1300 seconds.
 fn own_token(secret: &[u8], block: &AsvBlock) -> String {
+    token_by(&SigningKey::hmac("k1", Algorithm::HS256, secret).unwrap(), block)
+}
+
+fn token_by(key: &SigningKey, block: &AsvBlock) -> String {
     let (jti, iat, exp) = ([9; 16], NOW, UnixTime::from_secs(1_300));
     let context = AsvContext { iss: "us", aud: "api", kid: "k1", iat, exp };
     let asv = asv::seal(&verdict_key(), &jti_text(&jti), context, block);
@@ -50,16 +64,17 @@ fn own_token(secret: &[u8], block: &AsvBlock) -> String {
         iat,
         exp,
         jti,
-        did: DeviceId::from_bytes([7; 16]),
+        did: Some(DeviceId::from_bytes([7; 16])),
         asv: &asv,
         arc: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         app: Some("shop"),
         ver: Some("1.0"),
         pay: Some(binding_hash(&[b"Bearer x"], BindingStyle::LengthPrefixed)),
         cnf_jkt: None,
+        ipk: None,
         ip: None,
     };
-    issue(&claims, &SigningKey::hmac("k1", Algorithm::HS256, secret).unwrap()).unwrap()
+    issue(&claims, key).unwrap()
 }
 
 /// A token of any payload, signed with SECRET.
@@ -111,7 +126,8 @@ fn a_key_is_never_used_with_another_algorithm() {
         assert_eq!(refused(&token, &own_set()), (Verdict::BadSignature, "alg_not_the_keys"), "{alg}");
     }
     // The public key of an ES256 set as an HMAC secret: the oldest confusion.
-    let signing = SigningKey::es256_pkcs8("k1", &SigningKey::generate_es256_pkcs8().unwrap()).unwrap();
+    let signing =
+        SigningKey::from_pkcs8("k1", Algorithm::ES256, &SigningKey::generate_pkcs8(Algorithm::ES256).unwrap()).unwrap();
     let jwk = signing.public_jwk().unwrap().to_string();
     let public = KeySet::from_jwks("public", jwk.as_bytes()).unwrap();
     let token = signed(r#"{"alg":"HS256","kid":"k1"}"#, r#"{"exp":2000}"#);
@@ -174,7 +190,7 @@ fn verdicts_come_in_their_order() {
     let worst = Expect {
         issuer: Some("them"),
         audience: Some("other"),
-        revoked: &|_| true,
+        revoked: &AllRevoked,
         binding: Some(BindingValue::HeaderMissing),
         ..base
     };
@@ -182,14 +198,14 @@ fn verdicts_come_in_their_order() {
     assert_eq!(said(&auth, &worst), (Verdict::WrongIssuer, "iss_differs"));
     assert_eq!(said(&auth, &Expect { issuer: Some("us"), ..worst }), (Verdict::WrongAudience, "aud_differs"));
     let known = Expect { issuer: Some("us"), audience: Some("api"), ..worst };
-    assert_eq!(said(&auth, &known), (Verdict::Revoked, "revoked"));
+    assert_eq!(said(&auth, &known), (Verdict::Revoked, "device_revoked"));
     let failed = accepted(&own_token(&DECOY, &block(false, DeviceState::Normal)), &own_set());
     assert_eq!(said(&failed, &known), (Verdict::Failed, "failed_appraisal"));
     let banned = accepted(&own_token(&SECRET, &block(true, DeviceState::Banned)), &own_set());
     assert_eq!(said(&banned, &known), (Verdict::Revoked, "device_banned"));
     let forced = accepted(&own_token(&SECRET, &block(true, DeviceState::ForcedFail)), &own_set());
     assert_eq!(said(&forced, &known), (Verdict::Failed, "device_forced_fail"));
-    let live = Expect { revoked: &|_| false, ..known };
+    let live = Expect { revoked: &NothingRevoked, ..known };
     assert_eq!(said(&auth, &live), (Verdict::Expired, "exp_passed"));
     assert_eq!(said(&auth, &Expect { now: UnixTime::from_secs(900), ..live }), (Verdict::NotYetValid, "iat_ahead"));
     assert_eq!(said(&auth, &Expect { now: NOW, ..live }), (Verdict::BindingMismatch, "bound_header_missing"));
@@ -243,7 +259,7 @@ fn tokens_of_ours_live_on_while_none_can_be_had_but_open_no_key() {
     assert!(check(&own(), &may).unseal_right().is_some());
     let too_late = Expect { now: later.plus(Duration::from_millis(1)), ..longer };
     assert_eq!(check(&own(), &too_late).verdict(), Verdict::Expired);
-    assert_eq!(check(&own(), &Expect { revoked: &|_| true, ..longer }).verdict(), Verdict::Revoked);
+    assert_eq!(check(&own(), &Expect { revoked: &AllRevoked, ..longer }).verdict(), Verdict::Revoked);
     let theirs = accepted(&signed(HS256, r#"{"exp":1300}"#), &imported_set());
     assert_eq!(check(&theirs, &longer).verdict(), Verdict::Expired);
 }
@@ -288,39 +304,6 @@ fn inspection_reports_the_signature_also_of_malformed_claims() {
 }
 
 #[test]
-fn es256_tokens_of_ours_are_made_with_a_low_s_and_taken_with_no_other() {
-    let pkcs8 = SigningKey::generate_es256_pkcs8().unwrap();
-    let signing = SigningKey::es256_pkcs8("k1", &pkcs8).unwrap();
-    let key = VerificationKey::from_jwk(signing.public_jwk().unwrap().to_string().as_bytes()).unwrap();
-    let keys = KeySet::new(KeySetDraft { kind: KeySetKind::Own, ..KeySetDraft::imported("own", vec![key]) }).unwrap();
-    let claims = |jti| TokenClaims {
-        iss: "us",
-        aud: "api",
-        iat: NOW,
-        exp: UnixTime::from_secs(1_300),
-        jti,
-        did: DeviceId::from_bytes([7; 16]),
-        asv: "",
-        arc: "",
-        app: None,
-        ver: None,
-        pay: None,
-        cnf_jkt: Some([1; 32]),
-        ip: Some("192.0.2.1"),
-    };
-    for n in 0..16 {
-        let token = issue(&claims([n; 16]), &signing).unwrap();
-        let auth = accepted(&token, &keys);
-        assert_eq!(check(&auth, &Expect::valid_at(NOW)).verdict(), Verdict::Attested);
-        assert!(auth.claims().names_a_key() && auth.claims().ip() == Some("192.0.2.1"));
-        let (input, signature) = token.rsplit_once('.').unwrap();
-        let low: [u8; 64] = b64u::decode_array(signature.as_bytes()).unwrap();
-        let high = format!("{input}.{}", b64u::encode(&low_s::flip(low)));
-        assert_eq!(refused(&high, &keys), (Verdict::BadSignature, "high_s"));
-    }
-}
-
-#[test]
 fn one_character_more_less_or_other_is_never_the_same_token() {
     let (token, keys) = (own_token(&SECRET, &block(true, DeviceState::Normal)), own_set());
     for at in 0..token.len() {
@@ -351,5 +334,42 @@ fn a_token_that_names_a_key_is_refused_without_a_proof_unless_bearers_are_taken(
         let strict = Expect { bearer_ok: false, ..base };
         assert_eq!(said(&token, &strict), (Verdict::ProofInvalid, "proof_missing"), "{claims}");
         assert_eq!(said(&token, &base).0, Verdict::Attested, "{claims}");
+    }
+}
+
+#[test]
+fn a_token_for_development_fails_except_where_the_route_takes_it() {
+    let dev = AsvBlock { annotations: asv::annotations::DEV, ..block(true, DeviceState::Normal) };
+    let auth = accepted(&own_token(&SECRET, &dev), &own_set());
+    let base = Expect::valid_at(NOW);
+    assert_eq!(said(&auth, &base), (Verdict::Failed, "dev_token"));
+    assert!(check(&auth, &base).unseal_right().is_none());
+    let taken = check(&auth, &Expect { allow_dev: true, ..base });
+    assert!(taken.verdict() == Verdict::Attested && taken.is_dev() && taken.build() == 7);
+    assert!(!check(&own(), &base).is_dev());
+    // It can still be taken back.
+    let revoked = Expect { allow_dev: true, revoked: &AllRevoked, ..base };
+    assert_eq!(said(&auth, &revoked), (Verdict::Revoked, "device_revoked"));
+}
+
+#[test]
+fn ecdsa_tokens_of_ours_are_made_with_a_low_s_and_taken_with_no_other() {
+    for (alg, sealed) in [(Algorithm::ES256, false), (Algorithm::ES256, true), (Algorithm::ES384, false)] {
+        let signing = SigningKey::from_pkcs8("k1", alg, &SigningKey::generate_pkcs8(alg).unwrap()).unwrap();
+        let key = VerificationKey::from_jwk(signing.public_jwk().unwrap().to_string().as_bytes()).unwrap();
+        let concealment = if sealed { Concealment::Sealed } else { Concealment::Open };
+        let draft = KeySetDraft::imported("own", vec![key]);
+        let verdict_key = Some(verdict_key());
+        let keys = KeySet::new(KeySetDraft { kind: KeySetKind::Own, concealment, verdict_key, ..draft }).unwrap();
+        let signing = if sealed { signing.sealed().unwrap() } else { signing };
+        for _ in 0..16 {
+            let token = token_by(&signing, &block(true, DeviceState::Normal));
+            assert_eq!(check(&accepted(&token, &keys), &Expect::valid_at(NOW)).verdict(), Verdict::Attested);
+            let (input, signature) = token.rsplit_once('.').unwrap();
+            let mut signature = b64u::decode(signature.as_bytes(), 96).unwrap();
+            low_s::flip(alg, &mut signature);
+            let high = format!("{input}.{}", b64u::encode(&signature));
+            assert_eq!(refused(&high, &keys), (Verdict::BadSignature, "high_s"), "{alg}");
+        }
     }
 }
