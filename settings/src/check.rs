@@ -4,6 +4,7 @@
 //! section, in the order of the configuration; each notes all its problems and hands on what it could build, so that the
 //! sections after it can go on.
 
+pub(crate) mod apps;
 pub(crate) mod attestation;
 pub(crate) mod document;
 pub(crate) mod faults;
@@ -13,6 +14,9 @@ pub(crate) mod log;
 pub(crate) mod pem;
 pub(crate) mod policy;
 pub(crate) mod routes;
+pub(crate) mod server_url;
+pub(crate) mod state;
+pub(crate) mod token;
 pub(crate) mod upstreams;
 
 use std::{path::PathBuf, rc::Rc, time::Duration};

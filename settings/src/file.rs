@@ -4,6 +4,7 @@
 //! the doc comments here are the descriptions that an operator sees there. What a value *means* (does the upstream
 //! exist, is the file private) is decided in [`crate::check`].
 
+pub(crate) mod apps;
 pub(crate) mod attestation;
 pub(crate) mod listeners;
 pub(crate) mod names;
@@ -11,6 +12,7 @@ pub(crate) mod network;
 pub(crate) mod requests;
 pub(crate) mod retired;
 pub(crate) mod routes;
+pub(crate) mod state;
 pub(crate) mod text;
 pub(crate) mod units;
 pub(crate) mod upstreams;
@@ -24,6 +26,7 @@ use self::{
     names::{FilePath, Name},
     network::Url,
     routes::{RawOurFaults, RawRoute},
+    state::RawState,
     units::Percent,
     upstreams::RawUpstream,
 };
@@ -40,7 +43,7 @@ pub(crate) struct RawDocument {
     /// Where this process listens. Needed where there are routes.
     #[serde(default)]
     pub(crate) listeners: Field<RawListeners>,
-    /// The one folder that is written to.
+    /// The one folder that is written to, and what several machines share.
     pub(crate) state: Field<RawState>,
     /// Our own tokens: who issues them, and for which apps.
     #[serde(default)]
@@ -63,15 +66,6 @@ pub(crate) struct RawDocument {
     /// What is told, and where.
     #[serde(default)]
     pub(crate) log: Field<RawLog>,
-}
-
-/// The one folder that is written to.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "State")]
-pub(crate) struct RawState {
-    /// The database, the last good configuration, feed.pub. Made at start when it is not there.
-    pub(crate) dir: Field<FilePath>,
 }
 
 /// The sealed store of third-party keys.

@@ -15,6 +15,7 @@ pub use attest_core::{
     token::{Algorithm, key_set::Concealment},
 };
 
+mod apps;
 mod attestation;
 mod faults;
 mod issuers;
@@ -22,33 +23,37 @@ mod keys;
 mod listeners;
 mod log;
 mod routes;
+mod state;
 mod upstreams;
 
 pub use self::{
+    apps::{AppPlatform, AppSettings},
     attestation::{
-        AppPlatform, AppSettings, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings,
-        TokenAlgorithm, TokenClaims, TokenSettings,
+        AdminApi, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings, TokenClaims,
+        TokenSettings,
     },
-    faults::{CannotVerify, OurFaults},
+    faults::{CannotVerify, OurFaults, SharedStateDown},
     issuers::{IssuerKeys, IssuerProfile, IssuerSettings, SecretEncoding},
     keys::KeysSettings,
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
     log::{AccessLog, LogLevel, LogSettings, TracesSettings},
     routes::{HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
+    state::{PostgresSettings, ServerUrl, SharedSettings, StateSettings},
     upstreams::{Queue, Timeouts, UpstreamSettings},
 };
 
 /// A whole configuration, checked.
 ///
-/// Holds no secret but the verification keys inside [`IssuerSettings::key_set`], which do not print.
+/// Holds no secrets but the verification keys inside [`IssuerSettings::key_set`] and the passwords inside [`ServerUrl`];
+/// neither prints.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The configuration file, as it was named.
     pub path: PathBuf,
     /// `listeners:` Where this process listens.
     pub listeners: Listeners,
-    /// `state.dir:` The one folder that is written to: the database, the last good configuration, `feed.pub`.
-    pub state_dir: PathBuf,
+    /// `state:` The one folder that is written to, and the servers that hold what several machines share.
+    pub state: StateSettings,
     /// `attestation:` Our own tokens: who issues them, and where the gateway gets its key sets.
     pub attestation: Option<Attestation>,
     /// `issuers:` Other issuers whose tokens some routes accept, by name.

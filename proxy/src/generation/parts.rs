@@ -28,7 +28,9 @@ pub(super) fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Res
     differs("listeners.public", socket(old) != socket(new))?;
     differs("listeners.probe", old.listeners.probe != new.listeners.probe)?;
     differs("listeners.admin", old.listeners.admin != new.listeners.admin)?;
-    differs("state.dir", old.state_dir != new.state_dir)?;
+    differs("state.dir", old.state.dir != new.state.dir)?;
+    differs("state.database", old.state.database != new.state.database)?;
+    differs("state.shared", old.state.shared != new.state.shared)?;
     differs("log.traces", old.log.traces != new.log.traces)?;
     differs("log", old.log != new.log)?;
     // The service of this process took its part of the file at start.
@@ -44,7 +46,7 @@ pub(super) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, Gen
     let Some(keys) = &settings.keys else { return Ok(None) };
     let told = |why: &dyn std::fmt::Display| GenerationError::Keystore(why.to_string());
     let master = MasterKey::from_file(&keys.unlock).map_err(|why| told(&why))?;
-    let memory = GenerationMemory::file(settings.state_dir.join("keystore-generations.json"));
+    let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
     let keystore = Keystore::open(&keys.store, &master, &memory).map_err(|why| told(&why))?;
     let problems = settings.check_keys(&keystore);
     if problems.iter().any(|problem| problem.severity == policies::Severity::Error) {

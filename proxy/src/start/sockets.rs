@@ -25,8 +25,8 @@ impl Sockets {
         if let Some(missing) = missing_roots() {
             return Err(StartError::NoRoots(missing));
         }
-        std::fs::create_dir_all(&settings.state_dir)
-            .map_err(|why| StartError::StateDir(format!("{}: {why}", settings.state_dir.display())))?;
+        std::fs::create_dir_all(&settings.state.dir)
+            .map_err(|why| StartError::StateDir(format!("{}: {why}", settings.state.dir.display())))?;
         let tls = match &public.tls {
             None => None,
             Some(files) => {

@@ -2,30 +2,18 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
 
-use attest_core::{
-    evidence_kind::{EvidenceKind, EvidenceKinds},
-    feed::FeedPublicKey,
-    reference::Platform,
-    target::Scheme,
-    token::key_set::Concealment,
-};
+use attest_core::{feed::FeedPublicKey, target::Scheme};
 use policies::yaml::Place;
 
-use super::{Check, Kind, listeners::moved, millis, secs};
+use super::{Check, Kind, faults::DAY, listeners::moved, millis, secs};
 use crate::{
     Overrides,
     file::{
-        attestation::{
-            ConcealmentWord, EvidenceWord, RawApp, RawAppPlatform, RawAttestation, RawClaims, RawRemote, RawServe,
-            RawServeLimits, RawToken, SigningWord,
-        },
+        attestation::{RawAttestation, RawRemote, RawServe, RawServeAdmin, RawServeLimits},
         network::{Address, Url},
     },
-    model::{
-        AppPlatform, AppSettings, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings,
-        TokenAlgorithm, TokenClaims, TokenSettings,
-    },
-    shape::{Fault, Field, Row},
+    model::{AdminApi, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings},
+    shape::{Fault, Field},
 };
 
 impl Check<'_, '_> {
@@ -114,6 +102,7 @@ impl Check<'_, '_> {
             );
         }
         let gateway_token_file = self.token_file(&raw.gateway_token_file);
+        let admin = raw.admin.good().and_then(|(admin, at)| self.admin_api(admin, at, overrides));
         let own = raw.unlock.good().map(|(raw, at)| self.unlock(raw, at));
         let unlock = match own {
             Some(own) => own,
@@ -139,7 +128,24 @@ impl Check<'_, '_> {
             quantum: self.span(&raw.quantum, "quantum", (millis(1), secs(1)), millis(25)),
             challenge_life: self.span(&raw.challenge_life, "challenge_life", (secs(5), secs(600)), secs(60)),
             limits: self.serve_limits(raw.limits.value.as_ref()),
+            admin,
+            // Of the whole file, routes included: `document` sets it.
+            keys_stale: DAY,
         })
+    }
+
+    fn admin_api(&self, raw: &RawServeAdmin, owner: Place, overrides: &Overrides) -> Option<AdminApi> {
+        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
+        let (Address(address), at) = self.need(&raw.address, owner, "address", "127.0.0.1:9902")?;
+        let address = moved(*address, None, overrides);
+        if !address.ip().is_loopback() && raw.tls.is_absent() {
+            let fault = Fault::new(
+                "the admin API decides who passes, and its tokens travel with every request; not on loopback it needs TLS",
+            );
+            let hint = format!("add tls: {{ certificate: …, key: … }}, or write 127.0.0.1:{}", address.port());
+            self.refuse(at, "plaintext_admin", fault.hint(hint));
+        }
+        Some(AdminApi { address, tls })
     }
 
     fn serve_limits(&self, raw: Option<&RawServeLimits>) -> ServeLimits {
@@ -193,6 +199,8 @@ impl Check<'_, '_> {
         });
         let ca_file = self.certificates(&raw.ca_file);
         let refresh = self.span(&raw.refresh, "refresh", (secs(1), secs(3600)), secs(10));
+        let revocations_every =
+            self.span(&raw.revocations_every, "revocations_every", (millis(500), secs(60)), secs(2));
         let (feed_key_file, feed_key) = feed?;
         Some(RemoteSettings {
             url: url?,
@@ -200,113 +208,8 @@ impl Check<'_, '_> {
             feed_key_file,
             feed_key,
             refresh,
+            revocations_every,
             ca_file,
         })
-    }
-
-    fn token(&self, raw: &RawToken, owner: Place) -> Option<TokenSettings> {
-        let lifetime = self.span(&raw.lifetime, "lifetime", (secs(1), secs(3600)), secs(300));
-        if let (true, Some(at)) = (lifetime.subsec_nanos() != 0, raw.lifetime.at) {
-            self.refuse(
-                at,
-                "out_of_bounds",
-                Fault::new("`lifetime` is counted in whole seconds").hint("write 5m, or 90s"),
-            );
-        }
-        let algorithm = raw.algorithm.value.unwrap_or(SigningWord::HS256);
-        let concealment = raw.concealment.value.unwrap_or(ConcealmentWord::Decoy);
-        if let Some(at) = raw.concealment.at.or(raw.algorithm.at) {
-            match (algorithm, concealment) {
-                (SigningWord::ES256, ConcealmentWord::Decoy) => {
-                    let fault = Fault::new(
-                        "ES256 can't be used with concealment `decoy`: the signature gives away which key made it",
-                    );
-                    self.refuse(at, "concealment", fault.hint("write concealment: open, knowing that a failed app then sees a refusal; or algorithm: HS256"));
-                }
-                (SigningWord::HS256 | SigningWord::HS384 | SigningWord::HS512, ConcealmentWord::Open) => {
-                    let fault = Fault::new(
-                        "concealment `open` is for tokens that anybody can verify, and an HMAC needs the secret",
-                    );
-                    self.refuse(at, "concealment", fault.hint("write algorithm: ES256, or take `concealment` out"));
-                }
-                _ => {}
-            }
-        }
-        let issuer = self.need(&raw.issuer, owner, "issuer", "https://api.example.com/assay");
-        let audience = self.need(&raw.audience, owner, "audience", "api.example.com");
-        Some(TokenSettings {
-            key_set: raw.key_set.value.as_ref().map_or_else(|| "default".to_owned(), |name| name.0.clone()),
-            issuer: issuer?.0.0.clone(),
-            audience: audience?.0.0.clone(),
-            lifetime,
-            leeway: self.span(&raw.leeway, "leeway", (secs(1), secs(300)), secs(30)),
-            algorithm: match algorithm {
-                SigningWord::HS256 => TokenAlgorithm::Hs256,
-                SigningWord::HS384 => TokenAlgorithm::Hs384,
-                SigningWord::HS512 => TokenAlgorithm::Hs512,
-                SigningWord::ES256 => TokenAlgorithm::Es256,
-            },
-            concealment: match concealment {
-                ConcealmentWord::Decoy => Concealment::Decoy,
-                ConcealmentWord::Open => Concealment::Open,
-            },
-            claims: self.claims(raw.claims.value.as_ref()),
-        })
-    }
-
-    fn claims(&self, raw: Option<&RawClaims>) -> TokenClaims {
-        let flag =
-            |field: fn(&RawClaims) -> &Field<bool>, default| raw.map_or(default, |raw| self.flag(field(raw), default));
-        TokenClaims {
-            app: flag(|raw| &raw.app, true),
-            ver: flag(|raw| &raw.ver, true),
-            ip: flag(|raw| &raw.ip, false),
-            cnf: flag(|raw| &raw.cnf, false),
-        }
-    }
-
-    fn app(&self, row: &Row<RawApp>) -> Option<AppSettings> {
-        // What the envelope of an attestation can carry.
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
-        if row.name.is_empty() || row.name.len() > 64 || !row.name.chars().all(good) {
-            let fault = Fault::new("this can't be the name of an app");
-            self.refuse(
-                row.at,
-                "bad_name",
-                fault.hint("letters, digits, `.`, `_`, `+`, `-`; at most 64: it is what the SDK sends as `app`"),
-            );
-        }
-        let raw = row.value.as_ref()?;
-        let mut platforms = BTreeMap::new();
-        let fields = [(Platform::Linux, &raw.linux), (Platform::Android, &raw.android)];
-        for (platform, field) in fields {
-            if let Some((raw, at)) = field.good()
-                && let Some(settings) = self.app_platform(raw, at)
-            {
-                platforms.insert(platform, settings);
-            }
-        }
-        if fields.iter().all(|(_, field)| field.is_absent()) {
-            let fault = Fault::new(format!("`{}` exists on no platform", row.name));
-            self.refuse(row.at, "missing_field", fault.hint("write linux: { require: [measurement] }"));
-        }
-        Some(AppSettings { platforms })
-    }
-
-    fn app_platform(&self, raw: &RawAppPlatform, owner: Place) -> Option<AppPlatform> {
-        let (require, at) = self.need(&raw.require, owner, "require", "[measurement]")?;
-        let mut kinds = EvidenceKinds::EMPTY;
-        for (EvidenceWord::Measurement, _) in require.iter().filter_map(Field::good) {
-            kinds.insert(EvidenceKind::Measurement);
-        }
-        if require.is_empty() {
-            self.refuse(
-                at,
-                "empty_list",
-                Fault::new("`require` is empty: every device would pass").hint("write [measurement]"),
-            );
-        }
-        let danger = self.flag(&raw.danger_affirm_measurement_alone, false);
-        Some(AppPlatform { require: kinds, danger_affirm_measurement_alone: danger })
     }
 }

@@ -45,10 +45,10 @@ impl Check<'_, '_> {
             Some((listeners, _)) => Some(self.listeners(listeners, overrides)),
             None => raw.listeners.is_absent().then_some(Listeners { public: None, probe: None, admin: None }),
         };
-        let state_dir = self.need(&raw.state, top, "state", "{ dir: state }").and_then(|(state, at)| {
-            let (dir, _) = self.need(&state.dir, at, "dir", "state")?;
-            Some(self.files.resolve(&dir.0))
-        });
+        let serves = raw.attestation.value.as_ref().is_some_and(|attestation| !attestation.serve.is_absent());
+        let state =
+            self.need(&raw.state, top, "state", "{ dir: state }").and_then(|(raw, at)| self.state(raw, at, serves));
+        let shared_state = raw.state.value.as_ref().is_some_and(|state| !state.shared.is_absent());
         let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at));
         let unlock = keys.as_ref().map(|(_, unlock)| unlock.as_ref());
         let attestation = raw.attestation.good().map(|(raw, at)| self.attestation(raw, at, unlock, overrides));
@@ -59,7 +59,8 @@ impl Check<'_, '_> {
             self.issuer(name, raw, at)
         });
         let upstreams: BTreeMap<_, _> = self.table(&raw.upstreams, |name, raw, at| self.upstream(name, raw, at));
-        let our_faults = raw.our_faults.good().map_or_else(OurFaults::default, |(faults, _)| self.our_faults(faults));
+        let our_faults =
+            raw.our_faults.good().map_or_else(OurFaults::default, |(faults, _)| self.our_faults(faults, shared_state));
         let known = Known {
             upstreams: rows(&raw.upstreams).map(|row| row.name.as_str()).collect(),
             issuers: rows(&raw.issuers)
@@ -67,6 +68,7 @@ impl Check<'_, '_> {
                 .collect(),
             own_tokens: !raw.attestation.is_absent(),
             keys: !raw.keys.is_absent(),
+            shared_state,
             trusts_proxies: listeners
                 .as_ref()
                 .and_then(|listeners| listeners.public.as_ref())
@@ -87,11 +89,15 @@ impl Check<'_, '_> {
             // Among errors these would be noise: the name is unused because it is misspelled elsewhere.
             self.warn_of_unused(raw);
         }
-        let attestation = match attestation {
+        let mut attestation = match attestation {
             Some(None) => return None,
             Some(attestation) => attestation,
             None => None,
         };
+        if let Some(Attestation { source: AttestationSource::Serve(serve), .. }) = &mut attestation {
+            let stale = routes.iter().map(|route| route.our_faults.keys_stale);
+            serve.keys_stale = stale.chain([our_faults.keys_stale]).max().unwrap_or(serve.keys_stale);
+        }
         let listeners = listeners?;
         self.refuse_missing_listeners(
             raw,
@@ -111,7 +117,7 @@ impl Check<'_, '_> {
         Some(Settings {
             path: path.to_path_buf(),
             listeners,
-            state_dir: state_dir?,
+            state: state?,
             attestation,
             issuers,
             keys: match keys {
@@ -147,23 +153,27 @@ impl Check<'_, '_> {
         built
     }
 
-    /// Our tokens with `cnf` need a proof that this version can't check: without `bearer_ok` a route would refuse them all.
+    /// Our tokens with `cnf` or `ipk` need a proof that this version can't check: without `bearer_ok` a route would refuse them all.
     fn refuse_tokens_nobody_takes(
         &self,
         raw: &RawDocument,
         attestation: Option<&Attestation>,
         routes: &[RouteSettings],
     ) {
-        let names_a_key = attestation.is_some_and(|attestation| attestation.token.claims.cnf);
-        for route in
-            routes.iter().filter(|route| names_a_key && route.token.issuer == IssuerRef::Own && !route.token.bearer_ok)
-        {
+        let claims = attestation.map(|attestation| attestation.token.claims);
+        let Some(claim) = claims.and_then(|claims| if claims.cnf { Some("cnf") } else { claims.ipk.then_some("ipk") })
+        else {
+            return;
+        };
+        for route in routes.iter().filter(|route| route.token.issuer == IssuerRef::Own && !route.token.bearer_ok) {
             let Some(row) = rows(&raw.routes).find(|row| row.name == route.name) else { continue };
             let fault = Fault::new(format!(
-                "route `{}` would refuse every token: `cnf` asks for a proof of possession",
+                "route `{}` would refuse every token: `{claim}` asks for a proof of possession",
                 route.name
             ));
-            let hint = "this version can't check proofs: write token: { bearer_ok: true }, or take `claims.cnf` out";
+            let hint = format!(
+                "this version can't check proofs: write token: {{ bearer_ok: true }}, or take `claims.{claim}` out"
+            );
             self.refuse(row.at, "proof_unchecked", fault.hint(hint));
         }
     }
@@ -247,6 +257,29 @@ impl Check<'_, '_> {
         }
     }
 
+    /// The service's own listeners beside those of the gateway.
+    fn refuse_same_ports(&self, raw: &RawDocument, listeners: &Listeners, serve: &ServeSettings) {
+        let raw_serve = raw.attestation.value.as_ref().and_then(|attestation| attestation.serve.value.as_ref());
+        let admin = serve.admin.as_ref().map(|admin| admin.address);
+        let gateway = [
+            listeners.public.as_ref().map(|public| public.address),
+            listeners.probe,
+            listeners.admin.as_ref().map(|admin| admin.address),
+        ];
+        let taken = |address| gateway.iter().any(|other| overlap(address, *other));
+        if let (true, Some(at)) = (taken(serve.address), raw_serve.and_then(|serve| serve.address.at)) {
+            let fault = Fault::new("the attestation API and a listener listen on the same port");
+            let hint =
+                "give each a port of its own, or take `address` out to reach the API through the public listener";
+            self.refuse(at, "same_port", fault.hint(hint));
+        }
+        let at = raw_serve.and_then(|serve| serve.admin.value.as_ref()).and_then(|admin| admin.address.at);
+        if let (true, Some(at)) = (taken(admin) || overlap(admin, serve.address), at) {
+            let fault = Fault::new("the admin API and another listener listen on the same port");
+            self.refuse(at, "same_port", fault.hint("give each a port of its own"));
+        }
+    }
+
     /// Somebody has to be able to reach what the file describes.
     fn refuse_missing_listeners(
         &self,
@@ -285,27 +318,7 @@ impl Check<'_, '_> {
             );
             self.refuse(listeners_at, "no_listener", fault.hint(write));
         }
-        let addresses = [
-            listeners.public.as_ref().map(|public| public.address),
-            listeners.probe,
-            listeners.admin.as_ref().map(|admin| admin.address),
-        ];
-        let serve_at = raw
-            .attestation
-            .value
-            .as_ref()
-            .and_then(|attestation| attestation.serve.value.as_ref())
-            .and_then(|serve| serve.address.at);
-        if let (true, Some(at)) = (addresses.iter().any(|address| overlap(serve.address, *address)), serve_at) {
-            let fault = Fault::new("the attestation API and a listener listen on the same port");
-            self.refuse(
-                at,
-                "same_port",
-                fault.hint(
-                    "give each a port of its own, or take `address` out to reach the API through the public listener",
-                ),
-            );
-        }
+        self.refuse_same_ports(raw, listeners, serve);
         if let Ok(api) = PathGlob::parse(&format!("{}/**", serve.path)) {
             for route in routes.iter().filter(|route| hidden_by(route, serve, &api)) {
                 let at = rows(&raw.routes).find(|row| row.name == route.name).map_or(top, |row| row.at);

@@ -6,8 +6,9 @@ use policies::yaml::Place;
 
 use super::{Check, secs};
 use crate::{
-    file::routes::{CannotVerifyWord, RawOurFaults},
-    model::{CannotVerify, OurFaults},
+    file::routes::{CannotVerifyWord, RawOurFaults, RawRevocations, SharedDownWord},
+    file::units::spell,
+    model::{CannotVerify, OurFaults, SharedStateDown},
     shape::Fault,
 };
 
@@ -18,18 +19,21 @@ pub(crate) struct Scope {
     pub(crate) injects: bool,
     /// It takes our own tokens.
     pub(crate) own_tokens: bool,
+    /// There is state that several machines share.
+    pub(crate) shared_state: bool,
 }
 
 impl Check<'_, '_> {
     /// The file's own rows.
-    pub(crate) fn our_faults(&self, raw: &RawOurFaults) -> OurFaults {
+    pub(crate) fn our_faults(&self, raw: &RawOurFaults, shared_state: bool) -> OurFaults {
+        self.refuse_unshared(raw, shared_state);
         self.rows(raw, OurFaults::default())
     }
 
     /// The rows of one route, and whether an expired token may still have the key there.
     ///
     /// On a route with a key, what the file says for all routes never opens anything: `deprioritize` and `accept_expired` count
-    /// there only where the route itself says so (the first never).
+    /// there only where the route itself says so (the first never), and so do `count_locally` and revocations of long ago.
     pub(crate) fn route_faults(
         &self,
         raw: Option<(&RawOurFaults, Place)>,
@@ -38,6 +42,9 @@ impl Check<'_, '_> {
     ) -> (OurFaults, bool) {
         if scope.injects {
             base.cannot_verify = CannotVerify::Refuse;
+            base.shared_state_down = SharedStateDown::Refuse;
+            base.revocations_stale = base.revocations_stale.min(STALE_WITH_KEY);
+            base.revocations_alert = base.revocations_alert.min(base.revocations_stale);
         }
         if scope.injects || !scope.own_tokens {
             base.accept_expired = None;
@@ -47,12 +54,16 @@ impl Check<'_, '_> {
             let fault = Fault::new("a request that can't be verified never has the key: this route refuses it");
             self.refuse(at, "open_key_route", fault.hint("take the line out"));
         }
-        if let (false, Some(at)) = (scope.own_tokens, raw.service_down.at) {
-            let fault = Fault::new(
-                "only our own tokens can be accepted past their life, and this route takes another issuer's",
-            );
-            self.refuse(at, "not_our_tokens", fault.hint("take the line out"));
+        for (at, what) in [
+            (raw.service_down.at, "only our own tokens can be accepted past their life"),
+            (raw.revocations.at, "only our own tokens can be revoked"),
+        ] {
+            if let (false, Some(at)) = (scope.own_tokens, at) {
+                let fault = Fault::new(format!("{what}, and this route takes another issuer's"));
+                self.refuse(at, "not_our_tokens", fault.hint("take the line out"));
+            }
         }
+        self.refuse_unshared(raw, scope.shared_state);
         let faults = self.rows(raw, base);
         (faults, scope.injects && !raw.service_down.is_absent() && faults.accept_expired.is_some())
     }
@@ -76,8 +87,45 @@ impl Check<'_, '_> {
             }
             None => base.keys_stale,
         };
-        OurFaults { cannot_verify, accept_expired, keys_stale }
+        let (revocations_alert, revocations_stale) = match raw.revocations.good() {
+            Some((revocations, at)) => self.revocations(revocations, at, &base),
+            None => (base.revocations_alert, base.revocations_stale),
+        };
+        let shared_state_down = match raw.shared_state_down.value {
+            Some(SharedDownWord::CountLocally) => SharedStateDown::CountLocally,
+            Some(SharedDownWord::Refuse) => SharedStateDown::Refuse,
+            None => base.shared_state_down,
+        };
+        OurFaults { cannot_verify, accept_expired, keys_stale, revocations_alert, revocations_stale, shared_state_down }
+    }
+
+    fn revocations(&self, raw: &RawRevocations, owner: Place, base: &OurFaults) -> (Duration, Duration) {
+        if raw.alert_after.is_absent() && raw.refuse_after.is_absent() {
+            let fault = Fault::new("`revocations` says neither `alert_after` nor `refuse_after`");
+            self.refuse(owner, "does_nothing", fault.hint("write { refuse_after: 15m }, or take the line out"));
+        }
+        let stale = self.span(&raw.refuse_after, "refuse_after", (secs(60), 30 * DAY), base.revocations_stale);
+        let alert = self.span(&raw.alert_after, "alert_after", (secs(10), DAY), base.revocations_alert.min(stale));
+        if let (true, Some(at)) = (alert > stale, raw.alert_after.at) {
+            let fault = Fault::new(format!("`alert_after` is later than `refuse_after`, which is {}", spell(stale)));
+            self.refuse(at, "out_of_bounds", fault.hint("tell it before tokens are refused: write less"));
+        }
+        (alert.min(stale), stale)
+    }
+
+    fn refuse_unshared(&self, raw: &RawOurFaults, shared_state: bool) {
+        if let (false, Some(at)) = (shared_state, raw.shared_state_down.at) {
+            let fault = Fault::new("no state is shared between machines: limits are always counted by each gateway");
+            self.refuse(
+                at,
+                "does_nothing",
+                fault.hint("take the line out, or add state: { shared: { url: redis://… } }"),
+            );
+        }
     }
 }
 
-const DAY: Duration = Duration::from_secs(86_400);
+/// The oldest revocations on a route with a key, unless it says so itself.
+const STALE_WITH_KEY: Duration = secs(900);
+
+pub(super) const DAY: Duration = Duration::from_secs(86_400);

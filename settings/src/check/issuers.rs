@@ -196,7 +196,8 @@ fn decode(content: &Content, encoding: SecretEncoding) -> Result<Zeroizing<Vec<u
     Ok(Zeroizing::new(decoded))
 }
 
-fn algorithm_of(word: AlgorithmWord) -> Algorithm {
+/// The same word in the language of tokens.
+pub(super) fn algorithm_of(word: AlgorithmWord) -> Algorithm {
     match word {
         AlgorithmWord::HS256 => Algorithm::HS256,
         AlgorithmWord::HS384 => Algorithm::HS384,

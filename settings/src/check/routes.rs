@@ -31,6 +31,8 @@ pub(crate) struct Known<'a> {
     pub(crate) own_tokens: bool,
     /// Whether `keys:` is there.
     pub(crate) keys: bool,
+    /// Whether `state.shared:` is there.
+    pub(crate) shared_state: bool,
     /// Whether some peer may name the client's address.
     pub(crate) trusts_proxies: bool,
     /// The time, for warnings about rules that end soon.
@@ -68,10 +70,8 @@ impl Check<'_, '_> {
         if let (Some(matcher), true) = (&matcher, raw.rewrite.is_absent() || rewrite.is_some()) {
             self.refuse_unreachable(raw, &operations, &outgoing(matcher.path.literal_prefix(), rewrite.as_ref()));
         }
-        let scope = match &token {
-            Some(TokenSource { issuer: IssuerRef::Named(_), .. }) => Scope { injects, own_tokens: false },
-            _ => Scope { injects, own_tokens: true },
-        };
+        let own_tokens = !matches!(&token, Some(TokenSource { issuer: IssuerRef::Named(_), .. }));
+        let scope = Scope { injects, own_tokens, shared_state: known.shared_state };
         let (our_faults, accept_expired_may_unseal) = self.route_faults(raw.our_faults.good(), known.our_faults, scope);
         let danger_inject_unattested = self.flag(&raw.danger_inject_unattested, false);
         if let (true, false, Some(at)) = (danger_inject_unattested, injects, raw.danger_inject_unattested.at) {
@@ -224,6 +224,19 @@ impl Check<'_, '_> {
             let fault = Fault::new("a valid attestation token goes to whoever owns the injected key");
             self.warn(at, "token_forwarded", fault.hint("take the line out, unless that upstream is your own"));
         }
+        let allow_dev = self.flag(&raw.allow_dev, false);
+        match (allow_dev, &issuer, raw.allow_dev.at) {
+            (true, IssuerRef::Named(_), Some(at)) => {
+                let fault = Fault::new("only our own tokens can be test tokens, and this route takes another issuer's");
+                self.refuse(at, "not_our_tokens", fault.hint("take the line out"));
+            }
+            (true, IssuerRef::Own, Some(at)) if injects => {
+                let fault =
+                    Fault::new("whoever has an enrolled device or a test token spends the money of this route's key");
+                self.warn(at, "dev_with_key", fault.hint("allow it where the key is one for tests"));
+            }
+            _ => {}
+        }
         Some(TokenSource {
             from,
             optional_bearer_prefix: approov,
@@ -232,6 +245,7 @@ impl Check<'_, '_> {
             danger_pay_optional,
             bearer_ok,
             forward,
+            allow_dev,
         })
     }
 

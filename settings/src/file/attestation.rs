@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     RawUnlock,
+    apps::RawApp,
     listeners::RawTls,
     names::{ClaimText, FilePath, Name},
     network::{Address, Host, Url},
@@ -63,6 +64,21 @@ pub(crate) struct RawServe {
     /// What clients may cost.
     #[serde(default)]
     pub(crate) limits: Field<RawServeLimits>,
+    /// The admin API, under /admin/v1, for `assay --remote`. Default: none; commands on this machine need none.
+    #[serde(default)]
+    pub(crate) admin: Field<RawServeAdmin>,
+}
+
+/// The admin API of the service. Its tokens: `assay admin token`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServeAdmin")]
+pub(crate) struct RawServeAdmin {
+    /// Address and port. Not on loopback it needs tls.
+    pub(crate) address: Field<Address>,
+    /// TLS of that listener.
+    #[serde(default)]
+    pub(crate) tls: Field<RawTls>,
 }
 
 /// What clients of the service may cost. There is no "unlimited".
@@ -95,9 +111,12 @@ pub(crate) struct RawRemote {
     pub(crate) gateway_token_file: Field<FilePath>,
     /// The service's feed.pub, copied from its state folder: pins who signs key sets.
     pub(crate) feed_key_file: Field<FilePath>,
-    /// Time between fetches: 1s to 1h. Default: 10s.
+    /// Time between fetches of key sets: 1s to 1h. Default: 10s.
     #[serde(default)]
     pub(crate) refresh: Field<Span>,
+    /// Time between fetches of revocations: 500ms to 1m. Default: 2s.
+    #[serde(default)]
+    pub(crate) revocations_every: Field<Span>,
     /// Roots of its certificate, as PEM. Default: the public ones.
     #[serde(default)]
     pub(crate) ca_file: Field<FilePath>,
@@ -123,24 +142,15 @@ pub(crate) struct RawToken {
     pub(crate) leeway: Field<Span>,
     /// How tokens are signed. Default: HS256.
     #[serde(default)]
-    pub(crate) algorithm: Field<SigningWord>,
+    pub(crate) algorithm: Field<AlgorithmWord>,
     /// How the token of a failed app differs. decoy (HMAC only): it is signed with another key, which only gateways can
-    /// tell. open (ES256 only): a failed app gets none, and any JWT library can check the others. Default: decoy.
+    /// tell. sealed (not HMAC): it says so in a claim that only gateways can open, and no JWT library takes it. open (not
+    /// HMAC): a failed app gets none, and any JWT library can check the others. Default: decoy.
     #[serde(default)]
     pub(crate) concealment: Field<ConcealmentWord>,
     /// Optional claims.
     #[serde(default)]
     pub(crate) claims: Field<RawClaims>,
-}
-
-/// How tokens are signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub(crate) enum SigningWord {
-    HS256,
-    HS384,
-    HS512,
-    ES256,
 }
 
 /// How the token of a failed app differs.
@@ -149,10 +159,11 @@ pub(crate) enum SigningWord {
 #[schemars(inline)]
 pub(crate) enum ConcealmentWord {
     Decoy,
+    Sealed,
     Open,
 }
 
-/// Optional claims, all echoing what the client said of itself.
+/// Optional claims. None depends on whether the app passed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Claims")]
@@ -166,43 +177,15 @@ pub(crate) struct RawClaims {
     /// `ip`, the address that asked. Default: false.
     #[serde(default)]
     pub(crate) ip: Field<bool>,
-    /// `cnf`, the thumbprint of the device key. Default: false.
+    /// `did`, the device's id in this key set; what limits per device and bans go by. Default: true.
+    #[serde(default)]
+    pub(crate) did: Field<bool>,
+    /// `cnf`, the thumbprint of the device key: tokens then need a proof of possession. Default: false.
     #[serde(default)]
     pub(crate) cnf: Field<bool>,
-}
-
-/// One app, by the platforms it exists on.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "App")]
-pub(crate) struct RawApp {
-    /// Linux.
+    /// `ipk`, the device key itself, as Approov names it: tokens then need a proof of possession. Default: false.
     #[serde(default)]
-    pub(crate) linux: Field<RawAppPlatform>,
-    /// Android.
-    #[serde(default)]
-    pub(crate) android: Field<RawAppPlatform>,
-}
-
-/// What is asked of an app on one platform.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "AppPlatform")]
-pub(crate) struct RawAppPlatform {
-    /// Evidence without which a device fails. Not empty.
-    pub(crate) require: Field<Vec<Field<EvidenceWord>>>,
-    /// Lets measurement alone vouch for an app (tier affirming). Measurement is tamper evidence, not proof: whoever holds the
-    /// app's file can compute it. For demonstrations and development. Default: false.
-    #[serde(default)]
-    pub(crate) danger_affirm_measurement_alone: Field<bool>,
-}
-
-/// A kind of evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-pub(crate) enum EvidenceWord {
-    Measurement,
+    pub(crate) ipk: Field<bool>,
 }
 
 /// Another issuer whose tokens some routes accept.

@@ -6,7 +6,7 @@
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 29] = [
+const PLANNED: [(&str, &str, &str, &str); 19] = [
     ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
@@ -24,7 +24,6 @@ const PLANNED: [(&str, &str, &str, &str); 29] = [
     ),
     ("RawRoute", "cors", "CORS by route", "take the line out"),
     ("RawRoute", "proof", "proof of possession", "take the line out: tokens are bearer tokens in this version"),
-    ("RawRoute", "allow_dev", "marked test tokens", "take the line out"),
     (
         "RawBody",
         "one_of",
@@ -55,56 +54,12 @@ const PLANNED: [(&str, &str, &str, &str); 29] = [
         "rules about fields of a body",
         "keep such calls out of `operations`, or let a backend of yours check them",
     ),
-    (
-        "RawOurFaults",
-        "revocations",
-        "a feed of revocations with an age of its own",
-        "revocations travel with the key sets: key_sets: { refuse_after: 24h }",
-    ),
-    (
-        "RawOurFaults",
-        "shared_state_down",
-        "state that several machines share",
-        "take the line out: limits are counted by each gateway",
-    ),
-    ("RawState", "database", "PostgreSQL", "take the line out: state is SQLite in `dir`"),
-    (
-        "RawState",
-        "shared",
-        "state that several machines share",
-        "take the line out: limits are counted by each gateway",
-    ),
-    ("RawDocument", "database", "PostgreSQL", "take the line out: state is SQLite in `state.dir`"),
-    (
-        "RawDocument",
-        "shared",
-        "state that several machines share",
-        "take the line out: limits are counted by each gateway",
-    ),
     ("RawDocument", "callers", "callers that are not apps", "give them a route of their own"),
     ("RawDocument", "lists", "named lists of networks", "write the networks into the policy's rule"),
     ("RawUnlock", "passphrase", "unlocking by passphrase", "write file: secrets/kek.key"),
     ("RawUnlock", "vault", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "kms", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "env", "unlocking from the environment", "write file: secrets/kek.key"),
-    (
-        "RawApp",
-        "ios",
-        "evidence of the platforms (App Store binaries are encrypted, so that a measurement says nothing there)",
-        "take the line out",
-    ),
-    (
-        "RawAppPlatform",
-        "id",
-        "evidence of the platforms",
-        "take the line out: a measurement is held against registered builds",
-    ),
-    (
-        "RawAppPlatform",
-        "signer",
-        "evidence of the platforms",
-        "take the line out: a measurement is held against registered builds",
-    ),
     (
         "RawPublic",
         "proxy_protocol",
@@ -114,13 +69,28 @@ const PLANNED: [(&str, &str, &str, &str); 29] = [
 ];
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 39] = [
+const ELSEWHERE: [(&str, &str, &str); 50] = [
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
     ("RawDocument", "tls", "it belongs to a listener: listeners: { public: { tls: … } }"),
     ("RawDocument", "apps", "it belongs to attestation: attestation: { apps: … }"),
     ("RawDocument", "token", "it belongs to attestation: attestation: { token: … }"),
+    ("RawDocument", "database", "it belongs to state: state: { dir: state, database: { url_file: … } }"),
+    ("RawDocument", "shared", "it belongs to state: state: { dir: state, shared: { url_file: … } }"),
+    ("RawDatabase", "password", "it is part of the address, in a file: url_file: secrets/database.url"),
+    ("RawDatabase", "host", "it is part of url: postgres://assay@db.internal/assay?sslmode=require"),
+    ("RawDatabase", "sslmode", "it is part of url: postgres://assay@db.internal/assay?sslmode=require"),
+    ("RawShared", "password", "it is part of the address, in a file: url_file: secrets/redis.url"),
+    ("RawShared", "host", "it is part of url: rediss://redis.internal"),
+    ("RawShared", "tls", "it is part of url: rediss://redis.internal"),
+    ("RawAppPlatform", "signer", "write signers: [\"sha256:…\"]"),
+    ("RawRoute", "allow_dev", "it belongs to token: token: { allow_dev: true }"),
+    (
+        "RawServeAdmin",
+        "token_file",
+        "its tokens are kept as hashes in the database; the first one is made with a command on the service's machine",
+    ),
     ("RawDocument", "policy", "it belongs to each route: routes: { shop: { policy: … } }"),
     ("RawDocument", "policies", "a policy belongs to each route: routes: { shop: { policy: policies/shop.yaml } }"),
     ("RawDocument", "keystore", "write keys: { store: …, unlock: { file: … } }"),
@@ -157,28 +127,21 @@ const ELSEWHERE: [(&str, &str, &str); 39] = [
 ];
 
 /// Values that are planned where a map stands: raw shape, and what to write.
-const VALUES: [(&str, &str); 4] = [
+const VALUES: [(&str, &str); 6] = [
     ("RawRemote", "write { url: https://…, gateway_token_file: …, feed_key_file: … }"),
     ("RawUnlock", "write { file: secrets/kek.key }"),
     ("RawTraces", "write { otlp: http://127.0.0.1:4318 }"),
+    ("RawDatabase", "write { url_file: secrets/database.url }"),
+    ("RawShared", "write { url_file: secrets/redis.url }"),
     ("RawProbe", "write { address: 0.0.0.0:8081 }"),
 ];
 
 /// Words that are planned, or natural to try: raw type, word, what is wrong with it, and what to write.
-const WORDS: [(&str, &str, &str, &str); 14] = [
-    (
-        "ConcealmentWord",
-        "sealed",
-        "`sealed` is planned and not part of this version",
-        "write decoy (HMAC) or open (ES256)",
-    ),
+const WORDS: [(&str, &str, &str, &str); 10] = [
     ("EvidenceWord", "apple-app-attest", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "apple-assertion", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "play-integrity", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "android-key", APPRAISED, "write measurement, for linux and android"),
-    ("EvidenceWord", "device-key", APPRAISED, "write measurement; the device key signs every request anyway"),
-    ("SigningWord", "RS256", "the service does not sign with RSA", "write ES256"),
-    ("SigningWord", "none", "tokens are always signed", "write HS256"),
     (
         "AlgorithmWord",
         "none",

@@ -100,6 +100,9 @@ pub(crate) struct RawRouteToken {
     /// Forwards the token upstream. Default: false.
     #[serde(default)]
     pub(crate) forward: Field<bool>,
+    /// Takes tokens of enrolled devices and of `assay token issue`, which say nothing about an app. Default: false.
+    #[serde(default)]
+    pub(crate) allow_dev: Field<bool>,
 }
 
 /// One thing that may be called.
@@ -138,6 +141,13 @@ pub(crate) struct RawOurFaults {
     /// Key sets can't be fetched.
     #[serde(default)]
     pub(crate) key_sets: Field<RawKeySets>,
+    /// Revocations can't be fetched.
+    #[serde(default)]
+    pub(crate) revocations: Field<RawRevocations>,
+    /// The state that several machines share is away. count_locally: each gateway counts limits for itself. refuse: 503
+    /// where a limit would be counted. Default: count_locally, on a route with a key refuse.
+    #[serde(default)]
+    pub(crate) shared_state_down: Field<SharedDownWord>,
 }
 
 /// The answer to a request that can't be judged.
@@ -166,6 +176,29 @@ pub(crate) struct RawServiceDown {
 pub(crate) struct RawKeySets {
     /// Key sets older than this are not used any more: 1m to 30d. Default: 24h.
     pub(crate) refuse_after: Field<Span>,
+}
+
+/// Revocations can't be fetched: somebody who was banned may still hold a token.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Revocations")]
+pub(crate) struct RawRevocations {
+    /// Revocations older than this are told in log and metrics: 10s to 1d. Default: 5m.
+    #[serde(default)]
+    pub(crate) alert_after: Field<Span>,
+    /// Our own tokens are not taken any more when revocations are older than this: 1m to 30d. Default: 24h, on a route
+    /// with a key at most 15m unless it says so itself.
+    #[serde(default)]
+    pub(crate) refuse_after: Field<Span>,
+}
+
+/// What happens to limits while the shared state is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum SharedDownWord {
+    CountLocally,
+    Refuse,
 }
 
 /// A policy where it is used, or the path of the file that has it. Which of the two is seen from the node.

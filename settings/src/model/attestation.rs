@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use attest_core::{evidence_kind::EvidenceKinds, reference::Platform, token::key_set::Concealment};
+use attest_core::token::{Algorithm, key_set::Concealment};
 
-use super::TlsFiles;
+use super::{AppSettings, TlsFiles};
 
 /// The attestation service, as this process sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,20 @@ pub struct ServeSettings {
     pub challenge_life: Duration,
     /// Bounds on what clients can cost.
     pub limits: ServeLimits,
+    /// `admin:` the admin API's own listener; absent: it is not served.
+    pub admin: Option<AdminApi>,
+    /// How long some gateway may use a key set that it can't renew: the largest `our_faults.key_sets.refuse_after` of the
+    /// file, at least its default. A new key is published this long before it signs.
+    pub keys_stale: Duration,
+}
+
+/// `serve.admin:` the listener of the admin API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminApi {
+    /// Where it listens; on loopback, unless there is TLS.
+    pub address: SocketAddr,
+    /// TLS of the listener.
+    pub tls: Option<TlsFiles>,
 }
 
 /// Bounds of the service; every one is a number, none means "unlimited".
@@ -71,8 +85,10 @@ pub struct RemoteSettings {
     pub feed_key_file: PathBuf,
     /// The pinned key itself.
     pub feed_key: FeedPin,
-    /// Time between fetches. Default 10 s.
+    /// Time between fetches of key sets. Default 10 s.
     pub refresh: Duration,
+    /// Time between fetches of revocations. Default 2 s.
+    pub revocations_every: Duration,
     /// Roots for the service's certificate; absent: the system's.
     pub ca_file: Option<PathBuf>,
 }
@@ -103,27 +119,14 @@ pub struct TokenSettings {
     /// Tolerance of gateways for clocks that differ. Default 30 s.
     pub leeway: Duration,
     /// Signature algorithm. Default HS256.
-    pub algorithm: TokenAlgorithm,
+    pub algorithm: Algorithm,
     /// How a failed app's token differs. Default decoy.
     pub concealment: Concealment,
     /// Which optional claims tokens carry.
     pub claims: TokenClaims,
 }
 
-/// Algorithms that the service can sign with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenAlgorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// HMAC with SHA-384.
-    Hs384,
-    /// HMAC with SHA-512.
-    Hs512,
-    /// ECDSA P-256 with SHA-256; only with concealment `open`.
-    Es256,
-}
-
-/// Optional claims, all echoing what the client said of itself.
+/// Optional claims. None depends on whether the app passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenClaims {
     /// `app`. Default true.
@@ -132,22 +135,16 @@ pub struct TokenClaims {
     pub ver: bool,
     /// `ip`, the address that asked. Default false.
     pub ip: bool,
+    /// `did`, the device's id in this key set. Default true.
+    pub did: bool,
     /// `cnf`, the thumbprint of the device key. Default false.
     pub cnf: bool,
+    /// `ipk`, the device key itself. Default false.
+    pub ipk: bool,
 }
 
-/// One app and the platforms it exists on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppSettings {
-    /// At least one.
-    pub platforms: BTreeMap<Platform, AppPlatform>,
-}
-
-/// What is asked of an app on one platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppPlatform {
-    /// Evidence without which a device fails. Never empty.
-    pub require: EvidenceKinds,
-    /// Lets measurement alone reach tier `affirming`. For demonstrations: whoever holds the app's file can forge it.
-    pub danger_affirm_measurement_alone: bool,
+impl Default for TokenClaims {
+    fn default() -> Self {
+        Self { app: true, ver: true, ip: false, did: true, cnf: false, ipk: false }
+    }
 }

@@ -97,6 +97,8 @@ pub struct TokenSource {
     pub bearer_ok: bool,
     /// Whether the token is forwarded upstream. Default false.
     pub forward: bool,
+    /// Takes tokens with the annotation `dev` (enrolled devices, `assay token issue`). Default false.
+    pub allow_dev: bool,
 }
 
 /// One place where a token may be.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use settings::{
     AccessLog, AttestationSource, CannotVerify, Concealment, HostPattern, IssuerProfile, IssuerRef, LogLevel,
-    Overrides, Scheme, Source, TokenAlgorithm,
+    Overrides, Scheme, Source, Algorithm,
 };
 
 use crate::folder::{Folder, GOOD, with};
@@ -22,7 +22,7 @@ fn every_section_arrives_as_it_is_written() {
     assert_eq!((public.limits.connections, public.limits.head_bytes), (1000, 16 * 1024));
     assert_eq!((public.limits.head_timeout, public.limits.drain), (Duration::from_secs(5), Duration::from_secs(30)));
     assert_eq!(settings.listeners.probe, Some("0.0.0.0:8081".parse().unwrap()));
-    assert_eq!(settings.state_dir, folder.path("state"));
+    assert_eq!(settings.state.dir, folder.path("state"));
 
     let attestation = settings.attestation.as_ref().unwrap();
     let AttestationSource::Serve(serve) = &attestation.source else { panic!() };
@@ -31,7 +31,7 @@ fn every_section_arrives_as_it_is_written() {
     assert_eq!(attestation.token.lifetime, Duration::from_secs(300));
     assert_eq!(
         (attestation.token.algorithm, attestation.token.concealment),
-        (TokenAlgorithm::Hs256, Concealment::Decoy)
+        (Algorithm::HS256, Concealment::Decoy)
     );
     assert_eq!(attestation.apps.len(), 1);
 
@@ -127,7 +127,7 @@ routes:
 "#;
     let loaded = folder.load(gateway).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.settings.attestation.is_none() && loaded.settings.keys.is_none());
-    assert_eq!(loaded.settings.state_dir, std::path::Path::new("/var/lib/assay"));
+    assert_eq!(loaded.settings.state.dir, std::path::Path::new("/var/lib/assay"));
     assert_eq!(loaded.settings.upstreams["api"].port, 8080);
     assert_eq!(loaded.settings.routes[0].matcher.host, HostPattern::Any);
 
