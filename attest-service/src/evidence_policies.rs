@@ -22,14 +22,7 @@ impl EvidencePolicies {
     /// The policies of `apps`.
     pub(crate) fn of(apps: &BTreeMap<String, AppSettings>) -> Self {
         let policies = |app: &AppSettings| {
-            let policy = |(platform, app): (&Platform, &settings::AppPlatform)| {
-                let policy = EvidencePolicy {
-                    require: app.require,
-                    danger_affirm_measurement_alone: app.danger_affirm_measurement_alone,
-                    ..EvidencePolicy::default()
-                };
-                (*platform, policy)
-            };
+            let policy = |(platform, app): (&Platform, &settings::AppPlatform)| (*platform, app.evidence.clone());
             app.platforms.iter().map(policy).collect()
         };
         Self {
@@ -63,10 +56,12 @@ mod tests {
 
     #[test]
     fn an_app_is_known_on_the_platforms_that_the_configuration_names() {
-        let platform = settings::AppPlatform {
+        let evidence = EvidencePolicy {
             require: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             danger_affirm_measurement_alone: true,
+            ..EvidencePolicy::default()
         };
+        let platform = settings::AppPlatform { evidence, ..settings::AppPlatform::default() };
         let app = AppSettings { platforms: BTreeMap::from([(Platform::Linux, platform)]) };
         let policies = EvidencePolicies::of(&BTreeMap::from([("shop".to_owned(), app)]));
         assert!(policies.policy("shop", Platform::Linux).1);

@@ -110,7 +110,7 @@ fn banned(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn document_of(key: &StoredKey) -> Result<KeyDocument, KeySetError> {
-    let algorithm = signer::algorithm(key.algorithm);
+    let algorithm = key.algorithm;
     let hmac = algorithm.is_hmac();
     Ok(KeyDocument {
         kid: key.kid.clone(),

@@ -26,7 +26,6 @@ use keystore::{
     envelope::{self, EnvelopeError},
 };
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
-use settings::TokenAlgorithm;
 use zeroize::Zeroizing;
 
 use crate::store::StoreError;
@@ -100,7 +99,7 @@ pub(crate) struct StoredKey {
     /// Its name in token headers.
     pub(crate) kid: String,
     /// What it signs with.
-    pub(crate) algorithm: TokenAlgorithm,
+    pub(crate) algorithm: Algorithm,
     /// Whether it signs; else it is only verified with.
     pub(crate) active: bool,
     /// The HMAC secret, or the PKCS #8 form of a P-256 key.
@@ -129,7 +128,7 @@ impl Secrets {
     pub(crate) fn open(
         connection: &mut Connection,
         key_set: &str,
-        algorithm: TokenAlgorithm,
+        algorithm: Algorithm,
         source: &Source<'_>,
     ) -> Result<Self, SecretsError> {
         // Immediate: of two first starts at once, one makes the secrets and the other finds them.
@@ -146,7 +145,7 @@ impl Secrets {
     pub(crate) fn read(
         connection: &mut Connection,
         key_set: &str,
-        algorithm: TokenAlgorithm,
+        algorithm: Algorithm,
         source: &Source<'_>,
     ) -> Result<Option<Self>, SecretsError> {
         // Never committed: what is made where something is missing is thrown away.
@@ -159,7 +158,7 @@ impl Secrets {
     fn find_or_make(
         transaction: &Transaction<'_>,
         key_set: &str,
-        algorithm: TokenAlgorithm,
+        algorithm: Algorithm,
         source: &Source<'_>,
     ) -> Result<(Self, bool), SecretsError> {
         let chest = Chest { transaction, source, made: Cell::new(false) };
@@ -223,17 +222,17 @@ impl Chest<'_> {
 
     /// The keys of `key_set` that gateways have to know: the one that signs, made where there is none, and those of the
     /// same family that signed before it.
-    fn signing_keys(&self, key_set: &str, algorithm: TokenAlgorithm) -> Result<Vec<StoredKey>, SecretsError> {
+    fn signing_keys(&self, key_set: &str, algorithm: Algorithm) -> Result<Vec<StoredKey>, SecretsError> {
         self.transaction.execute(
             "UPDATE signing_keys SET state = 'retiring' WHERE key_set = ?1 AND algorithm <> ?2 AND state = 'active'",
-            params![key_set, word(algorithm)],
+            params![key_set, algorithm.as_str()],
         )?;
         // A key that comes back into use goes on under its name; otherwise one is made.
         let revived = self.transaction.execute(
             "UPDATE signing_keys SET state = 'active' WHERE kid = (
                 SELECT kid FROM signing_keys WHERE key_set = ?1 AND algorithm = ?2 AND state <> 'next'
                 ORDER BY state = 'active' DESC, created DESC LIMIT 1)",
-            params![key_set, word(algorithm)],
+            params![key_set, algorithm.as_str()],
         )?;
         if revived == 0 {
             self.make_signing_key(key_set, algorithm)?;
@@ -241,14 +240,12 @@ impl Chest<'_> {
         self.load_signing_keys(key_set, algorithm)
     }
 
-    fn make_signing_key(&self, key_set: &str, algorithm: TokenAlgorithm) -> Result<(), SecretsError> {
+    fn make_signing_key(&self, key_set: &str, algorithm: Algorithm) -> Result<(), SecretsError> {
         self.made.set(true);
         let kid = b64u::encode(&array::<9>(self.source.random)?);
         let (secret, decoy) = match algorithm {
-            TokenAlgorithm::Es256 => (SigningKey::generate_pkcs8(Algorithm::ES256).map_err(|_| NoRandomness)?, None),
-            TokenAlgorithm::Hs256 | TokenAlgorithm::Hs384 | TokenAlgorithm::Hs512 => {
-                (self.hmac_secret()?, Some(self.hmac_secret()?))
-            }
+            hmac if hmac.is_hmac() => (self.hmac_secret()?, Some(self.hmac_secret()?)),
+            private => (SigningKey::generate_pkcs8(private).map_err(|_| NoRandomness)?, None),
         };
         let decoy = decoy.map(|decoy| self.seal(&key_name(key_set, &kid, "decoy"), &decoy)).transpose()?;
         self.transaction.execute(
@@ -257,7 +254,7 @@ impl Chest<'_> {
             params![
                 kid,
                 key_set,
-                word(algorithm),
+                algorithm.as_str(),
                 self.seal(&key_name(key_set, &kid, "secret"), &secret)?,
                 decoy,
                 self.source.now.millis()
@@ -266,7 +263,7 @@ impl Chest<'_> {
         Ok(())
     }
 
-    fn load_signing_keys(&self, key_set: &str, algorithm: TokenAlgorithm) -> Result<Vec<StoredKey>, SecretsError> {
+    fn load_signing_keys(&self, key_set: &str, algorithm: Algorithm) -> Result<Vec<StoredKey>, SecretsError> {
         type Row = (String, String, String, Vec<u8>, Option<Vec<u8>>);
         let mut statement = self.transaction.prepare(
             "SELECT kid, algorithm, state, secret, decoy FROM signing_keys WHERE key_set = ?1
@@ -279,7 +276,7 @@ impl Chest<'_> {
         for (kid, stored, state, secret, decoy) in rows {
             let stored = parse(&stored).ok_or(StoreError::Damaged { what: "a signing key's algorithm" })?;
             // A key set conceals in one way: HMAC keys and P-256 keys never stand in one document.
-            if is_hmac(stored) != is_hmac(algorithm) {
+            if stored.is_hmac() != algorithm.is_hmac() {
                 continue;
             }
             keys.push(StoredKey {
@@ -319,30 +316,8 @@ fn key_name(key_set: &str, kid: &str, part: &str) -> String {
     format!("signing-key/{key_set}/{kid}/{part}")
 }
 
-const fn is_hmac(algorithm: TokenAlgorithm) -> bool {
-    match algorithm {
-        TokenAlgorithm::Hs256 | TokenAlgorithm::Hs384 | TokenAlgorithm::Hs512 => true,
-        TokenAlgorithm::Es256 => false,
-    }
-}
-
-const fn word(algorithm: TokenAlgorithm) -> &'static str {
-    match algorithm {
-        TokenAlgorithm::Hs256 => "HS256",
-        TokenAlgorithm::Hs384 => "HS384",
-        TokenAlgorithm::Hs512 => "HS512",
-        TokenAlgorithm::Es256 => "ES256",
-    }
-}
-
-fn parse(word: &str) -> Option<TokenAlgorithm> {
-    match word {
-        "HS256" => Some(TokenAlgorithm::Hs256),
-        "HS384" => Some(TokenAlgorithm::Hs384),
-        "HS512" => Some(TokenAlgorithm::Hs512),
-        "ES256" => Some(TokenAlgorithm::Es256),
-        _ => None,
-    }
+fn parse(word: &str) -> Option<Algorithm> {
+    Algorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == word)
 }
 
 #[cfg(test)]

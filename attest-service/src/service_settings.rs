@@ -49,7 +49,7 @@ impl ServiceSettings {
             tls: serve.tls.clone(),
             gateway_beside: settings.listeners.public.is_some(),
             path: serve.path.clone(),
-            state_dir: settings.state_dir.clone(),
+            state_dir: settings.state.dir.clone(),
             unlock: serve.unlock.clone(),
             gateway_token_file: serve.gateway_token_file.clone(),
             quantum: serve.quantum,

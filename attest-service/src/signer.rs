@@ -18,7 +18,7 @@ use attest_core::{
         key_set::KeySetError,
     },
 };
-use settings::{TokenAlgorithm, TokenSettings};
+use settings::TokenSettings;
 
 use crate::secrets::{Secrets, StoredKey};
 
@@ -130,18 +130,9 @@ impl Signer {
 
 /// The signing key of `key`'s name and algorithm, of `secret`.
 pub(crate) fn signing_key(key: &StoredKey, secret: &[u8]) -> Result<SigningKey, KeySetError> {
-    match algorithm(key.algorithm) {
+    match key.algorithm {
         Algorithm::ES256 => SigningKey::from_pkcs8(&key.kid, Algorithm::ES256, secret),
         hmac => SigningKey::hmac(&key.kid, hmac, secret),
     }
 }
 
-/// The same word in the language of tokens.
-pub(crate) const fn algorithm(algorithm: TokenAlgorithm) -> Algorithm {
-    match algorithm {
-        TokenAlgorithm::Hs256 => Algorithm::HS256,
-        TokenAlgorithm::Hs384 => Algorithm::HS384,
-        TokenAlgorithm::Hs512 => Algorithm::HS512,
-        TokenAlgorithm::Es256 => Algorithm::ES256,
-    }
-}

@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use attest_core::{
+    appraisal::EvidencePolicy,
     evidence_kind::{EvidenceKind, EvidenceKinds},
     measurement::Measurement,
     random::SystemRandom,
     reference::Platform,
     time::{FixedClock, UnixTime},
-    token::key_set::Concealment,
+    token::{Algorithm, key_set::Concealment},
 };
 use attest_service::{Dependencies, ServiceHandle, ServiceSettings, StartError, registry::live_build, start::start};
 use keystore::MasterKey;
-use settings::{AppPlatform, AppSettings, ServeLimits, TokenAlgorithm, TokenClaims, TokenSettings};
+use settings::{AppPlatform, AppSettings, ServeLimits, TokenClaims, TokenSettings};
 use tempfile::TempDir;
 
 pub const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -42,10 +43,12 @@ impl Folder {
 
     pub fn settings(&self) -> ServiceSettings {
         let many = NonZeroU32::new(1_000_000).unwrap();
-        let sample = AppPlatform {
+        let evidence = EvidencePolicy {
             require: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             danger_affirm_measurement_alone: true,
+            ..EvidencePolicy::default()
         };
+        let sample = AppPlatform { evidence, ..AppPlatform::default() };
         ServiceSettings {
             address: "127.0.0.1:0".parse().unwrap(),
             tls: None,
@@ -63,9 +66,9 @@ impl Folder {
                 audience: "api.example".to_owned(),
                 lifetime: Duration::from_secs(300),
                 leeway: Duration::from_secs(30),
-                algorithm: TokenAlgorithm::Hs256,
+                algorithm: Algorithm::HS256,
                 concealment: Concealment::Decoy,
-                claims: TokenClaims { app: true, ver: true, ip: false, cnf: true },
+                claims: TokenClaims { cnf: true, ..TokenClaims::default() },
             },
             apps: BTreeMap::from([(
                 "sample".to_owned(),

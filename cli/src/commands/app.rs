@@ -145,7 +145,7 @@ fn attestation(settings: &Settings) -> Result<&Attestation, Stop> {
 }
 
 fn open(settings: &Settings) -> Result<Registry, Stop> {
-    Registry::open(&settings.state_dir).map_err(|e| refused(&e))
+    Registry::open(&settings.state.dir).map_err(|e| refused(&e))
 }
 
 fn refused(error: &RegistryError) -> Stop {

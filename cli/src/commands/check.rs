@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
 /// Whether the folder that is written to can be had. It is not made: a check changes nothing. Whether it can be written
 /// is a warning, for the check may run as another user than the gateway.
 fn state_folder(settings: &Settings) -> Option<Problem> {
-    let state = &settings.state_dir;
+    let state = &settings.state.dir;
     let there = state.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
     let nowhere = policies::yaml::Place::default();
@@ -70,7 +70,7 @@ fn state_folder(settings: &Settings) -> Option<Problem> {
 /// What only the key store can tell: whether it opens, and whether each key may go where the routes send it.
 fn keys(settings: &Settings) -> Vec<Problem> {
     let Some(keys) = &settings.keys else { return Vec::new() };
-    let memory = GenerationMemory::file(settings.state_dir.join("keystore-generations.json"));
+    let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
     let opened = MasterKey::from_file(&keys.unlock)
         .map_err(|e| e.to_string())
         .and_then(|master| Keystore::inspect(&keys.store, &master, &memory).map_err(|e| e.to_string()));

@@ -47,7 +47,7 @@ pub(crate) fn refused(report: &Report) -> Stop {
 
 /// What remembers the newest generation of the key store that this machine has opened.
 pub(crate) fn generation_memory(settings: &Settings) -> Result<GenerationMemory, Stop> {
-    std::fs::create_dir_all(&settings.state_dir)
-        .map_err(|e| Stop::unknown(format!("state.dir {}: {e}", settings.state_dir.display())))?;
-    Ok(GenerationMemory::file(settings.state_dir.join("keystore-generations.json")))
+    std::fs::create_dir_all(&settings.state.dir)
+        .map_err(|e| Stop::unknown(format!("state.dir {}: {e}", settings.state.dir.display())))?;
+    Ok(GenerationMemory::file(settings.state.dir.join("keystore-generations.json")))
 }
