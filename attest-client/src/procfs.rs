@@ -1,28 +1,103 @@
-//! Files of `/proc`, read whole and bounded. Comes in: a path. Goes out: bytes, or the error.
+//! Files of `/proc`, read whole and bounded. Comes in: whose, and which. Goes out: bytes, or the error.
+//! Read through the kernel's own door where there is one for us (on Linux, not on Android): a preloaded library that
+//! wraps the C library's `open` and `read` does not see it.
 
-use std::fs::File;
-use std::io::{self, Read};
+mod maps;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, open};
+
+pub(crate) use maps::{Mapping, parse_maps};
 
 /// More than any memory map of a sane process; a longer file is refused rather than cut.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+const PIECE: usize = 64 * 1024;
+/// Enough for any app; the bound is for a process that somebody filled with threads.
+const MAX_THREADS: usize = 4_096;
+
+/// A process's folder in `/proc`.
+#[derive(Clone, Debug)]
+pub(crate) struct Process(PathBuf);
+
+impl Process {
+    /// This one.
+    pub(crate) fn current() -> Self {
+        Self("/proc/self".into())
+    }
+
+    /// Another, by its number.
+    pub(crate) fn of(pid: u32) -> Self {
+        Self(format!("/proc/{pid}").into())
+    }
+
+    /// One file of it, such as `auxv`.
+    pub(crate) fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        read(self.0.join(file))
+    }
+
+    /// The same as text; bytes that are not UTF-8 (file names may hold them) are replaced.
+    pub(crate) fn text(&self, file: &str) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&self.read(file)?).into_owned())
+    }
+
+    /// Its memory: reads pages as the processor would fetch them, and fails where nothing is mapped, so that no
+    /// pointer is ever followed.
+    pub(crate) fn memory(&self) -> io::Result<OwnedFd> {
+        Ok(open(self.0.join("mem"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// The `status` of each of its threads.
+    pub(crate) fn threads(&self) -> Vec<String> {
+        let Ok(threads) = std::fs::read_dir(self.0.join("task")) else { return Vec::new() };
+        let status = |thread: std::fs::DirEntry| read(thread.path().join("status")).ok();
+        threads
+            .flatten()
+            .take(MAX_THREADS)
+            .filter_map(status)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .collect()
+    }
+}
 
 /// The whole file.
 ///
 /// # Errors
 /// As the system said; `FileTooLarge` beyond 16 MiB.
-pub(crate) fn read(path: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let file = open(path.as_ref(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == MAX_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
+    let mut piece = vec![0; PIECE];
+    loop {
+        match rustix::io::read(&file, &mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(problem) => return Err(problem.into()),
+        }
+        if bytes.len() > MAX_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
     }
-    Ok(bytes)
 }
 
-/// The whole file as text; bytes that are not UTF-8 (file names may hold them) are replaced.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn read_text(path: &str) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&read(path)?).into_owned())
+/// The value of a line `Name:\tvalue` of a `status` file.
+pub(crate) fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// Whether memory at `address` could be read into the whole of `out`.
+pub(crate) fn read_memory(memory: &OwnedFd, out: &mut [u8], address: u64) -> io::Result<()> {
+    let mut done = 0;
+    while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::pread(memory, rest, address.wrapping_add(done as u64)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => done += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Ok(())
 }

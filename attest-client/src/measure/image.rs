@@ -7,31 +7,20 @@ use std::io;
 use attest_core::measurement::{Hasher, Measurement, SegmentPlan, plan};
 
 use super::MeasureError;
+use crate::procfs::Mapping;
 
-/// Memory that can be read by address. The real one is `/proc/self/mem`; tests have one made of vectors.
+/// Memory that can be read by address. The real one is `/proc/pid/mem`; tests have one made of vectors.
 pub(super) trait Memory {
     fn read_exact_at(&self, out: &mut [u8], address: u64) -> io::Result<()>;
-}
-
-/// One line of the memory map, as far as it is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mapping {
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) offset: u64,
 }
 
 /// The address of the main program's first byte, whether it was placed by the kernel (PIE) or by its linker.
 ///
 /// `AT_PHDR` says where the program headers are; the mapping that holds them says where the file begins. A name
 /// (`/proc/self/exe`) is not asked: a file can be replaced or renamed under a running program.
-pub(super) fn header_address(auxv: &[u8], maps: &str) -> Result<(u64, u64), MeasureError> {
+pub(super) fn header_address(auxv: &[u8], maps: &[Mapping<'_>]) -> Result<(u64, u64), MeasureError> {
     let program_headers = auxiliary(auxv, AT_PHDR).ok_or(MeasureError::NoAuxiliaryVector)?;
-    let mapping = maps
-        .lines()
-        .filter_map(parse_mapping)
-        .find(|mapping| (mapping.start..mapping.end).contains(&program_headers))
-        .ok_or(MeasureError::NotMapped)?;
+    let mapping = maps.iter().find(|mapping| mapping.contains(program_headers)).ok_or(MeasureError::NotMapped)?;
     let address = mapping.start.checked_sub(mapping.offset).ok_or(MeasureError::NotMapped)?;
     Ok((address, program_headers))
 }
@@ -74,15 +63,6 @@ pub(super) fn measure(memory: &impl Memory, address: u64, segments: &SegmentPlan
     Ok(hasher.finish()?)
 }
 
-/// `start-end perms offset ...`, all hexadecimal.
-pub(super) fn parse_mapping(line: &str) -> Option<Mapping> {
-    let mut words = line.split_ascii_whitespace();
-    let (start, end) = words.next()?.split_once('-')?;
-    let offset = words.nth(1)?;
-    let hex = |text| u64::from_str_radix(text, 16).ok();
-    Some(Mapping { start: hex(start)?, end: hex(end)?, offset: hex(offset)? })
-}
-
 /// The value of `key` in the kernel's list of pairs of 64-bit words.
 fn auxiliary(auxv: &[u8], key: u64) -> Option<u64> {
     let (words, _) = auxv.as_chunks::<8>();
@@ -94,12 +74,17 @@ fn auxiliary(auxv: &[u8], key: u64) -> Option<u64> {
 const AT_PHDR: u64 = 3;
 /// elf(5): where the ELF header says where the program headers are.
 const E_PHOFF: usize = 32;
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 const CHUNK: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::procfs::parse_maps;
+
+    fn header_address(auxv: &[u8], maps: &str) -> Result<(u64, u64), MeasureError> {
+        super::header_address(auxv, &parse_maps(maps))
+    }
 
     fn auxv(pairs: &[(u64, u64)]) -> Vec<u8> {
         pairs.iter().flat_map(|(key, value)| [key.to_le_bytes(), value.to_le_bytes()].concat()).collect()

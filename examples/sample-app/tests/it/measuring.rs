@@ -55,7 +55,7 @@ fn a_breakpoint_written_into_the_running_app_changes_its_measurement() {
 
 #[test]
 fn a_preloaded_library_is_a_finding_and_its_absence_is_none() {
-    let has = |line: &Value| line["findings"].as_array().unwrap().contains(&"injected-library".into());
+    let has = |line: &Value| line["findings"].as_array().unwrap().contains(&"injected-library:preload".into());
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let library =
         maps.split_ascii_whitespace().find(|word| word.contains("/libc.so")).expect("linked with a C library");
