@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use axum::extract::{Request, State};
@@ -97,7 +98,7 @@ fn is_addressed_directly(request: &Request) -> bool {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    admin.runtime.refresh_gauges();
+    admin.runtime.metrics.gauges.refresh(&admin.runtime);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], admin.runtime.metrics.text()).into_response()
 }
@@ -127,13 +128,26 @@ async fn status(State(admin): State<Admin>) -> Json<Value> {
             },
         })
     });
-    let own = generation.own.as_ref().map(|own| {
+    let steady = runtime.clock.steady();
+    let age = |age: Option<Duration>| age.map(|age| age.as_secs());
+    let key_set = generation.own.as_ref().map(|own| &own.key_sets).map(|key_sets| {
         json!({
-            "number": own.key_sets.number(),
-            "age_seconds": own.key_sets.age(runtime.clock.steady()).map(|age| age.as_secs()),
-            "problem": own.key_sets.problem().text(),
+            "number": key_sets.number(),
+            "age_seconds": age(key_sets.age(steady)),
+            "problem": key_sets.problem().text(),
         })
     });
+    let revocations = generation.own.as_ref().map(|own| &own.revocations).map(|revocations| {
+        let known = revocations.known();
+        json!({
+            "number": known.map(|(number, _)| number),
+            "devices": known.map(|(_, devices)| devices),
+            "age_seconds": age(revocations.age(steady)),
+            "stale": revocations.is_stale(steady),
+            "problem": revocations.problem().text(),
+        })
+    });
+    let shared = runtime.shared.as_ref().map(|shared| json!({ "up": shared.is_up() }));
     let routes = generation.routes.iter().map(|route| {
         json!({
             "name": &*route.name,
@@ -153,7 +167,9 @@ async fn status(State(admin): State<Admin>) -> Json<Value> {
         "draining": runtime.is_draining(),
         "last_reload": { "ok": last.ok, "error": last.error, "at": last.at.secs() },
         "connections": runtime.metrics.listeners.open(),
-        "key_set": own,
+        "key_set": key_set,
+        "revocations": revocations,
+        "shared_state": shared,
         "upstreams": upstreams.collect::<Vec<_>>(),
         "routes": routes.collect::<Vec<_>>(),
     }))

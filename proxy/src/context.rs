@@ -52,6 +52,8 @@ pub(crate) struct Context {
     pub masked_headers: u64,
     /// Whether what the service took back reached us too long ago to be called new.
     pub revocations_stale: bool,
+    /// Whether its limits could not be counted with the other machines.
+    pub shared_state_down: bool,
     /// Seats in use at the upstream when this one was taken.
     pub inflight: Option<u32>,
     /// The trace that it is in; only requests on routes are in any.
@@ -167,6 +169,7 @@ impl Context {
             scrubber: None,
             masked_headers: 0,
             revocations_stale: false,
+            shared_state_down: false,
             inflight: None,
             trace: None,
         }

@@ -25,6 +25,7 @@ mod problem;
 mod remote;
 mod revocations;
 mod source;
+mod watch;
 
 pub(crate) use freshness::Freshness;
 pub(crate) use key_sets::{OwnKeySets, Usable};
@@ -33,6 +34,7 @@ pub(crate) use problem::Problem;
 pub(crate) use remote::{NoMetadata, Remote, RemoteError};
 pub(crate) use revocations::{InUse, OwnRevocations};
 pub use source::{FetchKeySets, FetchRevocations, Fetched};
+pub(crate) use watch::{Staleness, watch};
 
 /// Why a document was not taken.
 #[derive(Debug, thiserror::Error)]

@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
+mod breaker;
 mod local;
+mod shared;
 mod subject;
 
 pub(crate) use local::Limits;
+pub(crate) use shared::{Away, SharedLimits};
 pub(crate) use subject::Subject;
 
 /// `requests` in each `window`, all of which may come at once.

@@ -37,6 +37,8 @@ pub(crate) enum Stop {
     Unverifiable,
     /// Admit: a limit of the policy is used up.
     Limited(Limited),
+    /// Admit: a limit can't be counted with the other machines, and the route has it counted so or not at all.
+    SharedStateDown,
     /// Admit: the upstream has no seat for this class.
     Overloaded(Shed),
     /// Admit: the request body did not arrive in time.
@@ -99,7 +101,7 @@ impl Stop {
                 row(StatusCode::UNAUTHORIZED, "attestation_required", "An attestation token is required", "16")
             }
             Self::Refused => row(StatusCode::FORBIDDEN, "refused", "The request was refused", "7"),
-            Self::Unverifiable => Row {
+            Self::Unverifiable | Self::SharedStateDown => Row {
                 retry: Retry::Soon,
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", "14")
             },
@@ -142,6 +144,7 @@ impl Stop {
         match self {
             Self::BadRequest(what) | Self::UpstreamRefused(what) => what,
             Self::Overloaded(shed) => shed.as_str(),
+            Self::SharedStateDown => "shared_state_down",
             _ => "",
         }
     }
@@ -250,6 +253,7 @@ mod tests {
             Stop::Refused,
             Stop::Unverifiable,
             Stop::Limited(Limited { name: "search".into(), rate, retry_after: Duration::from_millis(1_500) }),
+            Stop::SharedStateDown,
             Stop::Overloaded(Shed::Deadline),
             Stop::BodyTimeout,
             Stop::KeyUnavailable,

@@ -203,6 +203,7 @@ pub(crate) mod names {
     use super::HeaderName;
 
     pub(crate) const X_ASSAY_VERDICT: HeaderName = HeaderName::from_static("x-assay-verdict");
+    pub(crate) const X_ASSAY_DEV: HeaderName = HeaderName::from_static("x-assay-dev");
     pub(crate) const X_ASSAY_DEVICE: HeaderName = HeaderName::from_static("x-assay-device");
     pub(crate) const X_ASSAY_APP: HeaderName = HeaderName::from_static("x-assay-app");
     pub(crate) const X_ASSAY_VERSION: HeaderName = HeaderName::from_static("x-assay-version");

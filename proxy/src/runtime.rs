@@ -10,7 +10,7 @@ use attest_core::time::Clock;
 
 use crate::decision_id::DecisionIds;
 use crate::generation::Generation;
-use crate::limits::Limits;
+use crate::limits::{Limits, SharedLimits};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -28,6 +28,8 @@ pub(crate) struct Runtime {
     pub tokens: TokenCache,
     /// Counts of the policies' limits.
     pub limits: Limits,
+    /// Counts that machines share, where they do.
+    pub shared: Option<Arc<SharedLimits>>,
     /// All figures.
     pub metrics: Metrics,
     /// One line a request.
@@ -46,6 +48,7 @@ impl Runtime {
         clock: Arc<dyn Clock>,
         epoch: Instant,
         generation: Generation,
+        shared: Option<Arc<SharedLimits>>,
         metrics: Metrics,
         log: AccessLog,
         traces: Option<Traces>,
@@ -56,6 +59,7 @@ impl Runtime {
             generation: ArcSwap::from_pointee(generation),
             tokens: TokenCache::new(),
             limits: Limits::new(epoch),
+            shared,
             metrics,
             log,
             traces,
@@ -78,38 +82,5 @@ impl Runtime {
     /// Whether the process is about to end.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
-    }
-
-    /// Reads the gauges from the running state.
-    pub(crate) fn refresh_gauges(&self) {
-        use crate::telemetry::metrics::{ClassLabels, UpstreamLabels};
-        let gauges = &self.metrics.gauges;
-        let generation = self.generation.load();
-        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        gauges.generation.set(signed(generation.number));
-        gauges.access_log_dropped.set(signed(self.log.dropped()));
-        let (attested, failed) = self.tokens.len();
-        gauges.token_cache_entries.set(i64::try_from(attested + failed).unwrap_or(i64::MAX));
-        if let Some(own) = &generation.own {
-            let age = own.key_sets.age(self.clock.steady()).map_or(-1, |age| signed(age.as_secs()));
-            gauges.key_set_age.set(age);
-            gauges.key_set_number.set(own.key_sets.number().map_or(-1, signed));
-        }
-        for family in [&gauges.waiting, &gauges.concurrency_limit, &gauges.addresses] {
-            family.clear();
-        }
-        gauges.inflight.clear();
-        for upstream in generation.upstreams.values() {
-            let labels = UpstreamLabels { upstream: upstream.name.clone() };
-            gauges.waiting.get_or_create(&labels).set(upstream.admission.waiting().into());
-            gauges.concurrency_limit.get_or_create(&labels).set(upstream.admission.limit().into());
-            let addresses = i64::try_from(upstream.addresses().len()).unwrap_or(i64::MAX);
-            gauges.addresses.get_or_create(&labels).set(addresses);
-            let classes = ["critical", "attested", "partial", "unattested"];
-            for (class, inflight) in classes.into_iter().zip(upstream.admission.inflight_by_class()) {
-                let labels = ClassLabels { upstream: upstream.name.clone(), class };
-                gauges.inflight.get_or_create(&labels).set(inflight.into());
-            }
-        }
     }
 }

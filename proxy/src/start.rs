@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::sync::watch;
 
 use crate::admin;
+use crate::feeds;
 use crate::gateway::Gateway;
 use crate::generation::{Generation, GenerationError, LocalService};
 use crate::listener::{self, BindError, BoundListener, Edge, Entrance, TlsError};
@@ -164,7 +165,8 @@ impl Parts {
         let (log, writer) = access_log(access, dependencies.access_log)?;
         let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
-        let runtime = Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, metrics, log, traces));
+        let runtime =
+            Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, None, metrics, log, traces));
         let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
         let reloader = Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
         let edge = {
@@ -183,6 +185,7 @@ impl Parts {
             tls: sockets.tls.map(|(_, config)| config),
             h2c: runtime.generation.load().settings.listeners.public.as_ref().is_some_and(|public| public.h2c),
         };
+        aside.spawn(feeds::watch(Arc::downgrade(&runtime)));
         aside.spawn(reload::watch(Arc::downgrade(&reloader)));
         aside.spawn(reload::on_hangup(Arc::downgrade(&reloader)));
         if let Some(probe) = sockets.probe {

@@ -54,7 +54,7 @@ impl OwnFeeds {
             (AttestationSource::Remote(remote), _) => {
                 let service = Arc::new(Remote::new(remote)?);
                 let wanted = Wanted { name, refresh: remote.refresh, concealment: None };
-                (wanted, Duration::from_secs(2), (service.clone(), service))
+                (wanted, remote.revocations_every, (service.clone(), service))
             }
             (AttestationSource::Serve(_), Some(local)) => {
                 let concealment = Some(attestation.token.concealment);

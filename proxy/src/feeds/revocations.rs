@@ -158,3 +158,6 @@ impl Feed for OwnRevocations {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

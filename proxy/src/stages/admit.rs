@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use http::header::EXPECT;
 use pingora_proxy::Session;
 use policies::{Class, Permit};
+use settings::SharedStateDown;
 use tokio::time::timeout;
 
 use super::extract::{self, BODY_PATIENCE};
@@ -33,11 +34,11 @@ use crate::admission::{Seat, Shed};
 use crate::connection::client_left;
 use crate::context::{Context, Times};
 use crate::internal::Internal;
-use crate::limits::{Count, Rate, Subject};
+use crate::limits::{Away, Count, Rate, Subject};
 use crate::refusal::{Limited, Stop};
 use crate::route::Route;
 use crate::runtime::Runtime;
-use crate::telemetry::metrics::{LimitLabels, ShedLabels};
+use crate::telemetry::metrics::{LimitLabels, RouteLabels, ShedLabels};
 use crate::upstream::Upstream;
 
 /// A permit with a seat. Dropping it frees the seat.
@@ -72,7 +73,7 @@ pub(crate) async fn admit(
     runtime: &Runtime,
 ) -> Result<Admitted, (Permit, Stop)> {
     let address = ctx.request.as_ref().map(|request| request.address);
-    if let Err(stop) = within_limits(&permit, route, address, ctx, runtime) {
+    if let Err(stop) = within_limits(&permit, route, address, ctx, runtime).await {
         return Err((permit, stop));
     }
     let class = permit.class();
@@ -135,17 +136,33 @@ async fn seat(session: &mut Session, upstream: &Upstream, class: Class, times: &
 }
 
 /// Counts the request against all limits of the rule; the first that is used up refuses it.
-fn within_limits(
+async fn within_limits(
     permit: &Permit,
     route: &Route,
     address: Option<IpAddr>,
-    ctx: &Context,
+    ctx: &mut Context,
     runtime: &Runtime,
 ) -> Result<(), Stop> {
     if permit.limits().is_empty() {
         return Ok(());
     }
-    let used_up = used_up_here(permit, route, address, runtime, ctx.started);
+    let used_up = match &runtime.shared {
+        None => used_up_here(permit, route, address, runtime, ctx.started),
+        Some(shared) => match shared.used_up(permit, route, address).await {
+            Ok(used_up) => used_up,
+            Err(Away) => {
+                ctx.shared_state_down = true;
+                match route.settings.our_faults.shared_state_down {
+                    SharedStateDown::Refuse => return Err(Stop::SharedStateDown),
+                    SharedStateDown::CountLocally => {
+                        let labels = RouteLabels { route: route.name.clone() };
+                        runtime.metrics.counted_locally.get_or_create(&labels).inc();
+                        used_up_here(permit, route, address, runtime, ctx.started)
+                    }
+                }
+            }
+        },
+    };
     match used_up {
         None => Ok(()),
         Some(limited) => {

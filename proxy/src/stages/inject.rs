@@ -177,6 +177,9 @@ fn put_trace(trace: Option<&Trace>, upstream: &mut RequestHeader) {
 fn put_identity(admitted: &Admitted, upstream: &mut RequestHeader) {
     let verified = admitted.permit().verified();
     put(upstream, names::X_ASSAY_VERDICT, HeaderValue::from_static(verified.verdict().as_str()));
+    if verified.is_dev() {
+        put(upstream, names::X_ASSAY_DEV, HeaderValue::from_static("true"));
+    }
     let claims = verified.claims();
     for (name, text) in [
         (names::X_ASSAY_DEVICE, verified.device()),

@@ -212,7 +212,10 @@ fn write(
 fn who(line: &mut Line<'_>, ctx: &Context, request: &Extracted, verified: &Verified, runtime: &Runtime) {
     line.text(field!("verdict"), verified.verdict().as_str())
         .text_if(field!("reason"), Some(verified.reason()))
-        .flag_if(field!("accepted_expired"), verified.accepted_expired());
+        .flag_if(field!("accepted_expired"), verified.accepted_expired())
+        .flag_if(field!("dev"), verified.is_dev())
+        .flag_if(field!("revocations_stale"), ctx.revocations_stale)
+        .flag_if(field!("shared_state_down"), ctx.shared_state_down);
     if let Place::Route(route) = &request.place
         && let Some(source) = request.presented.source()
     {

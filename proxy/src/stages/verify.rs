@@ -140,7 +140,7 @@ impl<'a> Keys<'a> {
                     Usable::Nothing(reason) => return Err(reason),
                     Usable::Keys { edition, service_down } => (edition, service_down),
                 };
-                let revoked = feeds.revocations.usable(Duration::from_secs(900), steady)?;
+                let revoked = feeds.revocations.usable(faults.revocations_stale, steady)?;
                 Ok(Self {
                     set: edition.key_set.clone(),
                     id: key_sets.id(&edition),
@@ -189,7 +189,7 @@ fn check(
         }),
         pay_optional: token.danger_pay_optional,
         bearer_ok: token.bearer_ok,
-        allow_dev: false,
+        allow_dev: token.allow_dev,
         revoked,
     };
     verify::check(authenticated, &expect)

@@ -6,16 +6,17 @@
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::feeds::FetchFailures;
 
+mod gauges;
 mod histogram;
 mod labels;
 mod lazy;
 mod listeners;
 
+pub(crate) use gauges::Gauges;
 pub(crate) use histogram::Histogram;
 pub(crate) use labels::{
     AnswerLabels, ClassLabels, KeyLabels, LimitLabels, RequestLabels, RouteLabels, RuleLabels, ShedLabels,
@@ -40,6 +41,8 @@ pub(crate) struct Metrics {
     pub reloads: Family<WhyLabels, Counter>,
     pub fetch_failures: FetchFailures,
     pub traces_dropped: Family<WhyLabels, Counter>,
+    pub shared_state_failures: Counter,
+    pub counted_locally: Family<RouteLabels, Counter>,
     pub token_cache_hits: Counter,
     pub token_cache_misses: Counter,
     /// Counts of the listeners, once there are any.
@@ -47,21 +50,6 @@ pub(crate) struct Metrics {
     pub gateway_seconds: std::sync::Arc<Histogram>,
     pub first_byte_seconds: std::sync::Arc<Histogram>,
     pub gauges: Gauges,
-}
-
-/// Figures that are read from the running state when somebody asks.
-#[derive(Debug, Default)]
-pub(crate) struct Gauges {
-    pub generation: Gauge,
-    pub last_reload_ok: Gauge,
-    pub key_set_age: Gauge,
-    pub key_set_number: Gauge,
-    pub token_cache_entries: Gauge,
-    pub access_log_dropped: Gauge,
-    pub inflight: Family<ClassLabels, Gauge>,
-    pub waiting: Family<UpstreamLabels, Gauge>,
-    pub concurrency_limit: Family<UpstreamLabels, Gauge>,
-    pub addresses: Family<UpstreamLabels, Gauge>,
 }
 
 impl Metrics {
@@ -81,6 +69,8 @@ impl Metrics {
             reloads: Family::default(),
             fetch_failures: FetchFailures::default(),
             traces_dropped: Family::default(),
+            shared_state_failures: Counter::default(),
+            counted_locally: Family::default(),
             token_cache_hits: Counter::default(),
             token_cache_misses: Counter::default(),
             listeners: std::sync::Arc::default(),
@@ -100,7 +90,6 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        let gauges = &self.gauges;
         registry.register("requests", "Requests by verdict and action", self.requests.clone());
         registry.register("rule_hits", "Rules that matched", self.rule_hits.clone());
         registry.register("answers", "Answers by who gave them", self.answers.clone());
@@ -118,6 +107,21 @@ impl Metrics {
         let failures = &self.fetch_failures;
         registry.register("keyset_fetch_failures", "Fetches of the key set that failed", failures.key_sets.clone());
         registry.register(
+            "revocations_fetch_failures",
+            "Fetches of revocations that failed",
+            failures.revocations.clone(),
+        );
+        registry.register(
+            "shared_state_failures",
+            "Questions to the shared state without an answer in time",
+            self.shared_state_failures.clone(),
+        );
+        registry.register(
+            "limits_counted_locally",
+            "Requests whose limits were counted by this gateway alone, because the shared state was away",
+            self.counted_locally.clone(),
+        );
+        registry.register(
             "traces_dropped",
             "Traced requests that the collector was not told of",
             self.traces_dropped.clone(),
@@ -132,28 +136,7 @@ impl Metrics {
             "Tokens whose signature had to be checked",
             self.token_cache_misses.clone(),
         );
-        registry.register("config_generation", "Number of the running configuration", gauges.generation.clone());
-        registry.register(
-            "config_last_reload_ok",
-            "1 if the last reload was taken, else 0",
-            gauges.last_reload_ok.clone(),
-        );
-        registry.register(
-            "keyset_age_seconds",
-            "Seconds since the key set was last confirmed",
-            gauges.key_set_age.clone(),
-        );
-        registry.register("keyset_number", "Number of the key set in use", gauges.key_set_number.clone());
-        registry.register("token_cache_entries", "Tokens in the cache", gauges.token_cache_entries.clone());
-        registry.register(
-            "access_log_dropped",
-            "Access log lines dropped because their reader was too slow",
-            gauges.access_log_dropped.clone(),
-        );
-        registry.register("inflight", "Seats in use by class", gauges.inflight.clone());
-        registry.register("waiting", "Requests waiting for a seat", gauges.waiting.clone());
-        registry.register("concurrency_limit", "Seats in all", gauges.concurrency_limit.clone());
-        registry.register("upstream_addresses", "Addresses that may be dialled now", gauges.addresses.clone());
+        self.gauges.register(registry);
         registry.register_collector(Box::new(self.listeners.clone()));
         registry.register_collector(Box::new(self.gateway_seconds.clone()));
         registry.register_collector(Box::new(self.first_byte_seconds.clone()));

@@ -137,31 +137,6 @@ async fn refuses_a_token_in_two_places_and_twice_in_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_device_is_refused_from_the_next_fetch_on() {
-    let rig = rig().await;
-    let token = rig.issuer.token();
-    assert_eq!(rig.get("own.test", "/a", &[("assay-token", &token)]).await.status, 200);
-    let device = attest_core::device_key::DeviceId::from_bytes([7; 16]).to_string();
-    rig.issuer.revoked.lock().unwrap().push(device);
-    rig.issuer.number.store(2, Ordering::SeqCst);
-    let mut status = 200;
-    for _ in 0..100 {
-        status = rig.get("own.test", "/a", &[("assay-token", &token)]).await.status;
-        if status != 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(status, 403);
-    assert_eq!(rig.logged(|line| line["status"] == 403).await["verdict"], "revoked");
-    // An older edition is not taken, whoever signed it.
-    rig.issuer.revoked.lock().unwrap().clear();
-    rig.issuer.number.store(1, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(rig.get("own.test", "/a", &[("assay-token", &token)]).await.status, 403);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn without_any_key_set_the_fault_is_ours() {
     let issuer = super::kit::Issuer::new();
     let rig = Rig::start_with(issuer.clone(), Parts { routes: OWN_ROUTE.to_owned(), ..Parts::default() }, |issuer| {

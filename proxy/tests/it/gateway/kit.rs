@@ -3,22 +3,25 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attest_core::random::SystemRandom;
-use attest_core::time::SystemClock;
 use http::HeaderValue;
 use keystore::{ApiKey, Bounds, BoundsText, GenerationMemory, KeyName, Keystore, MasterKey};
 use proxy::{Dependencies, GatewayHandle, LoadError, LocalService};
 use tempfile::TempDir;
 
 mod api;
+mod clock;
 mod issuer;
+mod remote;
 mod wire;
 
 pub(crate) use api::{Api, scripted};
+pub(crate) use clock::MovedClock;
 pub(crate) use issuer::{Issuer, Token};
-pub(crate) use wire::{Answer, raw};
+pub(crate) use remote::elsewhere;
+pub(crate) use wire::{Answer, Kept, raw};
 
 pub(crate) const ISSUER: &str = "https://test.example/assay";
 pub(crate) const AUDIENCE: &str = "api.test";
@@ -43,6 +46,10 @@ pub(crate) struct Parts {
     pub(crate) api: &'static str,
     /// Under `routes:`.
     pub(crate) routes: String,
+    /// Of our own tokens, beside issuer and audience: `, concealment: sealed`.
+    pub(crate) token: &'static str,
+    /// Under `state:`, beside its folder: `, shared: { … }`.
+    pub(crate) state: String,
     /// At the top: `our_faults:` and the like.
     pub(crate) top: &'static str,
     /// Of the public listener, beside its address: `, h2c: true`.
@@ -159,6 +166,15 @@ impl Rig {
         raw(self.gateway.public(), bytes).await
     }
 
+    /// Waits until it holds.
+    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let start = Instant::now();
+        while !holds().await {
+            assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The newest log line for which `wanted` holds, once it is there.
     pub(crate) async fn logged(&self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
         for _ in 0..200 {
@@ -204,7 +220,7 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
     let settings = settings::load(path, &overrides).map_err(|report| report.to_string())?.settings;
     let path = path.to_owned();
     let dependencies = Dependencies {
-        clock: Arc::new(SystemClock),
+        clock: issuer.clock.clone(),
         reload: Arc::new(move || {
             settings::load(&path, &settings::Overrides::default())
                 .map(|loaded| loaded.settings)
@@ -213,7 +229,8 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
         local_service: Some(LocalService {
             address: service,
             internal_secret: HeaderValue::from_static("internal-secret"),
-            key_sets: issuer,
+            key_sets: issuer.clone(),
+            revocations: issuer,
         }),
         access_log: Some(Box::new(log)),
     };
@@ -221,7 +238,7 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
 }
 
 pub(crate) fn configuration(parts: &Parts, api: SocketAddr) -> String {
-    let Parts { upstreams, api: more, routes, top, public, remote, script: _, files: _ } = parts;
+    let Parts { upstreams, api: more, routes, token, state, top, public, remote, script: _, files: _ } = parts;
     let serve = "serve: { host: attest.test, path: /assay/v1, unlock: { file: service.key } }".to_owned();
     let source = remote.as_ref().unwrap_or(&serve);
     // Where the service runs elsewhere, so do its apps.
@@ -232,10 +249,10 @@ listeners:
   public: {{ address: 127.0.0.1:0{public} }}
   probe: {{ address: 127.0.0.1:0 }}
   admin: {{ address: 127.0.0.1:0 }}
-state: {{ dir: state }}
+state: {{ dir: state{state} }}
 attestation:
   {source}
-  token: {{ issuer: "{ISSUER}", audience: {AUDIENCE} }}
+  token: {{ issuer: "{ISSUER}", audience: {AUDIENCE}{token} }}
   {apps}
 keys:
   store: keys.sealed

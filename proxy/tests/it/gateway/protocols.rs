@@ -1,19 +1,14 @@
 //! HTTP/2, gRPC, WebSocket, other issuers, a remote service, proxies in front.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use attest_core::time::{Clock, SystemClock};
-use axum::extract::State;
-use axum::http::HeaderMap as AxumHeaders;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use proxy::FetchKeySets;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::kit::{Issuer, KEY_ROUTE, OWN_ROUTE, Parts, Rig};
+use super::kit::{Issuer, KEY_ROUTE, OWN_ROUTE, Parts, Rig, elsewhere};
 
 async fn h2(rig: &Rig) -> hyper::client::conn::http2::SendRequest<Full<bytes::Bytes>> {
     let tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
@@ -160,43 +155,17 @@ async fn another_issuer_s_tokens_are_taken_as_they_are_and_bound_to_their_header
 #[tokio::test(flavor = "multi_thread")]
 async fn a_remote_service_is_asked_with_its_token_and_held_to_its_pinned_key() {
     let issuer = Issuer::new();
-    let asked = Arc::new(AtomicU32::new(0));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let app = axum::Router::new()
-        .route("/assay/v1/gateway/keysets", axum::routing::get(key_sets))
-        .with_state((issuer.clone(), asked.clone()));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let pinned = issuer.fetch().await.unwrap().pinned.to_string();
+    let parts = || Parts { routes: OWN_ROUTE.to_owned(), ..Parts::default() };
+    let right = elsewhere(&issuer, "refresh: 1s", parts()).await;
+    let mut wrong = elsewhere(&issuer, "refresh: 1s", parts()).await;
     let other = attest_core::feed::FeedKey::from_seed(&[99; 32]).unwrap().public_key().unwrap().to_string();
-    for (pinned, status) in [(pinned, 200), (other, 503)] {
-        let rig = Rig::start(Parts {
-            routes: OWN_ROUTE.to_owned(),
-            remote: Some(format!(
-                "remote: {{ url: \"http://127.0.0.1:{port}/assay/v1\", gateway_token_file: gateway.token, feed_key_file: feed.pub, refresh: 1s }}"
-            )),
-            files: vec![
-                ("gateway.token", b"gateway-token-of-this-very-test-alone\n".to_vec()),
-                ("feed.pub", pinned.into_bytes()),
-            ],
-            ..Parts::default()
-        })
-        .await;
+    wrong.files.retain(|(name, _)| *name != "feed.pub");
+    wrong.files.push(("feed.pub", other.into_bytes()));
+    for (parts, status) in [(right, 200), (wrong, 503)] {
+        let rig = Rig::start_with(issuer.clone(), parts, |_| {}).await;
         let token = issuer.token();
         assert_eq!(rig.get("own.test", "/a", &[("assay-token", &token)]).await.status, status);
     }
-    assert!(asked.load(Ordering::SeqCst) >= 2);
-}
-
-async fn key_sets(
-    State((issuer, asked)): State<(Arc<Issuer>, Arc<AtomicU32>)>,
-    headers: AxumHeaders,
-) -> Result<String, axum::http::StatusCode> {
-    if headers.get("authorization").is_none_or(|shown| shown != "Bearer gateway-token-of-this-very-test-alone") {
-        return Err(axum::http::StatusCode::UNAUTHORIZED);
-    }
-    asked.fetch_add(1, Ordering::SeqCst);
-    Ok(issuer.fetch().await.unwrap().document.to_json())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,6 +41,32 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
     parse(&answer)
 }
 
+/// A connection that is kept for the next request.
+pub(crate) struct Kept(TcpStream);
+
+impl Kept {
+    pub(crate) async fn to(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Asks, and reads as far as the answer goes.
+    pub(crate) async fn get(&mut self, host: &str, target: &str, token: &str) -> Answer {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nassay-token: {token}\r\n\r\n");
+        self.0.write_all(head.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        loop {
+            let read = tokio::time::timeout(Duration::from_secs(20), self.0.read_buf(&mut bytes)).await;
+            assert!(read.unwrap().unwrap() > 0, "closed: {}", String::from_utf8_lossy(&bytes));
+            if bytes.windows(4).any(|end| end == b"\r\n\r\n") {
+                let answer = parse(&bytes);
+                if answer.whole {
+                    return answer;
+                }
+            }
+        }
+    }
+}
+
 pub(crate) fn parse(answer: &[u8]) -> Answer {
     let end = answer.windows(4).position(|end| end == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(answer)));
