@@ -1,0 +1,334 @@
+//! In: builds as an operator registers them. Out: the Reference Values that appraisal compares with. Kept as rows with numbers
+//! that are never given again; a retired build stays, so that its devices fail as `retired_build` and not as unknown.
+
+use std::time::Duration;
+
+use attest_core::{
+    measurement::Measurement,
+    reference::{Build, PackageFacts, Platform},
+    time::UnixTime,
+};
+use serde_json::json;
+
+use crate::{
+    actor::{Actor, Role},
+    check,
+    error::StoreError,
+    page::{Listing, Page, Revision},
+    revocations::{self, Revocation},
+    sql::{Filter, Row, Tx, values},
+    store::{Change, Part, Store, count_up},
+};
+
+/// A build to register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The app.
+    pub app: String,
+    /// Its platform.
+    pub platform: Platform,
+    /// Its version.
+    pub version: String,
+    /// Tells builds of one version apart, such as an ABI; may be empty.
+    pub label: String,
+    /// What its image measures to; absent where other Evidence vouches for it.
+    pub measurement: Option<Measurement>,
+    /// What its package says.
+    pub package: PackageFacts,
+    /// The libraries that the measurement covers, by name.
+    pub libraries: Vec<String>,
+}
+
+/// A registered build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildRow {
+    /// The build, with its number.
+    pub build: Build,
+    /// When it was registered.
+    pub registered: UnixTime,
+    /// When it was retired.
+    pub retired: Option<UnixTime>,
+    /// Rises with every change of the row.
+    pub revision: Revision,
+}
+
+/// What registering did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The build as it stands.
+    pub build: BuildRow,
+    /// What was done.
+    pub what: What,
+}
+
+/// What registering a build did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The build is new.
+    Added,
+    /// The same build was registered and live already.
+    Unchanged,
+    /// The same build had been retired; it is live again.
+    Restored,
+}
+
+/// Which builds to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildFilter {
+    /// Of one app.
+    pub app: Option<String>,
+    /// Of these apps alone, whatever else is asked: what the asker may see.
+    pub apps: Option<Vec<String>>,
+    /// Of one version.
+    pub version: Option<String>,
+    /// On one platform.
+    pub platform: Option<Platform>,
+    /// Only those that are not retired.
+    pub live_only: bool,
+}
+
+/// Builds of one app, retired ones too.
+const MAX_BUILDS: i64 = 10_000;
+const MAX_SIGNERS: usize = 16;
+const MAX_LIBRARIES: usize = 256;
+const MAX_PACKAGE_TEXT: usize = 255;
+/// How long a revocation outlives the tokens it is about: as long as a gateway may have been away.
+const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far ahead `exp` may be at gateways, in lives of a token.
+const LIVES: u32 = 2;
+
+const COLUMNS: &str = "number, app, platform, version, label, measurement, registered, retired, package_id, team, signers, \
+                       libraries, revision";
+
+impl Store {
+    /// Registers a build, live. Registering it again changes nothing; one that was retired is live again.
+    ///
+    /// # Errors
+    /// `NotAName`, `NotAText`, `TooMany`; `AnotherMeasurement` where a live build of that name differs; `Forbidden`. Then
+    /// nothing was written.
+    pub fn register(&self, actor: &Actor, registration: &Registration) -> Result<Registered, StoreError> {
+        check_registration(registration)?;
+        self.change(actor, (Role::Operator, Some(&registration.app)), |change| register(change, registration))
+    }
+
+    /// Builds, the newest first; a page goes on after a build's number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn builds(&self, filter: &BuildFilter, page: Page) -> Result<Listing<BuildRow>, StoreError> {
+        let mut query = Filter::new(values![page.after.unwrap_or(i64::MAX)]);
+        query.and_if("app", filter.app.as_deref());
+        query.and_if("version", filter.version.as_deref());
+        query.and_if("platform", filter.platform.map(Platform::as_str));
+        query.and_one_of("app", filter.apps.as_deref());
+        if filter.live_only {
+            query.and("retired IS NULL");
+        }
+        let select = format!("SELECT {COLUMNS} FROM builds WHERE number < $1");
+        let (sql, values) = query.query(&select, "number DESC", page);
+        let rows = self.read(|tx| tx.rows(&sql, &values))?;
+        let builds = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        Ok(Listing::cut(builds, page, |row| row.build.number.into()))
+    }
+
+    /// One build.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn build(&self, number: u32) -> Result<Option<BuildRow>, StoreError> {
+        self.read(|tx| find(tx, number))
+    }
+
+    /// Retires the live builds of `app` and `version`: all of them, or the one of `label`; tells how many. Their tokens are
+    /// revoked with them. `expect`: the revision of the build; of several, the highest.
+    ///
+    /// # Errors
+    /// `NothingToRetire`; `Conflict`; `Forbidden`.
+    pub fn retire(
+        &self,
+        actor: &Actor,
+        app: &str,
+        version: &str,
+        label: Option<&str>,
+        expect: Option<Revision>,
+    ) -> Result<usize, StoreError> {
+        self.change(actor, (Role::Operator, Some(app)), |change| {
+            let mut query = Filter::new(values![app, version]);
+            query.and_if("label", label);
+            let rows = change.tx.rows(
+                &format!(
+                    "SELECT {COLUMNS} FROM builds WHERE app = $1 AND version = $2 AND retired IS NULL{}",
+                    query.sql
+                ),
+                &query.values,
+            )?;
+            let builds = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+            let Some(newest) = builds.iter().map(|row| row.revision).max() else {
+                return Err(StoreError::NothingToRetire { app: app.to_owned(), version: version.to_owned() });
+            };
+            newest.check(expect)?;
+            for row in &builds {
+                retire(change, row)?;
+            }
+            change.touch(Part::Builds)?;
+            Ok(builds.len())
+        })
+    }
+
+    /// How long a revocation of tokens that are out there has to last.
+    pub(crate) fn revocation_life(token: &settings::TokenSettings) -> Duration {
+        token.lifetime.saturating_mul(LIVES).saturating_add(token.leeway).saturating_add(GRACE)
+    }
+}
+
+fn register(change: &Change<'_>, new: &Registration) -> Result<Registered, StoreError> {
+    let platform = new.platform.as_str();
+    let same_name = change.tx.rows(
+        &format!(
+            "SELECT {COLUMNS} FROM builds WHERE app = $1 AND platform = $2 AND version = $3 AND label = $4
+             ORDER BY number DESC"
+        ),
+        values![new.app.as_str(), platform, new.version.as_str(), new.label.as_str()],
+    )?;
+    let same_name = same_name.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let same = |row: &&BuildRow| {
+        let build = &row.build;
+        build.measurement == new.measurement && build.package == new.package && build.libraries == new.libraries
+    };
+    if let Some(live) = same_name.iter().find(|row| row.retired.is_none()) {
+        if same(&live) {
+            return Ok(Registered { build: live.clone(), what: What::Unchanged });
+        }
+        return Err(StoreError::AnotherMeasurement {
+            app: new.app.clone(),
+            version: new.version.clone(),
+            platform,
+            label: new.label.clone(),
+        });
+    }
+    let (number, what) = match same_name.iter().find(same) {
+        Some(retired) => (restore(change, retired)?, What::Restored),
+        None => (add(change, new)?, What::Added),
+    };
+    let action = if what == What::Added { "build.register" } else { "build.restore" };
+    change.audit(action, &target(&new.app, &new.version, platform, &new.label), &json!({ "number": number }))?;
+    change.touch(Part::Builds)?;
+    let build = find(change.tx, number)?.ok_or(StoreError::Damaged { what: "a build that was just written" })?;
+    Ok(Registered { build, what })
+}
+
+fn restore(change: &Change<'_>, retired: &BuildRow) -> Result<u32, StoreError> {
+    let number = retired.build.number;
+    change
+        .tx
+        .execute("UPDATE builds SET retired = NULL, revision = revision + 1 WHERE number = $1", values![number])?;
+    revocations::lift_if_there(change, &Revocation::Build(number))?;
+    Ok(number)
+}
+
+fn add(change: &Change<'_>, new: &Registration) -> Result<u32, StoreError> {
+    let count = change.tx.row("SELECT count(*) FROM builds WHERE app = $1", values![new.app.as_str()])?;
+    if count.map_or(Ok(0), |row| row.int(0))? >= MAX_BUILDS {
+        return Err(StoreError::TooMany { what: "builds of one app", max: 10_000 });
+    }
+    change.tx.execute(
+        "INSERT INTO apps (name, registered) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        values![new.app.as_str(), change.now],
+    )?;
+    let number = u32::try_from(count_up(change.tx, "build_number", 1)?)
+        .map_err(|_| StoreError::TooMany { what: "builds", max: usize::MAX })?;
+    change.tx.execute(
+        "INSERT INTO builds (number, app, platform, version, label, measurement, registered, package_id, team, signers,
+                             libraries)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        values![
+            number,
+            new.app.as_str(),
+            new.platform.as_str(),
+            new.version.as_str(),
+            new.label.as_str(),
+            new.measurement.as_ref().map(|measurement| *measurement.as_bytes()),
+            change.now,
+            new.package.id.as_deref(),
+            new.package.team.as_deref(),
+            new.package.signers.concat(),
+            json!(new.libraries).to_string()
+        ],
+    )?;
+    Ok(number)
+}
+
+fn retire(change: &Change<'_>, row: &BuildRow) -> Result<(), StoreError> {
+    let build = &row.build;
+    change.audit(
+        "build.retire",
+        &target(&build.app, &build.version, build.platform.as_str(), &build.label),
+        &json!({ "number": build.number }),
+    )?;
+    change.tx.execute(
+        "UPDATE builds SET retired = $2, revision = revision + 1 WHERE number = $1",
+        values![build.number, change.now],
+    )?;
+    let until = change.now.plus(Store::revocation_life(&change.inner.token));
+    revocations::put(change, &Revocation::Build(build.number), Some(until), "the build was retired")
+}
+
+/// A build in the audit log.
+fn target(app: &str, version: &str, platform: &str, label: &str) -> String {
+    if label.is_empty() { format!("{app} {version} {platform}") } else { format!("{app} {version} {platform} {label}") }
+}
+
+fn find(tx: &Tx<'_>, number: u32) -> Result<Option<BuildRow>, StoreError> {
+    let row = tx.row(&format!("SELECT {COLUMNS} FROM builds WHERE number = $1"), values![number])?;
+    row.as_ref().map(parse).transpose()
+}
+
+/// All builds, the newest first.
+pub(crate) fn load(tx: &Tx<'_>) -> Result<Vec<Build>, StoreError> {
+    let rows = tx.rows(&format!("SELECT {COLUMNS} FROM builds ORDER BY number DESC"), &[])?;
+    rows.iter().map(|row| Ok(parse(row)?.build)).collect()
+}
+
+fn parse(row: &Row) -> Result<BuildRow, StoreError> {
+    let retired = row.opt_time(7)?;
+    let signers = row.blob(10)?;
+    let libraries = serde_json::from_str(&row.text(11)?);
+    let (signers, rest) = signers.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(StoreError::Damaged { what: "a build's signers" });
+    }
+    Ok(BuildRow {
+        build: Build {
+            number: row.u32(0)?,
+            app: row.text(1)?,
+            platform: row.text(2)?.parse().map_err(|_| StoreError::Damaged { what: "a build's platform" })?,
+            version: row.text(3)?,
+            label: row.text(4)?,
+            measurement: row.opt_bytes(5)?.map(Measurement::from_bytes),
+            package: PackageFacts { id: row.opt_text(8)?, team: row.opt_text(9)?, signers: signers.to_vec() },
+            libraries: libraries.map_err(|_| StoreError::Damaged { what: "a build's libraries" })?,
+            retired: retired.is_some(),
+        },
+        registered: row.time(6)?,
+        retired,
+        revision: Revision(row.int(12)?),
+    })
+}
+
+fn check_registration(new: &Registration) -> Result<(), StoreError> {
+    check::name("app", &new.app)?;
+    check::name("version", &new.version)?;
+    check::name_or_empty("label", &new.label, true)?;
+    for (field, text) in [("package id", &new.package.id), ("team", &new.package.team)] {
+        if let Some(text) = text {
+            check::text(field, text, MAX_PACKAGE_TEXT)?;
+        }
+    }
+    if new.package.signers.len() > MAX_SIGNERS {
+        return Err(StoreError::TooMany { what: "signers of one build", max: MAX_SIGNERS });
+    }
+    if new.libraries.len() > MAX_LIBRARIES {
+        return Err(StoreError::TooMany { what: "libraries of one build", max: MAX_LIBRARIES });
+    }
+    new.libraries.iter().try_for_each(|library| check::text("library", library, MAX_PACKAGE_TEXT))
+}

@@ -1,0 +1,172 @@
+//! In: how attestations ended. Out: rows, one transaction for a batch of them, so that the rate of attestations is not bound
+//! by the disk's. What is proven: memory is bounded by [`FULL_BATCH`] devices, and a crash loses this batch at most.
+
+use std::{collections::HashMap, fmt::Write as _};
+
+use attest_core::device_key::DeviceId;
+
+use super::{MAX_ROWS, Seen, family};
+use crate::{
+    error::StoreError,
+    sql::{Value, values},
+    store::{Change, count_up, counter},
+};
+
+/// Devices in a full batch.
+pub(crate) const FULL_BATCH: usize = 1024;
+/// Rows in one statement: its parameters stay within what both engines take.
+const AT_ONCE: usize = 128;
+/// Bytes of findings that are kept.
+const MAX_FINDINGS: usize = 1024;
+
+/// Attestations of one device that are not written yet.
+struct Tally {
+    passed: u32,
+    failed: u32,
+    last: Seen,
+}
+
+/// Tallies by device.
+#[derive(Default)]
+pub(crate) struct Batch(HashMap<DeviceId, Tally>);
+
+impl Batch {
+    /// Devices in it.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Counts one attestation.
+    pub(crate) fn count(&mut self, seen: Seen) {
+        let (passed, failed) = if seen.passed { (1, 0) } else { (0, 1) };
+        match self.0.get_mut(&seen.device) {
+            Some(tally) => {
+                tally.passed = tally.passed.saturating_add(passed);
+                tally.failed = tally.failed.saturating_add(failed);
+                // A link that was proven is not lost to a later sighting without one.
+                let renewed_from = seen.renewed_from.or(tally.last.renewed_from);
+                if seen.at >= tally.last.at {
+                    tally.last = seen;
+                }
+                tally.last.renewed_from = renewed_from;
+            }
+            None => {
+                self.0.insert(seen.device, Tally { passed, failed, last: seen });
+            }
+        }
+    }
+
+    /// Writes all tallies.
+    pub(crate) fn write(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        let tallies: Vec<&Tally> = self.0.values().collect();
+        for some in tallies.chunks(AT_ONCE) {
+            let known = update(change, some)?;
+            let new: Vec<&Tally> =
+                some.iter().filter(|tally| tally.passed > 0 && !known.contains(&tally.last.device)).copied().collect();
+            insert(change, &new)?;
+        }
+        for tally in tallies {
+            if let Some(old) = &tally.last.renewed_from {
+                family::link(change, (&tally.last.device, tally.passed > 0), old, tally.last.at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds to the rows that are there; their devices.
+fn update(change: &Change<'_>, tallies: &[&Tally]) -> Result<Vec<DeviceId>, StoreError> {
+    let key_set = change.inner.token.key_set.as_str();
+    let mut values = Vec::with_capacity(tallies.len() * COLUMNS);
+    for tally in tallies {
+        push(&mut values, tally, key_set);
+    }
+    // Both engines name the columns of VALUES so.
+    let sql = format!(
+        "UPDATE devices SET passed = devices.passed + v.column2, failed = devices.failed + v.column3,
+                last_seen = CASE WHEN devices.last_seen > v.column4 THEN devices.last_seen ELSE v.column4 END,
+                app = v.column5, version = v.column6, platform = v.column7, last_reasons = v.column8,
+                last_findings = v.column9, key_set = v.column10
+         FROM (VALUES {}) AS v WHERE devices.id = v.column1 RETURNING devices.id",
+        places(tallies.len(), COLUMNS)
+    );
+    let rows = change.tx.rows(&sql, &values)?;
+    rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes(0)?))).collect()
+}
+
+/// Adds rows for devices that passed for the first time, as far as there is room.
+fn insert(change: &Change<'_>, tallies: &[&Tally]) -> Result<(), StoreError> {
+    let room = usize::try_from(MAX_ROWS - counter(change.tx, "device_rows")?).unwrap_or(0);
+    let tallies = tallies.get(..tallies.len().min(room)).unwrap_or_default();
+    if tallies.is_empty() {
+        return Ok(());
+    }
+    let key_set = change.inner.token.key_set.as_str();
+    let count = i64::try_from(tallies.len()).unwrap_or(0);
+    let mut place = count_up(change.tx, "device_order", count)? - count;
+    let mut values = Vec::with_capacity(tallies.len() * (COLUMNS + 2));
+    for tally in tallies {
+        place += 1;
+        push(&mut values, tally, key_set);
+        values.extend_from_slice(values![place, tally.last.at]);
+    }
+    change.tx.execute(
+        &format!(
+            "INSERT INTO devices (id, passed, failed, last_seen, app, version, platform, last_reasons, last_findings,
+                                  key_set, place, first_seen)
+             VALUES {}",
+            places(tallies.len(), COLUMNS + 2)
+        ),
+        &values,
+    )?;
+    count_up(change.tx, "device_rows", count)?;
+    Ok(())
+}
+
+/// Values of one tally.
+const COLUMNS: usize = 10;
+
+fn push(values: &mut Vec<Value>, tally: &Tally, key_set: &str) {
+    let last = &tally.last;
+    values.extend_from_slice(values![
+        *last.device.as_bytes(),
+        tally.passed,
+        tally.failed,
+        last.at,
+        last.app.as_str(),
+        last.version.as_str(),
+        last.platform.as_str(),
+        i64::try_from(last.reasons.bits()).unwrap_or(i64::MAX),
+        findings(&last.findings),
+        key_set
+    ]);
+}
+
+/// `($1, $2), ($3, $4)`: `rows` rows of `columns` parameters.
+fn places(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 6);
+    for place in 0..rows * columns {
+        let before = match (place % columns, place) {
+            (0, 0) => "(",
+            (0, _) => "), (",
+            _ => ", ",
+        };
+        let _ = write!(text, "{before}${}", place + 1);
+    }
+    text.push(')');
+    text
+}
+
+/// One a line, as many whole ones as are kept.
+fn findings(findings: &[String]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        if text.len() + finding.len() >= MAX_FINDINGS {
+            break;
+        }
+        // The database takes no zero byte, and a line is a line.
+        text.extend(finding.chars().filter(|c| !c.is_control()));
+        text.push('\n');
+    }
+    text
+}

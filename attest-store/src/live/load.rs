@@ -1,0 +1,183 @@
+//! In: a connection, and what was loaded before. Out: the next snapshot. What is proven: it is read in one transaction; what
+//! did not change is shared with the one before, and of marks and revocations only the news are read.
+
+use std::sync::Arc;
+
+use attest_core::appraisal::DeviceState;
+
+use super::{
+    RevocationLog, Snapshot,
+    snapshot::{Builds, Marks},
+};
+use crate::{
+    apps, devices,
+    error::StoreError,
+    issuer::Issuer,
+    keys::KeyRing,
+    revocations,
+    sql::{Connection, Tx, values},
+    store::{Part, Store, count_up, counter},
+};
+
+/// Loads snapshots.
+pub(super) struct Loader {
+    store: Store,
+    last: Option<Loaded>,
+}
+
+/// What was loaded, and the counters it was loaded at.
+#[derive(Clone)]
+struct Loaded {
+    counters: Counters,
+    builds: Arc<Builds>,
+    marks: Arc<Marks>,
+    revocations: Arc<RevocationLog>,
+    keys: Arc<KeyRing>,
+    issuer: Arc<Issuer>,
+    key_set_number: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Counters {
+    generation: i64,
+    builds: i64,
+    marks: i64,
+    marks_removed: i64,
+    keys: i64,
+    revocations: i64,
+    revocations_pruned: i64,
+}
+
+impl Loader {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, last: None }
+    }
+
+    /// The next snapshot; none where nothing changed.
+    pub(super) fn load(&mut self, connection: &Connection) -> Result<Option<Snapshot>, StoreError> {
+        let last = self.last.as_ref();
+        let loaded = connection.read(|tx| {
+            let counters = Counters::load(tx)?;
+            if last.is_some_and(|last| last.counters == counters) {
+                return Ok(None);
+            }
+            self.read(tx, counters).map(Some)
+        })?;
+        let Some(mut loaded) = loaded else { return Ok(None) };
+        loaded.key_set_number = self.number(connection, &loaded)?;
+        let snapshot = loaded.snapshot();
+        self.last = Some(loaded);
+        Ok(Some(snapshot))
+    }
+
+    /// Reads the parts whose counters rose.
+    fn read(&self, tx: &Tx<'_>, now: Counters) -> Result<Loaded, StoreError> {
+        let last = self.last.as_ref();
+        let inner = &self.store.0;
+        let (keys, issuer) = match last {
+            Some(last) if last.counters.keys == now.keys => (Arc::clone(&last.keys), Arc::clone(&last.issuer)),
+            _ => {
+                let keys = Arc::new(KeyRing::load(tx, &inner.vault, &inner.token)?);
+                let issuer = Arc::new(Issuer::new(&inner.token, &inner.secrets, &keys)?);
+                (keys, issuer)
+            }
+        };
+        let builds = match last {
+            Some(last) if last.counters.builds == now.builds => Arc::clone(&last.builds),
+            _ => Arc::new(load_builds(tx)?),
+        };
+        let known = last.filter(|last| last.counters.marks_removed == now.marks_removed);
+        let marks = match known {
+            Some(last) if last.counters.marks == now.marks => Arc::clone(&last.marks),
+            Some(last) => Arc::new(load_marks(tx, (*last.marks).clone(), last.counters.marks)?),
+            None => Arc::new(load_marks(tx, Marks::new(), 0)?),
+        };
+        let known = last.filter(|last| last.counters.revocations_pruned == now.revocations_pruned);
+        let revocations = match known {
+            Some(last) if last.counters.revocations == now.revocations => Arc::clone(&last.revocations),
+            Some(last) => Arc::new(last.revocations.and(revocations::load_after(tx, last.counters.revocations)?)),
+            None => Arc::new(RevocationLog::default().and(revocations::load_after(tx, 0)?)),
+        };
+        let key_set_number = last.map_or(0, |last| last.key_set_number);
+        Ok(Loaded { counters: now, builds, marks, revocations, keys, issuer, key_set_number })
+    }
+
+    /// The number of the key-set document that `loaded` leads to: raised when its content is another one than before, also
+    /// when the configuration has made it so.
+    fn number(&self, connection: &Connection, loaded: &Loaded) -> Result<u64, StoreError> {
+        if let Some(last) = &self.last
+            && Arc::ptr_eq(&last.issuer, &loaded.issuer)
+        {
+            return Ok(last.key_set_number);
+        }
+        let digest = loaded.issuer.content_digest()?;
+        connection.write(|tx| {
+            let row = tx.row("SELECT value FROM labels WHERE name = 'key_set_digest'", &[])?;
+            let number = if row.map_or(Ok(None), |row| row.opt_blob(0))?.as_deref() == Some(&digest) {
+                counter(tx, "key_set_number")?
+            } else {
+                tx.execute(
+                    "INSERT INTO labels (name, value) VALUES ('key_set_digest', $1)
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    values![digest],
+                )?;
+                count_up(tx, "key_set_number", 1)?
+            };
+            u64::try_from(number).map_err(|_| StoreError::Damaged { what: "the key-set number" })
+        })
+    }
+}
+
+impl Loaded {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            generation: self.counters.generation,
+            key_set_number: self.key_set_number,
+            revocation_number: self.revocations.number(),
+            keys: Arc::clone(&self.keys),
+            issuer: Arc::clone(&self.issuer),
+            revocations: Arc::clone(&self.revocations),
+            builds: Arc::clone(&self.builds),
+            marks: Arc::clone(&self.marks),
+        }
+    }
+}
+
+impl Counters {
+    fn load(tx: &Tx<'_>) -> Result<Self, StoreError> {
+        let rows = tx.rows("SELECT name, value FROM counters", &[])?;
+        let mut all = std::collections::HashMap::with_capacity(rows.len());
+        for row in rows {
+            all.insert(row.text(0)?, row.int(1)?);
+        }
+        let of = |name: &str| all.get(name).copied().ok_or(StoreError::Damaged { what: "a counter" });
+        Ok(Self {
+            generation: of("generation")?,
+            builds: of(Part::Builds.counter())?,
+            marks: of(Part::Marks.counter())?,
+            marks_removed: of(Part::MarksRemoved.counter())?,
+            keys: of(Part::Keys.counter())?,
+            revocations: of(Part::Revocations.counter())?,
+            revocations_pruned: of(Part::RevocationsPruned.counter())?,
+        })
+    }
+}
+
+fn load_builds(tx: &Tx<'_>) -> Result<Builds, StoreError> {
+    let mut builds = Builds::new();
+    for build in apps::load(tx)? {
+        builds.entry(build.app.clone()).or_default().push(build);
+    }
+    Ok(builds)
+}
+
+fn load_marks(tx: &Tx<'_>, mut marks: Marks, after: i64) -> Result<Marks, StoreError> {
+    for (device, mark) in devices::load_marks(tx, after)? {
+        if mark.state == DeviceState::Normal && mark.enrolled_until.is_none() {
+            marks.remove(&device);
+        } else {
+            marks.insert(device, mark);
+        }
+    }
+    Ok(marks)
+}
