@@ -1,0 +1,95 @@
+//! The keys that tokens are signed with.
+
+use attest_core::time::UnixTime;
+use settings::Concealment;
+
+use super::{Administrator, Desk, Viewer, whole};
+use crate::{
+    problem::Problem,
+    types::{self, KeySet, KeyState, Rotate, RotateWhen, Rotation, SigningKey},
+};
+
+impl Viewer<'_> {
+    /// The key sets and their keys.
+    ///
+    /// # Errors
+    /// [`Problem`]; `forbidden` for a token that is limited to apps.
+    pub fn key_sets(&self) -> Result<types::Page<KeySet>, Problem> {
+        let desk = self.0;
+        desk.unlimited()?;
+        let ring = desk.store.key_ring()?;
+        let next = ring.keys.iter().find(|key| key.state == attest_store::KeyState::Next);
+        let set = KeySet {
+            name: desk.known.key_set.clone(),
+            concealment: concealment(desk.known.concealment).to_owned(),
+            safe_from: next.map(|key| key.published.plus(desk.known.keys_stale).secs()),
+            keys: ring.keys.iter().map(told).collect(),
+        };
+        Ok(whole(vec![set]))
+    }
+}
+
+impl Administrator<'_> {
+    /// Lets the next key take over.
+    ///
+    /// # Errors
+    /// [`Problem`]; `not_found` for another key set than the service's.
+    pub fn rotate(&self, name: &str, rotate: &Rotate) -> Result<Rotation, Problem> {
+        let desk = self.0;
+        desk.is_key_set(name)?;
+        let when = match rotate.when {
+            RotateWhen::Safe => attest_store::RotateWhen::Safe,
+            RotateWhen::Now => attest_store::RotateWhen::Now,
+        };
+        let rotation = desk.store.rotate(&desk.actor, when)?;
+        Ok(Rotation {
+            from: rotation.from,
+            to: rotation.to,
+            at: rotation.at.secs(),
+            scheduled: rotation.scheduled,
+            warning: rotation.warning,
+        })
+    }
+
+    /// Retires a key at once.
+    ///
+    /// # Errors
+    /// [`Problem`]; `not_found` for a key that gateways don't know.
+    pub fn retire_key(&self, name: &str, kid: &str) -> Result<(), Problem> {
+        let desk = self.0;
+        desk.is_key_set(name)?;
+        desk.store.retire_key(&desk.actor, kid)?;
+        Ok(())
+    }
+}
+
+impl Desk {
+    fn is_key_set(&self, name: &str) -> Result<(), Problem> {
+        self.unlimited()?;
+        (name == self.known.key_set).then_some(()).ok_or_else(|| Problem::not_found("there is no key set of this name"))
+    }
+}
+
+fn told(key: &attest_store::KeyView) -> SigningKey {
+    SigningKey {
+        kid: key.kid.clone(),
+        algorithm: key.alg.as_str().to_owned(),
+        state: match key.state {
+            attest_store::KeyState::Next => KeyState::Next,
+            attest_store::KeyState::Active => KeyState::Active,
+            attest_store::KeyState::Retiring => KeyState::Retiring,
+        },
+        created: key.created.secs(),
+        published: key.published.secs(),
+        activates: key.activates.map(UnixTime::secs),
+        ends: key.ends.map(UnixTime::secs),
+    }
+}
+
+const fn concealment(concealment: Concealment) -> &'static str {
+    match concealment {
+        Concealment::Decoy => "decoy",
+        Concealment::Sealed => "sealed",
+        Concealment::Open => "open",
+    }
+}
