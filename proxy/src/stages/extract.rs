@@ -5,73 +5,29 @@
 //! address is the peer's own, or was named by a proxy that the configuration trusts.
 
 use std::net::IpAddr;
-use std::ops::Range;
 use std::time::Duration;
 
 use attest_core::target::{Scheme, Target, TargetError, TargetOptions};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use ipnet::IpNet;
 use pingora_error::{Error, ErrorType, Result as PingoraResult};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use settings::Source;
 
 use crate::connection::{self, HeadFinding};
 use crate::context::{Context, Extracted, Place};
 use crate::generation::Generation;
 use crate::internal;
 use crate::refusal::Stop;
-use crate::route::{Route, names, same_parameter};
+use crate::route::names;
 use crate::runtime::Runtime;
 
-/// The token as it was presented, not yet looked into.
-pub(crate) enum Presented {
-    /// In none of the route's places, or empty.
-    Nothing,
-    /// In exactly one.
-    Token {
-        /// Its text.
-        text: Text,
-        /// Which place, for the log.
-        source: &'static str,
-    },
-    /// In several places, or several times in one: nobody can say which one counts.
-    Several,
-}
+mod token;
 
-/// A token's text inside the header value that it came in: a counted reference, not a copy.
-pub(crate) struct Text {
-    value: HeaderValue,
-    part: Range<usize>,
-}
-
-impl Text {
-    /// The bytes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.value.as_bytes().get(self.part.clone()).unwrap_or_default()
-    }
-
-    /// What follows the first `from` bytes, without blanks around it; nothing if that is empty.
-    fn after(value: &HeaderValue, from: usize) -> Option<Self> {
-        let rest = value.as_bytes().get(from..)?;
-        let start = from + (rest.len() - rest.trim_ascii_start().len());
-        let end = from + rest.trim_ascii_end().len();
-        (start < end).then(|| Self { value: value.clone(), part: start..end })
-    }
-}
-
-impl Presented {
-    /// The word in the log.
-    pub(crate) fn source(&self) -> Option<&'static str> {
-        match self {
-            Self::Token { source, .. } => Some(source),
-            Self::Several => Some("several"),
-            Self::Nothing => None,
-        }
-    }
-}
+pub(crate) use token::Presented;
+use token::presented;
 
 /// Ends the head phase and sets the session's timers: Pingora's own defaults are none.
 pub(crate) fn settle_session(session: &mut Session, runtime: &Runtime) {
@@ -251,81 +207,6 @@ fn forwarded_over_tls(headers: &HeaderMap) -> bool {
     let last = headers.get_all(names::X_FORWARDED_PROTO).iter().next_back();
     let last = last.and_then(|line| line.as_bytes().rsplit(|byte| *byte == b',').next());
     last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
-}
-
-/// Looks into each place that the route takes tokens from.
-fn presented(route: &Route, headers: &HeaderMap, query: Option<&str>) -> Presented {
-    let mut found = Presented::Nothing;
-    let optional_bearer = route.settings.token.optional_bearer_prefix;
-    for source in &route.settings.token.from {
-        let (filled, source) = match source {
-            Source::Header(name) => (in_header(headers, name, |value| header_token(value, optional_bearer)), "header"),
-            // Another scheme of `Authorization` is not this place being filled.
-            Source::Bearer => (in_header(headers, &AUTHORIZATION, bearer), "bearer"),
-            Source::Query(name) => (in_query(query, name), "query"),
-        };
-        match (filled, &found) {
-            (Filled::No, _) => {}
-            (Filled::Once(text), Presented::Nothing) => found = Presented::Token { text, source },
-            (Filled::Once(_), Presented::Token { .. } | Presented::Several) | (Filled::Several, _) => {
-                return Presented::Several;
-            }
-        }
-    }
-    found
-}
-
-/// How often one place is filled. An empty value is no token.
-enum Filled {
-    No,
-    Once(Text),
-    Several,
-}
-
-fn in_header(headers: &HeaderMap, name: &HeaderName, token: impl Fn(&HeaderValue) -> Option<Text>) -> Filled {
-    let mut filled = Filled::No;
-    for text in headers.get_all(name).iter().filter_map(token) {
-        filled = match filled {
-            Filled::No => Filled::Once(text),
-            Filled::Once(_) | Filled::Several => return Filled::Several,
-        };
-    }
-    filled
-}
-
-fn header_token(value: &HeaderValue, optional_bearer: bool) -> Option<Text> {
-    let skipped = if optional_bearer && has_bearer(value) { BEARER.len() } else { 0 };
-    Text::after(value, skipped)
-}
-
-fn bearer(value: &HeaderValue) -> Option<Text> {
-    if has_bearer(value) { Text::after(value, BEARER.len()) } else { None }
-}
-
-/// Whether it begins with the scheme, in any case (RFC 9110, section 11.1).
-fn has_bearer(value: &HeaderValue) -> bool {
-    value.as_bytes().get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER))
-}
-
-const BEARER: &[u8] = b"bearer ";
-
-fn in_query(query: Option<&str>, name: &str) -> Filled {
-    let mut filled = Filled::No;
-    for pair in query.unwrap_or_default().split('&') {
-        let (sent, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if value.is_empty() || !same_parameter(name, sent) {
-            continue;
-        }
-        // The alphabet of tokens needs no escaping; an escaped one is malformed later.
-        let Some(text) = HeaderValue::from_str(value).ok().and_then(|value| Text::after(&value, 0)) else {
-            continue;
-        };
-        filled = match filled {
-            Filled::No => Filled::Once(text),
-            Filled::Once(_) | Filled::Several => return Filled::Several,
-        };
-    }
-    filled
 }
 
 /// Refuses a body that says it is too long, before anything of it is read.

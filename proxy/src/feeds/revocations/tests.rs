@@ -167,3 +167,37 @@ fn silence_is_a_fact_at_once_and_closes_at_the_time_that_the_route_says() {
     feed.take(&signed(&service.page(0))).unwrap();
     assert!(matches!(feed.usable(14 * MINUTE, clock.steady()), Err("revocations_stale")));
 }
+
+#[test]
+fn a_request_that_asks_allocates_nothing_however_long_the_list_is() {
+    let (service, clock) = (Arc::new(Service::default()), Arc::new(FixedClock::new(NOW)));
+    let feed = feed(&service, &clock);
+    let entry = |number: u64| {
+        let mut device = [0; 16];
+        device[..8].copy_from_slice(&number.to_be_bytes());
+        let value = DeviceId::from_bytes(device).to_string();
+        RevocationEntry { number, kind: RevocationKind::Device, value, since: 0, until: None, lifted: false }
+    };
+    for page in 0..10 {
+        let (from, number) = (page * 8_000, (page + 1) * 8_000);
+        let entries = (from + 1..=number).map(entry).collect();
+        let document = RevocationDocument { number, latest: number, from, entries, ..service.page(0) };
+        feed.take(&signed(&document)).unwrap();
+    }
+    assert_eq!(feed.known(), Some((80_000, 80_000)));
+    let claims =
+        |device: DeviceId| Claims::parse(format!(r#"{{"exp":1,"did":"{device}","app":"shop"}}"#).as_bytes()).unwrap();
+    let mut banned = [0; 16];
+    banned[..8].copy_from_slice(&79_999_u64.to_be_bytes());
+    for (claims, expected) in [
+        (claims(DeviceId::from_bytes(banned)), Some(RevocationKind::Device)),
+        (claims(DeviceId::from_bytes([255; 16])), None),
+    ] {
+        let ask = || feed.usable(MINUTE, clock.steady()).unwrap().revokes(&claims, &Facts::default(), Some("k"), NOW);
+        assert_eq!(ask(), expected);
+        let allocated = allocation_counter::measure(|| {
+            ask();
+        });
+        assert_eq!(allocated.count_total, 0);
+    }
+}

@@ -40,26 +40,6 @@ fn refuses_nominations_that_would_hide_what_we_rely_on() {
 }
 
 #[test]
-fn a_parameter_that_is_written_in_escapes_is_the_same_parameter() {
-    assert!(matches!(in_query(Some("a=1&%6bey=abc"), "key"), Filled::Once(_)));
-    assert!(matches!(in_query(Some("key=abc&%6Bey=def"), "key"), Filled::Several));
-    assert!(matches!(in_query(Some("keys=abc&key="), "key"), Filled::No));
-}
-
-#[test]
-fn a_bearer_prefix_is_taken_off_where_the_route_allows_it() {
-    let text = |text: Option<Text>| text.map(|text| String::from_utf8(text.as_bytes().to_vec()).unwrap());
-    let value = |text: &str| HeaderValue::from_str(text).unwrap();
-    assert_eq!(text(header_token(&value("Bearer abc"), true)).as_deref(), Some("abc"));
-    assert_eq!(text(header_token(&value("Bearer abc"), false)).as_deref(), Some("Bearer abc"));
-    assert_eq!(text(header_token(&value(" abc "), true)).as_deref(), Some("abc"));
-    assert_eq!(text(bearer(&value("bEaReR  abc "))).as_deref(), Some("abc"));
-    for nothing in ["Basic abc", "Bea", "Bearer ", ""] {
-        assert!(bearer(&value(nothing)).is_none(), "{nothing}");
-    }
-}
-
-#[test]
 fn a_client_can_t_claim_tls_through_a_proxy_that_adds_to_what_it_got() {
     for (lines, tls) in [
         (&["https"][..], true),

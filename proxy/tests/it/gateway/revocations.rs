@@ -40,7 +40,9 @@ async fn a_banned_device_is_refused_within_five_seconds_on_a_connection_that_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn apps_builds_keys_and_moments_are_taken_back_too_and_given_back() {
-    let rig = Rig::start(parts()).await;
+    let issuer = Issuer::new();
+    let often = elsewhere(&issuer, "revocations_every: 500ms", parts()).await;
+    let rig = Rig::start_with(issuer, often, |_| {}).await;
     let later = (rig.issuer.clock.now().secs() + 3600).to_string();
     for (kind, value, reason) in [
         (RevocationKind::Device, DeviceId::from_bytes([7; 16]).to_string(), "device_revoked"),
