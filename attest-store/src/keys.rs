@@ -1,28 +1,34 @@
-//! In: the signing keys of the key set, sealed in the database. Out: the ring of them, each in its state. What is proven: there
-//! is always one key that signs and one that is published before it does.
+//! The signing keys of one key set, each in one state: `next` is published and signs nothing yet, `active` signs, `retiring`
+//! signs nothing more and its tokens still live, `retired` is a name only: its secret was wiped.
+//!
+//! In: who asks, and how soon. Out: a [`Rotation`]. What is proven: there is always one key that signs and one that is
+//! next; by [`RotateWhen::Safe`] a key signs only when every gateway that may still verify has it; whichever replica is
+//! there carries out what was scheduled, once.
 
-use std::fmt;
+mod lifecycle;
+mod material;
+
+use std::sync::Arc;
 
 use attest_core::{
-    b64u,
-    random::{NoRandomness, array},
     time::UnixTime,
-    token::{Algorithm, issue::SigningKey},
+    token::{Algorithm, key_set::Concealment},
 };
 use serde_json::json;
-use settings::TokenSettings;
-use zeroize::Zeroizing;
 
 use crate::{
     actor::{Actor, Role},
+    check,
     error::StoreError,
-    secrets::{Secret, Vault},
-    sql::{Tx, values},
-    store::{Change, Inner, Part, Store},
+    revocations::{self, Revocation},
+    store::Store,
 };
 
+pub(crate) use lifecycle::{do_what_is_due, follow_configuration, is_anything_due, make_missing};
+pub(crate) use material::{OpenKey, open_keys, ring};
+
 /// Where a key is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyState {
     /// Published, signs nothing yet.
     Next,
@@ -30,268 +36,172 @@ pub enum KeyState {
     Active,
     /// Signs nothing any more; its tokens still live.
     Retiring,
+    /// Gone: its tokens are over, or it was revoked. The secret was wiped.
+    Retired,
 }
 
-/// The keys of the key set that gateways have to know. `Debug` shows no secret.
-pub struct KeyRing {
-    /// The one that signs first.
-    pub keys: Vec<KeyView>,
-    /// Their secrets, in the same order.
-    pub(crate) secrets: Vec<KeySecret>,
-}
+impl KeyState {
+    /// All states, in the order of a key's life.
+    pub const ALL: [Self; 4] = [Self::Next, Self::Active, Self::Retiring, Self::Retired];
 
-/// What a key signs with, and what failed apps' tokens are signed with.
-pub(crate) struct KeySecret {
-    pub(crate) secret: Secret,
-    pub(crate) decoy: Option<Secret>,
-}
+    /// The state's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+        }
+    }
 
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("KeyRing").field("keys", &self.keys).finish_non_exhaustive()
+    fn parse(word: &str) -> Result<Self, StoreError> {
+        let state = Self::ALL.into_iter().find(|state| state.as_str() == word);
+        state.ok_or(StoreError::Damaged { what: "a signing key's state" })
     }
 }
 
-/// One key.
-#[derive(Debug)]
+/// A key, without anything secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyView {
     /// Its name in token headers.
     pub kid: String,
     /// What it signs with.
-    pub alg: Algorithm,
+    pub algorithm: Algorithm,
     /// Where it is in its life.
     pub state: KeyState,
     /// When it was made.
     pub created: UnixTime,
-    /// Since when gateways know it.
+    /// Since when gateways can have it.
     pub published: UnixTime,
-    /// When the next one is to sign, where that was asked for.
+    /// When it will sign, where that was asked for.
     pub activates: Option<UnixTime>,
-    /// When the last token of a retiring one is over.
+    /// Since when it signs or signed.
+    pub activated: Option<UnixTime>,
+    /// When the last of its tokens is over; of a retired key: when it was wiped.
     pub ends: Option<UnixTime>,
+    /// Whether it was taken out of use by hand, with all of its tokens.
+    pub revoked: bool,
 }
 
-/// When the next key is to sign.
+impl KeyView {
+    /// Whether gateways are told that it is no key any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.revoked && self.state == KeyState::Retired
+    }
+}
+
+/// The keys of a key set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRing {
+    /// The key set's name.
+    pub key_set: String,
+    /// How failed apps' tokens are told: the ring's, which is the configuration's except where [`KeyRing::differs`].
+    pub concealment: Concealment,
+    /// What the configuration asks for.
+    pub configured: (Algorithm, Concealment),
+    /// The keys, in the order of their states, the newest first.
+    pub keys: Vec<KeyView>,
+}
+
+impl KeyRing {
+    /// The key in this state; of several the newest.
+    #[must_use]
+    pub fn in_state(&self, state: KeyState) -> Option<&KeyView> {
+        self.keys.iter().find(|key| key.state == state)
+    }
+
+    /// What the configuration asks for and the ring can't become by itself, as a sentence; to be said at every start.
+    ///
+    /// Another algorithm of the same concealment needs nothing: the next key has it, and signs when it is safe.
+    #[must_use]
+    pub fn differs(&self) -> Option<String> {
+        let (algorithm, concealment) = self.configured;
+        let active = self.in_state(KeyState::Active).filter(|_| concealment != self.concealment)?;
+        Some(format!(
+            "attestation.token asks for {algorithm} with concealment {}, and key set {} is in use with {} and {}: it goes on as \
+             it is. One key set can't hold both. Either name another key_set, which gateways are given beside this one, and \
+             move over; or `assay keyset rotate --now`, which makes every token in hand worthless at once",
+            concealment.as_str(),
+            self.key_set,
+            active.algorithm,
+            self.concealment.as_str(),
+        ))
+    }
+
+    /// Whether something is to be done with it at `now`: a switch that was scheduled, or a key whose tokens are over.
+    #[must_use]
+    pub fn is_due(&self, now: UnixTime) -> bool {
+        self.keys.iter().any(|key| match key.state {
+            KeyState::Next => key.activates.is_some_and(|at| at <= now),
+            KeyState::Retiring => key.ends.is_some_and(|at| at <= now),
+            KeyState::Active | KeyState::Retired => false,
+        })
+    }
+}
+
+/// How soon the next key is to sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotateWhen {
-    /// As soon as every gateway knows it.
+    /// As soon as every gateway has it: at once, where it was published long enough ago, else at a time that is told.
     Safe,
-    /// At once, also where a gateway may refuse good tokens for a while.
+    /// At once.
     Now,
 }
 
-/// What a rotation did, or will do.
+/// A change of the key that signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// The key that signs until then.
+    /// The key that signed, or signs until then.
     pub from: String,
-    /// The key that signs from then on.
+    /// The key that signs after it.
     pub to: String,
     /// When.
     pub at: UnixTime,
-    /// Whether that is still to come.
+    /// Whether it is still to come.
     pub scheduled: bool,
-    /// What may go wrong.
+    /// Whom it may lock out, and for how long.
     pub warning: Option<String>,
 }
 
-/// Bytes of an HMAC key: the block of SHA-256, enough for HS512 (RFC 7518, 3.2).
-const HMAC_BYTES: usize = 64;
-const COLUMNS: &str = "kid, algorithm, state, created, published, activates, ends, secret, decoy";
-
-impl KeyRing {
-    /// The keys of the configured key set that conceal as it does.
-    pub(crate) fn load(tx: &Tx<'_>, vault: &Vault, token: &TokenSettings) -> Result<Self, StoreError> {
-        let rows = tx.rows(
-            &format!(
-                "SELECT {COLUMNS} FROM signing_keys WHERE key_set = $1 AND state <> 'retired'
-                 ORDER BY CASE state WHEN 'active' THEN 0 WHEN 'next' THEN 1 ELSE 2 END, created DESC"
-            ),
-            values![token.key_set.as_str()],
-        )?;
-        let mut ring = Self { keys: Vec::new(), secrets: Vec::new() };
-        for row in rows {
-            let alg: Algorithm =
-                row.text(1)?.parse().map_err(|_| StoreError::Damaged { what: "a signing key's algorithm" })?;
-            // A key set conceals in one way: HMAC keys and others never stand in one document.
-            if alg.is_hmac() != token.algorithm.is_hmac() {
-                continue;
-            }
-            let kid = row.text(0)?;
-            let name = |part: &str| key_name(&token.key_set, &kid, part);
-            ring.secrets.push(KeySecret {
-                secret: vault.unseal(&name("secret"), &row.blob(7)?)?,
-                decoy: row.opt_blob(8)?.map(|decoy| vault.unseal(&name("decoy"), &decoy)).transpose()?,
-            });
-            ring.keys.push(KeyView {
-                kid,
-                alg,
-                state: parse_state(&row.text(2)?)?,
-                created: row.time(3)?,
-                published: row.time(4)?,
-                activates: row.opt_time(5)?,
-                ends: row.opt_time(6)?,
-            });
-        }
-        Ok(ring)
-    }
-}
-
 impl Store {
-    /// The keys as they are in the database now.
+    /// The keys of the configured key set.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn key_ring(&self) -> Result<KeyRing, StoreError> {
-        self.read(|tx| KeyRing::load(tx, &self.0.vault, &self.0.token))
+    pub fn key_ring(&self) -> Result<Arc<KeyRing>, StoreError> {
+        self.read(|tx| ring(tx, &self.0.token).map(Arc::new))
     }
 
-    /// Lets the next key sign.
+    /// Lets the next key sign. The one that signed goes on being accepted until its last token is over.
     ///
     /// # Errors
-    /// [`StoreError`]; `Forbidden`.
+    /// `Refused` for [`RotateWhen::Safe`] where [`KeyRing::differs`]; `TooMany` after many rotations within a day;
+    /// `Forbidden`.
     pub fn rotate(&self, actor: &Actor, when: RotateWhen) -> Result<Rotation, StoreError> {
         self.change(actor, (Role::Admin, None), |change| {
-            let ring = KeyRing::load(change.tx, &self.0.vault, &self.0.token)?;
-            let find = |state| ring.keys.iter().find(|key| key.state == state);
-            let (Some(active), Some(next)) = (find(KeyState::Active), find(KeyState::Next)) else {
-                return Err(StoreError::NotFound { what: "next key" });
-            };
-            let safe = next.published.plus(self.0.keys_stale);
-            let scheduled = when == RotateWhen::Safe && safe > change.now;
-            let at = if scheduled { safe } else { change.now };
-            change.audit("key.rotate", &next.kid, &json!({ "from": active.kid, "at": at.secs() }))?;
-            if scheduled {
-                change
-                    .tx
-                    .execute("UPDATE signing_keys SET activates = $2 WHERE kid = $1", values![next.kid.as_str(), at])?;
-            } else {
-                activate(change, &active.kid, &next.kid)?;
-            }
-            change.touch(Part::Keys)?;
-            let early = !scheduled && safe > change.now;
-            Ok(Rotation {
-                from: active.kid.clone(),
-                to: next.kid.clone(),
-                at,
-                scheduled,
-                warning: early.then(|| "gateways that were away may refuse its tokens until they fetch it".to_owned()),
-            })
+            let detail = json!({ "when": match when { RotateWhen::Safe => "safe", RotateWhen::Now => "now" } });
+            change.audit("keyset.rotate", &change.inner.token.key_set, &detail)?;
+            lifecycle::rotate(change, when)
         })
     }
 
-    /// Retires a key at once: its tokens are revoked.
+    /// Takes a key out of use at once, with all of its tokens; the secret is wiped. For a key that somebody else may have.
+    /// Where it signed, the next one signs from now on.
     ///
     /// # Errors
-    /// `NotFound`; `Refused` for the key that signs; `Forbidden`.
-    pub fn retire_key(&self, actor: &Actor, kid: &str) -> Result<(), StoreError> {
-        let _ = (actor, kid);
-        Err(StoreError::NotFound { what: "key" })
+    /// `NotFound` for a key that is retired or was never there; `Forbidden`.
+    pub fn retire_key(&self, actor: &Actor, kid: &str) -> Result<Rotation, StoreError> {
+        check::name("kid", kid)?;
+        self.change(actor, (Role::Admin, None), |change| {
+            change.audit("keyset.retire", kid, &json!({}))?;
+            let rotation = lifecycle::retire(change, kid)?;
+            let until = change.now.plus(Self::revocation_life(&change.inner.token));
+            revocations::put(change, &Revocation::Kid(kid.to_owned()), Some(until), "the key was retired")?;
+            Ok(rotation)
+        })
     }
 }
 
-/// Makes the key that signs and the next one, where there is none of the configured algorithm.
-pub(crate) fn make_missing(tx: &Tx<'_>, vault: &Vault, token: &TokenSettings, now: UnixTime) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE signing_keys SET state = 'retiring' WHERE key_set = $1 AND algorithm <> $2 AND state = 'active'",
-        values![token.key_set.as_str(), token.algorithm.as_str()],
-    )?;
-    tx.execute(
-        "DELETE FROM signing_keys WHERE key_set = $1 AND algorithm <> $2 AND state = 'next'",
-        values![token.key_set.as_str(), token.algorithm.as_str()],
-    )?;
-    for state in ["active", "next"] {
-        let there = tx.row(
-            "SELECT kid FROM signing_keys WHERE key_set = $1 AND state = $2",
-            values![token.key_set.as_str(), state],
-        )?;
-        if there.is_none() {
-            make(tx, vault, token, state, now)?;
-        }
-    }
-    Ok(())
-}
-
-fn make(tx: &Tx<'_>, vault: &Vault, token: &TokenSettings, state: &str, now: UnixTime) -> Result<(), StoreError> {
-    let kid = b64u::encode(&array::<9>(&*vault.random)?);
-    let name = |part: &str| key_name(&token.key_set, &kid, part);
-    let hmac_secret = || -> Result<Secret, NoRandomness> {
-        let mut secret = Zeroizing::new(vec![0; HMAC_BYTES]);
-        vault.random.fill(&mut secret)?;
-        Ok(secret)
-    };
-    let (secret, decoy) = if token.algorithm.is_hmac() {
-        (hmac_secret()?, Some(hmac_secret()?))
-    } else {
-        (SigningKey::generate_pkcs8(token.algorithm).map_err(|_| NoRandomness)?, None)
-    };
-    tx.execute(
-        "INSERT INTO signing_keys (kid, key_set, algorithm, state, secret, decoy, created, published, activated)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
-        values![
-            kid.as_str(),
-            token.key_set.as_str(),
-            token.algorithm.as_str(),
-            state,
-            vault.seal(&name("secret"), &secret)?,
-            decoy.map(|decoy| vault.seal(&name("decoy"), &decoy)).transpose()?,
-            now,
-            (state == "active").then_some(now)
-        ],
-    )?;
-    Ok(())
-}
-
-fn activate(change: &Change<'_>, from: &str, to: &str) -> Result<(), StoreError> {
-    let inner = change.inner;
-    let ends = change.now.plus(Store::revocation_life(&inner.token));
-    change.tx.execute("UPDATE signing_keys SET state = 'retiring', ends = $2 WHERE kid = $1", values![from, ends])?;
-    change.tx.execute(
-        "UPDATE signing_keys SET state = 'active', activates = NULL, activated = $2 WHERE kid = $1",
-        values![to, change.now],
-    )?;
-    make(change.tx, &inner.vault, &inner.token, "next", change.now)
-}
-
-/// Whether a key has to change its state by now.
-pub(crate) fn is_anything_due(tx: &Tx<'_>, inner: &Inner, now: UnixTime) -> Result<bool, StoreError> {
-    let due = tx.row(
-        "SELECT kid FROM signing_keys WHERE key_set = $1
-         AND ((state = 'next' AND activates <= $2) OR (state = 'retiring' AND ends <= $2))",
-        values![inner.token.key_set.as_str(), now],
-    )?;
-    Ok(due.is_some())
-}
-
-/// Does what is due.
-pub(crate) fn do_what_is_due(change: &Change<'_>) -> Result<(), StoreError> {
-    let ring = KeyRing::load(change.tx, &change.inner.vault, &change.inner.token)?;
-    let active = ring.keys.iter().find(|key| key.state == KeyState::Active);
-    let next = ring.keys.iter().find(|key| key.activates.is_some_and(|at| at <= change.now));
-    if let (Some(active), Some(next)) = (active, next) {
-        change.audit("key.activate", &next.kid, &json!({ "from": active.kid }))?;
-        activate(change, &active.kid, &next.kid)?;
-    }
-    for key in ring.keys.iter().filter(|key| key.ends.is_some_and(|ends| ends <= change.now)) {
-        change.audit("key.retired", &key.kid, &json!({}))?;
-        change.tx.execute(
-            "UPDATE signing_keys SET state = 'retired', secret = NULL, decoy = NULL WHERE kid = $1",
-            values![key.kid.as_str()],
-        )?;
-    }
-    change.touch(Part::Keys)?;
-    Ok(())
-}
-
-fn key_name(key_set: &str, kid: &str, part: &str) -> String {
-    format!("signing-key/{key_set}/{kid}/{part}")
-}
-
-fn parse_state(word: &str) -> Result<KeyState, StoreError> {
-    match word {
-        "next" => Ok(KeyState::Next),
-        "active" => Ok(KeyState::Active),
-        "retiring" => Ok(KeyState::Retiring),
-        _ => Err(StoreError::Damaged { what: "a signing key's state" }),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ pub use self::{
     database::{Database, PostgresOptions},
     devices::{DeviceFilter, DeviceRow, MAX_ENROLMENT_DAYS, MAX_FORCED_PASS_DAYS, Seen},
     error::{OpenError, StoreError},
-    issuer::{Bearer, CannotSign, DevToken, Issuer, Signed},
+    issuer::{Bearer, CannotSign, DevToken, Issuer, NoDevToken, Signed},
     keys::{KeyRing, KeyState, KeyView, RotateWhen, Rotation},
     live::{Live, RevocationLog, Snapshot},
     page::{Listing, MAX_LIMIT, Page, Revision},

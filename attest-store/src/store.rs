@@ -90,7 +90,7 @@ impl Store {
             (_, Some(wrong)) => return Err(wrong),
             (secrets, None) => secrets?,
         };
-        Ok(Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             pool: Pool::new(opening.database),
             vault,
             secrets,
@@ -99,7 +99,9 @@ impl Store {
             clock: opening.clock,
             writer: opening.writer,
             running: Mutex::new(Weak::new()),
-        })))
+        }));
+        store.0.change(&connection, &Actor::service(), keys::follow_configuration)?;
+        Ok(store)
     }
 
     /// The store of a service that was started before; absent where none was, and then nothing is written or made.
@@ -155,8 +157,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn issuer(&self) -> Result<Issuer, StoreError> {
-        Issuer::new(&self.0.token, &self.0.secrets, &Arc::new(self.key_ring()?))
+    pub fn issuer(&self) -> Result<Arc<Issuer>, StoreError> {
+        self.read(|tx| Issuer::load(tx, &self.0)).map(|(_, issuer)| issuer)
     }
 
     /// What tokens say, as the store was opened with.

@@ -76,11 +76,7 @@ impl Loader {
         let inner = &self.store.0;
         let (keys, issuer) = match last {
             Some(last) if last.counters.keys == now.keys => (Arc::clone(&last.keys), Arc::clone(&last.issuer)),
-            _ => {
-                let keys = Arc::new(KeyRing::load(tx, &inner.vault, &inner.token)?);
-                let issuer = Arc::new(Issuer::new(&inner.token, &inner.secrets, &keys)?);
-                (keys, issuer)
-            }
+            _ => Issuer::load(tx, inner)?,
         };
         let builds = match last {
             Some(last) if last.counters.builds == now.builds => Arc::clone(&last.builds),
