@@ -2,19 +2,19 @@
 //! Proven between: everything that is said in it is in the transcript T; the device key signs T, the measurement is
 //! taken now and its MAC carries T, and so does each platform's Evidence.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use attest_core::device_key::DevicePublicKey;
-use attest_core::envelope::{AttestRequest, Evidence, MAX_DEVICE_FACTS, MAX_ENVELOPE_BYTES};
+use attest_core::envelope::{AttestRequest, Evidence, MAX_DEVICE_FACTS, MAX_ENVELOPE_BYTES, PreviousKey};
 use attest_core::evidence_kind::EvidenceKind;
 use attest_core::measurement::mac;
 use attest_core::reference::Platform;
 
 use crate::cache::Binding;
-use crate::device_key::DeviceKey;
+use crate::device_key::{DeviceKey, DeviceKeyError};
 use crate::evidence::{Bound, EvidenceProvider};
-use crate::findings::findings;
-use crate::measure::self_image;
+use crate::findings::{findings, findings_with_self_check};
+use crate::measure::self_image_with;
 use crate::status::FetchError;
 
 /// Who asks, and what it can bring.
@@ -24,8 +24,31 @@ pub(crate) struct Attester {
     pub(crate) platform: Platform,
     pub(crate) build: String,
     pub(crate) facts: Vec<(String, String)>,
-    pub(crate) key: Arc<dyn DeviceKey>,
+    pub(crate) keys: Keys,
     pub(crate) providers: Vec<Arc<dyn EvidenceProvider>>,
+    /// Libraries that are measured with the program.
+    pub(crate) libraries: Vec<String>,
+    /// Whether the kernel is asked for tracers, too.
+    pub(crate) self_check: bool,
+}
+
+/// The device key in use; another takes its place when it was renewed.
+pub(crate) struct Keys(Mutex<Arc<dyn DeviceKey>>);
+
+impl Keys {
+    pub(crate) fn new(key: Arc<dyn DeviceKey>) -> Self {
+        Self(Mutex::new(key))
+    }
+
+    pub(crate) fn current(&self) -> Arc<dyn DeviceKey> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// `next` from now on. The service knows it already, so it is taken even where it can't be settled, and that is told.
+    pub(crate) fn replace(&self, next: Arc<dyn DeviceKey>) -> Result<(), DeviceKeyError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        next.settled()
+    }
 }
 
 /// Which name or fact the service would not read.
@@ -46,6 +69,9 @@ pub enum BadIdentity {
         /// The fact's name.
         name: String,
     },
+    /// The name of a library to measure.
+    #[error("library {0:?}: a file name of 1 to 128 of A-Z a-z 0-9 . _ + -, without its folder")]
+    Library(String),
     /// More facts than are read.
     #[error("more than {MAX_DEVICE_FACTS} device facts, or one of them twice")]
     Facts,
@@ -63,6 +89,9 @@ impl Attester {
             if !is_word(text) {
                 return Err(BadIdentity::Word { place, text: text.clone() });
             }
+        }
+        if let Some(name) = self.libraries.iter().find(|name| !is_file_name(name)) {
+            return Err(BadIdentity::Library(name.clone()));
         }
         let printable = |text: &str| text.len() <= 128 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if let Some((name, _)) = self.facts.iter().find(|(_, value)| !printable(value)) {
@@ -83,12 +112,22 @@ impl Attester {
         Ok(self)
     }
 
-    /// The request for this `challenge` of this `key_set`, as JSON. Blocks: measures, signs, asks platforms.
-    pub(crate) fn request(&self, challenge: &[u8], key_set: &str, binding: Binding) -> Result<Vec<u8>, FetchError> {
-        let device_key = self.key.public_key().map_err(key_failed)?;
-        let device_key = DevicePublicKey::parse(&device_key).map_err(key_failed)?;
+    /// The request for this `challenge` of this `key_set`, as JSON; with `next`, one that makes it the device key. Blocks:
+    /// measures, signs, asks platforms.
+    pub(crate) fn request(
+        &self,
+        challenge: &[u8],
+        key_set: &str,
+        binding: Binding,
+        next: Option<&dyn DeviceKey>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let current = self.keys.current();
+        let key = next.unwrap_or(&*current);
+        let device_key = public_key(key)?;
+        let previous = next.map(|_| public_key(&*current)).transpose()?;
         let providers: Vec<_> = self.providers.iter().filter(|provider| provider.is_available()).collect();
         let kinds = std::iter::once(EvidenceKind::Measurement).chain(providers.iter().map(|provider| provider.kind()));
+        let found = if self.self_check { findings_with_self_check() } else { findings() };
         let mut request = AttestRequest {
             challenge: challenge.to_vec(),
             app: self.app.clone(),
@@ -97,14 +136,17 @@ impl Attester {
             build: self.build.clone(),
             device_key,
             device: self.facts.clone(),
-            findings: findings().iter().map(ToString::to_string).collect(),
+            findings: found.iter().map(ToString::to_string).collect(),
             binding,
             // T depends on the kinds on offer and not on their bytes: those follow, made over T.
             evidence: kinds.map(|kind| Evidence { kind, data: Vec::new() }).collect(),
             signature: [0; 64],
+            // Its public half is part of T, its signature follows.
+            previous: previous.map(|device_key| PreviousKey { device_key, signature: [0; 64] }),
         };
         let transcript = request.transcript(key_set);
-        let measurement = self_image().map_err(|problem| FetchError::Measurement(problem.to_string()))?;
+        let measurement =
+            self_image_with(&self.libraries).map_err(|problem| FetchError::Measurement(problem.to_string()))?;
         let bound = Bound {
             transcript: *transcript.as_bytes(),
             transcript_without_device_key: *request.transcript_without_device_key(key_set).as_bytes(),
@@ -117,7 +159,10 @@ impl Attester {
         for (evidence, data) in request.evidence.iter_mut().zip(pieces) {
             evidence.data = data;
         }
-        request.signature = self.key.sign(&bound.transcript).map_err(key_failed)?;
+        request.signature = key.sign(&bound.transcript).map_err(key_failed)?;
+        if let Some(previous) = &mut request.previous {
+            previous.signature = current.sign(&bound.transcript).map_err(key_failed)?;
+        }
         let json = request.to_json().to_string().into_bytes();
         if json.len() > MAX_ENVELOPE_BYTES {
             return Err(FetchError::Request("its evidence is longer than 64 KiB in all".into()));
@@ -126,13 +171,21 @@ impl Attester {
     }
 }
 
+fn public_key(key: &dyn DeviceKey) -> Result<DevicePublicKey, FetchError> {
+    DevicePublicKey::parse(&key.public_key().map_err(key_failed)?).map_err(key_failed)
+}
+
 fn key_failed(problem: impl std::fmt::Display) -> FetchError {
     FetchError::DeviceKey(problem.to_string())
 }
 
 fn is_word(text: &str) -> bool {
+    text.len() <= 64 && is_file_name(text)
+}
+
+fn is_file_name(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-');
-    (1..=64).contains(&text.len()) && text.bytes().all(fits)
+    (1..=128).contains(&text.len()) && text.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -147,8 +200,10 @@ mod tests {
             platform: Platform::Linux,
             build: build.into(),
             facts: facts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            key: Arc::new(SoftwareKey::in_memory().unwrap()),
+            keys: Keys::new(Arc::new(SoftwareKey::in_memory().unwrap())),
             providers: Vec::new(),
+            libraries: Vec::new(),
+            self_check: false,
         }
     }
 
@@ -163,6 +218,9 @@ mod tests {
         let fact = Some(BadIdentity::Fact { name: "model".into() });
         assert_eq!(attester("shop", "1", "", &[("model", "line\nbreak")]).checked().err(), fact);
         assert_eq!(attester("shop", "1", "", &[("os", "a"), ("os", "b")]).checked().err(), Some(BadIdentity::Facts));
+        let mut with_library = attester("shop", "1", "", &[]);
+        with_library.libraries = vec!["libshop.so".into(), "lib/shop.so".into()];
+        assert_eq!(with_library.checked().err(), Some(BadIdentity::Library("lib/shop.so".into())));
         assert_eq!(attester("shop", "3.2.0+7", "", &[("os", "linux")]).checked().err(), None);
     }
 

@@ -1,12 +1,13 @@
 //! The client for apps without an async runtime. Comes in: a [`crate::Client`]. Goes out: the same tokens, the
 //! caller's thread waiting. Proven between: it works on any thread, one of another runtime's too, and never panics there.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
 
 use crate::cache::Binding;
 use crate::client::{self, BuildError, Builder};
+use crate::device_key::DeviceKey;
 use crate::reaction::Reaction;
 use crate::status::FetchError;
 use crate::token::Token;
@@ -29,7 +30,7 @@ impl Client {
     pub(crate) fn new(client: crate::Client) -> Result<Self, BuildError> {
         let runtime = RuntimeBuilder::new_multi_thread()
             .worker_threads(1)
-            .max_blocking_threads(2)
+            .max_blocking_threads(THREADS_THAT_WAIT)
             .thread_name("assay")
             .enable_all()
             .build()
@@ -67,17 +68,56 @@ impl Client {
         self.client.on_response(token, status, code)
     }
 
+    /// Fetches without blocking the caller: `then` is called with the outcome, on a thread that may wait, bound to
+    /// `header_values` where there are any. It is dropped uncalled where the client ends first.
+    pub fn fetch_token_then(
+        &self,
+        header_values: &[&[u8]],
+        then: impl FnOnce(Result<Token, FetchError>) + Send + 'static,
+    ) {
+        let binding = (!header_values.is_empty()).then(|| client::binding_of(header_values));
+        let Some(runtime) = &self.runtime else { return };
+        let client = self.client.clone();
+        runtime.spawn(async move {
+            let outcome = client.fetch(binding).await;
+            // Not here: `then` is the app's code, and other fetches go through this thread.
+            tokio::task::spawn_blocking(move || then(outcome));
+        });
+    }
+
+    /// See [`crate::Client::rotate_device_key`]. Blocks.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rotate_device_key(&self, next: impl DeviceKey + 'static) -> Result<Token, FetchError> {
+        let next: Arc<dyn DeviceKey> = Arc::new(next);
+        self.wait_for(|client| async move { client.rotate_device_key_to(next).await })
+    }
+
+    /// The client itself, for what needs no waiting.
+    #[must_use]
+    pub fn client(&self) -> &crate::Client {
+        &self.client
+    }
+
     fn fetch(&self, binding: Binding) -> Result<Token, FetchError> {
         if let Some(ready) = self.client.ready(&binding) {
             return ready;
         }
+        self.wait_for(|client| async move { client.fetch(binding).await })
+    }
+
+    fn wait_for<F>(&self, ask: impl FnOnce(crate::Client) -> F) -> Result<Token, FetchError>
+    where
+        F: Future<Output = Result<Token, FetchError>> + Send + 'static,
+    {
         let runtime = self.runtime.as_ref().ok_or(FetchError::NoRuntime)?;
-        let client = self.client.clone();
+        let asked = ask(self.client.clone());
         let (tell, told) = mpsc::sync_channel(1);
         // Not `block_on`: that panics on a thread of a runtime, where an app may well find itself.
         runtime.spawn(async move {
             // The caller waits below and cannot have gone.
-            let _ = tell.send(client.fetch(binding).await);
+            let _ = tell.send(asked.await);
         });
         told.recv().unwrap_or(Err(FetchError::CutOff))
     }
@@ -91,3 +131,6 @@ impl Drop for Client {
         }
     }
 }
+
+/// For measuring, hardware keys, platforms, and what the app does with its outcomes.
+const THREADS_THAT_WAIT: usize = 8;

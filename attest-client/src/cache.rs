@@ -7,10 +7,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use attest_core::random::Random;
 use tokio::sync::watch;
 
 use crate::clock::Elapsed;
-use crate::status::FetchError;
+use crate::retry::Retry;
+use crate::status::{FetchError, Status};
 use crate::token::Token;
 
 /// The hash a token is bound to; `None` for the plain one.
@@ -23,6 +25,7 @@ pub(crate) struct Cache {
     clock: Arc<dyn Elapsed>,
     /// How long a failure is told again without asking, at the least.
     hold: Duration,
+    random: Arc<dyn Random>,
     slots: Mutex<Slots>,
 }
 
@@ -34,12 +37,13 @@ struct Slot(Mutex<State>);
 struct State {
     token: Option<Token>,
     failed: Option<(FetchError, Duration)>,
+    failures: u32,
     flight: Option<watch::Receiver<Outcome>>,
 }
 
 impl Cache {
-    pub(crate) fn new(clock: Arc<dyn Elapsed>, hold: Duration) -> Self {
-        Self { clock, hold, slots: Mutex::default() }
+    pub(crate) fn new(clock: Arc<dyn Elapsed>, hold: Duration, random: Arc<dyn Random>) -> Self {
+        Self { clock, hold, random, slots: Mutex::default() }
     }
 
     /// A token that needs nobody: fresh, or the one in hand while a failure is held.
@@ -74,11 +78,12 @@ impl Cache {
         };
         // Outside the lock: a runtime that is shutting down drops the task, and with it the `Landing`, at once.
         if let Some(landed) = take_off {
-            let (clock, hold, fetch) = (Arc::clone(&self.clock), self.hold, fetch());
+            let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+            let (hold, fetch) = (self.hold, fetch());
             // A task of its own: it goes on when the caller who happened to be first is dropped.
             runtime.spawn(async move {
                 let outcome = fetch.await;
-                landed.land(outcome, clock.elapsed(), hold);
+                landed.land(outcome, clock.elapsed(), hold, &*random);
             });
         }
         match landing.wait_for(Option::is_some).await {
@@ -90,12 +95,46 @@ impl Cache {
 
     /// Forgets `token` where it is the one in hand, so that the next caller fetches.
     pub(crate) fn forget(&self, token: &Token) {
-        let slots: Vec<_> = lock(&self.slots).iter().map(|(_, slot)| Arc::clone(slot)).collect();
-        for slot in slots {
-            let mut state = lock(&slot.0);
-            if state.token.as_ref().is_some_and(|held| held.is_same(token)) {
+        self.each(|state| {
+            if state.has(token) {
                 state.token = None;
             }
+        });
+    }
+
+    /// Forgets every token.
+    pub(crate) fn forget_all(&self) {
+        self.each(|state| state.token = None);
+    }
+
+    /// Forgets failures that another network may cure; not what the service asked for.
+    pub(crate) fn forget_network_failures(&self) {
+        self.each(|state| {
+            let cured = [Status::NoNetwork, Status::PoorNetwork, Status::MitmDetected];
+            if state.failed.as_ref().is_some_and(|(error, _)| cured.contains(&error.status())) {
+                (state.failed, state.failures) = (None, 0);
+            }
+        });
+    }
+
+    /// Whether `token` is in hand.
+    pub(crate) fn holds(&self, token: &Token) -> bool {
+        let mut held = false;
+        self.each(|state| held |= state.has(token));
+        held
+    }
+
+    /// Takes in a token that came by another way, bound to nothing.
+    pub(crate) fn put(&self, token: Token) {
+        let slot = self.slot(&None);
+        let mut state = lock(&slot.0);
+        (state.token, state.failed, state.failures) = (Some(token), None, 0);
+    }
+
+    fn each(&self, mut change: impl FnMut(&mut State)) {
+        let slots: Vec<_> = lock(&self.slots).iter().map(|(_, slot)| Arc::clone(slot)).collect();
+        for slot in slots {
+            change(&mut lock(&slot.0));
         }
     }
 
@@ -125,6 +164,10 @@ fn latest(slots: &mut Slots, binding: &Binding) -> Option<Arc<Slot>> {
 }
 
 impl State {
+    fn has(&self, token: &Token) -> bool {
+        self.token.as_ref().is_some_and(|held| held.is_same(token))
+    }
+
     fn ready(&self, now: Duration) -> Option<Result<Token, FetchError>> {
         if let Some(token) = self.token.as_ref().filter(|token| token.is_fresh(now)) {
             return Some(Ok(token.clone()));
@@ -150,17 +193,19 @@ struct Landing {
 }
 
 impl Landing {
-    fn land(self, outcome: Result<Token, FetchError>, now: Duration, hold: Duration) {
+    fn land(self, outcome: Result<Token, FetchError>, now: Duration, hold: Duration, random: &dyn Random) {
         let told = {
             let mut state = lock(&self.slot.0);
             match outcome {
                 Ok(token) => {
                     state.token = Some(token.clone());
-                    state.failed = None;
+                    (state.failed, state.failures) = (None, 0);
                     Ok(token)
                 }
                 Err(error) => {
-                    let until = now.saturating_add(error.retry_after().unwrap_or(hold).max(hold).min(LONGEST_HOLD));
+                    state.failures = state.failures.saturating_add(1);
+                    let held = Retry::hold(hold, state.failures, error.retry_after(), random);
+                    let until = now.saturating_add(held);
                     let told = state.instead_of(&error);
                     state.failed = Some((error, until));
                     told
@@ -184,8 +229,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Bindings remembered at once: users who log in and out, not a list that grows.
 const MAX_SLOTS: usize = 32;
-/// However long the service asks for, an app asks again after this.
-const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -1,25 +1,23 @@
-//! The client an app holds. Comes in: who the app is and where its service is. Goes out: tokens.
-//! Proven between: the address may be used and the names can travel; nothing is sent before the first fetch.
+//! The client an app holds. Comes in: a request to make, and a gateway's answers. Goes out: tokens, and what to do next.
+//! Proven between: nothing is sent before the first fetch; what a gateway provokes is bounded per minute.
+
+mod builder;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use attest_core::random::{Random, SystemRandom};
-use attest_core::reference::Platform;
 use attest_core::token::binding::{BindingStyle, binding_hash};
 
-use crate::attester::{Attester, BadIdentity};
-use crate::blocking;
+pub use self::builder::{BuildError, Builder};
 use crate::cache::{Binding, Cache};
-use crate::clock::{Elapsed, SinceBoot};
-use crate::device_key::{DeviceKey, DeviceKeyError, SoftwareKey};
-use crate::evidence::EvidenceProvider;
+use crate::device_key::{DeviceKey, DeviceKeyError};
 use crate::fetch::Fetch;
+use crate::provoked::Provoked;
 use crate::reaction::{self, Reaction};
-use crate::retry::Retry;
-use crate::service::{BadService, Reach, Service};
-use crate::status::{FetchError, Status};
+use crate::retry;
+use crate::stamp::Stamping;
+use crate::status::FetchError;
 use crate::token::Token;
 
 /// Fetches tokens and keeps them. Cheap to clone; clones share tokens and connections.
@@ -29,7 +27,10 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     fetch: Fetch,
     cache: Cache,
-    refused: Mutex<Option<Duration>>,
+    provoked: Mutex<Provoked>,
+    stamping: Stamping,
+    /// One renewal of the device key at a time.
+    renewing: tokio::sync::Mutex<()>,
 }
 
 impl Client {
@@ -72,17 +73,89 @@ impl Client {
     /// What to do with a gateway's answer to a request that carried `token`, and does so much of it as is the
     /// client's: a token that was refused is forgotten, so that the next fetch brings a new one.
     ///
-    /// After a 403 that happens at most once a minute; within the minute the answer is [`Reaction::Deliver`].
+    /// A gateway (or whoever answers in its place) provokes at most one fetch a minute by 403, and at most six by 401;
+    /// beyond that the answer is [`Reaction::Deliver`].
     #[must_use]
     pub fn on_response(&self, token: &Token, status: u16, code: Option<&str>) -> Reaction {
         let reaction = reaction::on_response(status, code);
         match reaction {
-            Reaction::Retry => self.0.cache.forget(token),
-            Reaction::FetchAgain if self.may_fetch_again() => self.0.cache.forget(token),
-            Reaction::FetchAgain => return Reaction::Deliver,
+            // A newer one is in hand already: an answer to the old one costs nothing.
+            Reaction::Retry if !self.0.cache.holds(token) => {}
+            Reaction::Retry if self.provoked(Provoked::may_fetch) => self.0.cache.forget(token),
+            Reaction::FetchAgain if self.provoked(Provoked::may_fetch_after_refusal) => self.0.cache.forget(token),
+            Reaction::Retry | Reaction::FetchAgain => return Reaction::Deliver,
             Reaction::Deliver | Reaction::Wait => {}
         }
         reaction
+    }
+
+    /// How long to wait before the request is sent again after [`Reaction::Wait`]: what the `Retry-After` header asks
+    /// for (seconds; a date is not read), a second where it is silent, at most a minute; and up to a quarter more, so
+    /// that apps which were sent away together do not come back together.
+    #[must_use]
+    pub fn pause(&self, retry_after: Option<&str>) -> Duration {
+        let asked = retry_after.and_then(|text| text.trim().parse().ok()).map_or(DEFAULT_PAUSE, Duration::from_secs);
+        retry::spread(asked.min(LONGEST_PAUSE), &*self.0.fetch.random)
+    }
+
+    /// Forgets `token`, or every token, so that the next fetch brings a new one: after a user logged out, say.
+    /// `false`: not done, because there were six such fetches within the last minute.
+    #[must_use]
+    pub fn invalidate(&self, token: Option<&Token>) -> bool {
+        let allowed = self.provoked(Provoked::may_fetch);
+        match token {
+            _ if !allowed => {}
+            Some(token) => self.0.cache.forget(token),
+            None => self.0.cache.forget_all(),
+        }
+        allowed
+    }
+
+    /// The network came back or changed: fetches that failed for want of it may be made at once. What the service
+    /// itself asked for still holds.
+    pub fn network_changed(&self) {
+        self.0.cache.forget_network_failures();
+    }
+
+    /// Replaces the device key: the service is shown the old and the new key in one request, each signing it, so that
+    /// marks on the device go along. Tokens of the old key are forgotten. On an error the old key stays in use, and
+    /// [`DeviceKey::settled`] was not called on the new one.
+    ///
+    /// # Errors
+    /// As [`Client::fetch_token`].
+    pub async fn rotate_device_key(&self, next: impl DeviceKey + 'static) -> Result<Token, FetchError> {
+        self.rotate_device_key_to(Arc::new(next)).await
+    }
+
+    pub(crate) async fn rotate_device_key_to(&self, next: Arc<dyn DeviceKey>) -> Result<Token, FetchError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(FetchError::NoRuntime);
+        }
+        let _one_at_a_time = self.0.renewing.lock().await;
+        let token = self.0.fetch.clone().renewed(next).await?;
+        self.0.cache.forget_all();
+        self.0.cache.put(token.clone());
+        Ok(token)
+    }
+
+    /// The device's public key: SEC 1, uncompressed.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError`] when it can't be reached. May block, as a hardware key does.
+    pub fn device_public_key(&self) -> Result<[u8; 65], DeviceKeyError> {
+        self.0.fetch.attester.keys.current().public_key()
+    }
+
+    /// Signs `message` with the device key (ECDSA with SHA-256, `r || s`): for the base of an RFC 9421 signature, or a
+    /// DPoP proof. Messages of up to 32 bytes are refused, so that nobody can have a transcript signed by this door.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError`]: too short, the key can't be reached, or it signs nothing but transcripts. May block.
+    pub fn sign(&self, message: &[u8]) -> Result<[u8; 64], DeviceKeyError> {
+        if message.len() <= TRANSCRIPT_BYTES {
+            return Err(DeviceKeyError::TooShort);
+        }
+        self.0.fetch.attester.keys.current().sign_message(message)
     }
 
     pub(crate) fn ready(&self, binding: &Binding) -> Option<Result<Token, FetchError>> {
@@ -93,14 +166,17 @@ impl Client {
         self.0.cache.fetch(binding, || self.0.fetch.clone().token(binding)).await
     }
 
-    fn may_fetch_again(&self) -> bool {
+    pub(crate) fn stamping(&self) -> &Stamping {
+        &self.0.stamping
+    }
+
+    pub(crate) fn longest_pause(&self) -> Duration {
+        self.0.fetch.retry.longest_pause
+    }
+
+    fn provoked(&self, ask: impl FnOnce(&mut Provoked, Duration) -> bool) -> bool {
         let now = self.0.fetch.clock.elapsed();
-        let mut refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed = refused.is_none_or(|last| now.saturating_sub(last) >= AFTER_A_REFUSAL);
-        if allowed {
-            *refused = Some(now);
-        }
-        allowed
+        ask(&mut self.0.provoked.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 }
 
@@ -114,187 +190,7 @@ pub(crate) fn binding_of(header_values: &[&[u8]]) -> [u8; 32] {
     binding_hash(header_values, BindingStyle::LengthPrefixed)
 }
 
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The service's address or certificates.
-    #[error(transparent)]
-    Service(#[from] BadService),
-    /// App, version, build or device facts.
-    #[error(transparent)]
-    Identity(#[from] BadIdentity),
-    /// The device key.
-    #[error("device key: {0}")]
-    DeviceKey(#[from] DeviceKeyError),
-    /// The blocking client's thread.
-    #[error("no thread to fetch on: {0}")]
-    Thread(std::io::Error),
-}
-
-impl BuildError {
-    /// The word for it.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        match self {
-            Self::Service(_) => Status::BadUrl,
-            Self::Identity(_) | Self::DeviceKey(_) | Self::Thread(_) => Status::InternalError,
-        }
-    }
-}
-
-/// Settings of a [`Client`]. Only the three of [`Client::builder`] are needed.
-pub struct Builder {
-    reach: Reach,
-    attester: AttesterParts,
-    retry: Retry,
-    clock: Arc<dyn Elapsed>,
-    random: Arc<dyn Random>,
-}
-
-struct AttesterParts {
-    app: String,
-    version: String,
-    platform: Platform,
-    build: String,
-    facts: Vec<(String, String)>,
-    key: Option<Arc<dyn DeviceKey>>,
-    providers: Vec<Arc<dyn EvidenceProvider>>,
-}
-
-impl Builder {
-    fn new(url: String, app: String, version: String) -> Self {
-        Self {
-            reach: Reach { url, request_timeout: REQUEST_TIMEOUT, only_roots_pem: None, danger_plaintext: false },
-            attester: AttesterParts {
-                app,
-                version,
-                platform: PLATFORM,
-                build: String::new(),
-                facts: vec![("os".into(), std::env::consts::OS.into()), ("arch".into(), std::env::consts::ARCH.into())],
-                key: None,
-                providers: Vec::new(),
-            },
-            retry: Retry::default(),
-            clock: Arc::new(SinceBoot),
-            random: Arc::new(SystemRandom),
-        }
-    }
-
-    /// The build's label, where a version has several (per processor, per store).
-    #[must_use]
-    pub fn build_label(mut self, label: impl Into<String>) -> Self {
-        self.attester.build = label.into();
-        self
-    }
-
-    /// The device key: a [`SoftwareKey`] kept in a file, or a hardware key of yours. Without one, a key is made that
-    /// ends with the process, and the device is a new one at each start.
-    #[must_use]
-    pub fn device_key(mut self, key: impl DeviceKey + 'static) -> Self {
-        self.attester.key = Some(Arc::new(key));
-        self
-    }
-
-    /// A source of platform Evidence. The measurement needs none.
-    #[must_use]
-    pub fn evidence(mut self, provider: impl EvidenceProvider + 'static) -> Self {
-        self.attester.providers.push(Arc::new(provider));
-        self
-    }
-
-    /// A fact about the device for the operator's eyes (model, OS version). `os` and `arch` are there. At most 16, and
-    /// nothing personal: they are stored.
-    #[must_use]
-    pub fn device_fact(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.attester.facts.push((name.into(), value.into()));
-        self
-    }
-
-    /// Trust these PEM certificates for the service, and no others: a private authority, or a pin.
-    #[must_use]
-    pub fn trust_only(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.reach.only_roots_pem = Some(pem.into());
-        self
-    }
-
-    /// The longest one request may take (10 s), connecting included.
-    #[must_use]
-    pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.reach.request_timeout = timeout;
-        self
-    }
-
-    /// Bounds of a fetch as a whole.
-    #[must_use]
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// The clock that tokens age by.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Elapsed + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Allows plain `http` to another machine: whoever is on the way reads tokens and can use them. For a network that
-    /// is encrypted underneath.
-    #[must_use]
-    pub fn danger_plaintext(mut self) -> Self {
-        self.reach.danger_plaintext = true;
-        self
-    }
-
-    /// The client. Sends nothing.
-    ///
-    /// # Errors
-    /// [`BuildError`] naming what can't be used.
-    pub fn build(self) -> Result<Client, BuildError> {
-        let service = Service::new(&self.reach)?;
-        let parts = self.attester;
-        let key = match parts.key {
-            Some(key) => key,
-            None => Arc::new(SoftwareKey::in_memory()?),
-        };
-        let attester = Attester {
-            app: parts.app,
-            version: parts.version,
-            platform: parts.platform,
-            build: parts.build,
-            facts: parts.facts,
-            key,
-            providers: parts.providers,
-        }
-        .checked()?;
-        let cache = Cache::new(Arc::clone(&self.clock), self.retry.hold);
-        let fetch =
-            Fetch { service, attester: Arc::new(attester), retry: self.retry, random: self.random, clock: self.clock };
-        Ok(Client(Arc::new(Inner { fetch, cache, refused: Mutex::new(None) })))
-    }
-
-    /// The client for threads that may wait, with a thread of its own to fetch on.
-    ///
-    /// # Errors
-    /// As [`Builder::build`], and [`BuildError::Thread`].
-    pub fn build_blocking(self) -> Result<blocking::Client, BuildError> {
-        blocking::Client::new(self.build()?)
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Builder").field("service", &self.reach.url).finish_non_exhaustive()
-    }
-}
-
-#[cfg(target_os = "android")]
-const PLATFORM: Platform = Platform::Android;
-#[cfg(target_os = "ios")]
-const PLATFORM: Platform = Platform::Ios;
-#[cfg(not(any(target_os = "android", target_os = "ios")))]
-const PLATFORM: Platform = Platform::Linux;
-
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const AFTER_A_REFUSAL: Duration = Duration::from_secs(60);
+/// A transcript is 32 bytes; no message of that length is signed for anybody.
+const TRANSCRIPT_BYTES: usize = 32;
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);

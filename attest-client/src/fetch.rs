@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::attester::Attester;
 use crate::cache::Binding;
 use crate::clock::Elapsed;
+use crate::device_key::DeviceKey;
 use crate::retry::Retry;
 use crate::service::{Answer, Service};
 use crate::status::FetchError;
@@ -30,11 +31,24 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) async fn token(self, binding: Binding) -> Result<Token, FetchError> {
+        self.rounds(binding, None).await
+    }
+
+    /// A token of the key `next`, which is the device key from then on.
+    pub(crate) async fn renewed(self, next: Arc<dyn DeviceKey>) -> Result<Token, FetchError> {
+        let attester = Arc::clone(&self.attester);
+        let token = self.rounds(None, Some(Arc::clone(&next))).await?;
+        let settled = tokio::task::spawn_blocking(move || attester.keys.replace(next)).await;
+        settled.map_err(|_| FetchError::CutOff)?.map_err(|problem| FetchError::DeviceKey(problem.to_string()))?;
+        Ok(token)
+    }
+
+    async fn rounds(&self, binding: Binding, next: Option<Arc<dyn DeviceKey>>) -> Result<Token, FetchError> {
         let end = Instant::now() + self.retry.within;
         let mut round = 0;
         let mut last = None;
         loop {
-            let error = match timeout_at(end, self.round(binding)).await {
+            let error = match timeout_at(end, self.round(binding, next.clone())).await {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(error)) => error,
                 Err(_) => return Err(last.unwrap_or(FetchError::Lost)),
@@ -48,13 +62,14 @@ impl Fetch {
         }
     }
 
-    async fn round(&self, binding: Binding) -> Result<Token, FetchError> {
+    async fn round(&self, binding: Binding, next: Option<Arc<dyn DeviceKey>>) -> Result<Token, FetchError> {
         let (challenge, key_set) = self.challenge().await?;
         let attester = Arc::clone(&self.attester);
         // Measuring reads the whole program and a hardware key may take a second: not on a thread that others wait for.
-        let request = tokio::task::spawn_blocking(move || attester.request(&challenge, &key_set, binding))
-            .await
-            .map_err(|_| FetchError::CutOff)??;
+        let request =
+            tokio::task::spawn_blocking(move || attester.request(&challenge, &key_set, binding, next.as_deref()))
+                .await
+                .map_err(|_| FetchError::CutOff)??;
         // From before it was sent: the token's life begins at the service, somewhere after this.
         let asked = self.clock.elapsed();
         match self.attest(request).await {
@@ -94,8 +109,12 @@ fn token(body: &[u8], asked: Duration) -> Result<Token, FetchError> {
     if !fits_a_header || response.expires_in == 0 {
         return Err(bad);
     }
-    Ok(Token::new(response.token, asked, Duration::from_secs(response.expires_in)))
+    // A life of seconds would be a fetch per request, one of years a token that no revocation ever renews.
+    let life = Duration::from_secs(response.expires_in).clamp(SHORTEST_LIFE, LONGEST_LIFE);
+    Ok(Token::new(response.token, asked, life))
 }
 
+const SHORTEST_LIFE: Duration = Duration::from_secs(10);
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ours are 73 bytes; another version's may be longer, as far as an attest request can hold it.
 const MAX_CHALLENGE: usize = 128;

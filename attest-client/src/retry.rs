@@ -19,7 +19,8 @@ pub struct Retry {
     pub longest_pause: Duration,
     /// All rounds and pauses together.
     pub within: Duration,
-    /// How long a failed fetch is told to further callers without asking again.
+    /// How long a failed fetch is told to further callers without asking again; it doubles, with jitter, while fetches go
+    /// on failing, to half a minute.
     pub hold: Duration,
 }
 
@@ -49,10 +50,25 @@ impl Retry {
         useful.then(|| asked + jittered(doubled.min(self.longest_pause), random))
     }
 
+    /// How long a fetch that failed is told again without asking, after `failures` of them in a row: [`Retry::hold`], then
+    /// somewhere in the upper half of twice that, four times, and so on to half a minute; what the service asked for
+    /// (spread) where that is longer; a minute in all.
+    pub(crate) fn hold(hold: Duration, failures: u32, asked: Option<Duration>, random: &dyn Random) -> Duration {
+        let doubled = hold.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+        let own = if failures > 1 { jittered(doubled.min(LONGEST_BACKOFF), random).max(hold) } else { hold };
+        own.max(asked.map_or(Duration::ZERO, |asked| spread(asked.min(LONGEST_HOLD), random))).min(LONGEST_HOLD)
+    }
+
     /// A short pause before the same request is sent once more.
     pub(crate) fn resend_pause(&self, random: &dyn Random) -> Duration {
         jittered(self.first_pause.min(self.longest_pause), random)
     }
+}
+
+/// `pause` and up to a quarter more: a time that was asked for is never cut short.
+pub(crate) fn spread(pause: Duration, random: &dyn Random) -> Duration {
+    let [part] = random::array::<1>(random).unwrap_or([u8::MAX]);
+    pause + (pause / 4).saturating_mul(u32::from(part)) / u32::from(u8::MAX)
 }
 
 /// Somewhere in the upper half of `pause`; all of it where there is no randomness.
@@ -60,6 +76,11 @@ fn jittered(pause: Duration, random: &dyn Random) -> Duration {
     let [part] = random::array::<1>(random).unwrap_or([u8::MAX]);
     pause / 2 + (pause / 2).saturating_mul(u32::from(part)) / u32::from(u8::MAX)
 }
+
+/// An app without a network asks at least this often, while somebody wants a token.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// However long the service asks for, an app asks again after this.
+const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -93,6 +114,29 @@ mod tests {
         }
         let asked = pause(1, &FetchError::Limited { retry_after: Some(Duration::from_secs(2)) }).unwrap();
         assert!(asked >= Duration::from_secs(2));
+    }
+
+    #[test]
+    fn failures_in_a_row_are_held_for_longer_and_never_for_more_than_a_minute() {
+        let hold = |failures, asked: Option<u64>| {
+            let random = SeededRandom::new(u64::from(failures));
+            Retry::hold(Duration::from_secs(1), failures, asked.map(Duration::from_secs), &random)
+        };
+        assert_eq!(hold(1, None), Duration::from_secs(1));
+        for (failures, least, most) in [(2, 1, 2), (4, 4, 8), (6, 15, 30), (40, 15, 30), (u32::MAX, 15, 30)] {
+            let held = hold(failures, None);
+            assert!((Duration::from_secs(least)..=Duration::from_secs(most)).contains(&held), "{failures}: {held:?}");
+        }
+        assert!((Duration::from_secs(20)..=Duration::from_secs(25)).contains(&hold(1, Some(20))));
+        assert_eq!(hold(1, Some(u64::MAX)), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_spread_and_never_cut_short() {
+        for seed in 0..50 {
+            let spread = spread(Duration::from_secs(8), &SeededRandom::new(seed));
+            assert!((Duration::from_secs(8)..=Duration::from_secs(10)).contains(&spread));
+        }
     }
 
     #[test]

@@ -116,6 +116,9 @@ pub enum FetchError {
     /// The request that came of app, version, facts and Evidence is not one the service would read.
     #[error("the request would be refused: {0}")]
     Request(String),
+    /// A call that the SDK can't follow: a fault of the code around it.
+    #[error("the SDK was called wrongly: {0}")]
+    Misuse(String),
     /// `fetch_token` was polled outside a Tokio runtime; use [`crate::blocking::Client`] there.
     #[error("no Tokio runtime here: use the blocking client")]
     NoRuntime,
@@ -140,6 +143,7 @@ impl FetchError {
             | Self::DeviceKey(_)
             | Self::Evidence { .. }
             | Self::Request(_)
+            | Self::Misuse(_)
             | Self::NoRuntime
             | Self::CutOff => Status::InternalError,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use attest_core::random::SeededRandom;
 use tokio::sync::Notify;
 
 use super::*;
@@ -25,7 +26,7 @@ impl Elapsed for Hand {
 
 fn cache() -> (Arc<Hand>, Arc<Cache>) {
     let clock = Arc::new(Hand::default());
-    (Arc::clone(&clock), Arc::new(Cache::new(clock, Duration::from_secs(1))))
+    (Arc::clone(&clock), Arc::new(Cache::new(clock, Duration::from_secs(1), Arc::new(SeededRandom::new(7)))))
 }
 
 fn token(text: &str, fetched: u64) -> Token {
@@ -149,4 +150,37 @@ fn outside_a_runtime_nothing_panics() {
     let mut fetch = Box::pin(cache.fetch(None, || async { Ok(token("never", 0)) }));
     let polled = fetch.as_mut().poll(&mut std::task::Context::from_waker(waker));
     assert!(matches!(polled, std::task::Poll::Ready(Err(FetchError::NoRuntime))));
+}
+
+#[tokio::test]
+async fn without_a_network_the_asking_slows_down_until_it_changes() {
+    let (clock, cache) = cache();
+    let mut asked = 0;
+    for second in 0..120 {
+        clock.set(second);
+        if cache.ready(&None).is_none() {
+            asked += 1;
+            let _ = cache.fetch(None, || async { Err(FetchError::Unreachable) }).await;
+        }
+    }
+    assert!((6..=14).contains(&asked), "{asked} fetches in two minutes");
+    assert!(cache.ready(&None).is_some());
+    cache.forget_network_failures();
+    assert!(cache.ready(&None).is_none(), "another network: at once");
+    let limited = FetchError::Limited { retry_after: Some(Duration::from_secs(30)) };
+    let _ = cache.fetch(None, || async { Err(limited) }).await;
+    cache.forget_network_failures();
+    assert!(cache.ready(&None).is_some(), "what the service asked for holds on every network");
+}
+
+#[tokio::test]
+async fn a_token_that_came_by_another_way_is_in_hand() {
+    let (_, cache) = cache();
+    let _ = cache.fetch(None, || async { Err(FetchError::Unreachable) }).await;
+    let other = token("renewed", 0);
+    cache.put(other.clone());
+    assert!(cache.holds(&other) && !cache.holds(&token("old", 0)));
+    assert_eq!(cache.ready(&None).unwrap().unwrap().as_str(), "renewed");
+    cache.forget_all();
+    assert!(!cache.holds(&other));
 }

@@ -17,6 +17,8 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) enum Reply {
     /// 200 with a token that tells how many there were.
     Token,
+    /// The same, with this many seconds to live.
+    Life(u64),
     /// A status, and `Retry-After` in seconds.
     Status(u16, Option<u64>),
     /// The connection is closed without a word.
@@ -99,11 +101,13 @@ async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, seen: &Mutex<See
             }
             "/assay/v1/attest" => {
                 seen.requests.push(body);
-                match seen.replies.pop_front().unwrap_or(Reply::Token) {
+                let reply = seen.replies.pop_front().unwrap_or(Reply::Token);
+                let life = if let Reply::Life(life) = reply { life } else { 300 };
+                match reply {
                     Reply::Lost => return None,
-                    Reply::Token => {
+                    Reply::Token | Reply::Life(_) => {
                         seen.tokens += 1;
-                        ok(&format!(r#"{{"token":"token.{}.x","expires_in":300}}"#, seen.tokens))
+                        ok(&format!(r#"{{"token":"token.{}.x","expires_in":{life}}}"#, seen.tokens))
                     }
                     Reply::Status(status, retry_after) => {
                         let retry = retry_after.map(|after| format!("retry-after: {after}\r\n")).unwrap_or_default();

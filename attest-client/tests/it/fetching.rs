@@ -48,7 +48,8 @@ async fn a_service_that_asks_for_long_is_not_asked_again_within_the_fetch() {
     clock.set(29);
     assert!(client.fetch_token().await.is_err());
     assert_eq!(fake.counts(), (1, 1));
-    clock.set(30);
+    // A quarter more at most: apps that were sent away together do not come back together.
+    clock.set(38);
     assert!(client.fetch_token().await.is_ok());
 }
 
@@ -155,4 +156,42 @@ async fn a_gateway_that_wants_a_token_gets_a_new_one_and_a_refusal_brings_one_a_
     assert_eq!(client.fetch_token().await.unwrap().as_str(), "token.3.x");
     clock.set(60);
     assert_eq!(client.on_response(&third, 403, Some("refused")), Reaction::FetchAgain);
+}
+
+/// A gateway whose clock is wrong wants a new token each time; so does whoever answers in its place.
+#[tokio::test]
+async fn a_gateway_that_is_never_content_provokes_six_fetches_a_minute() {
+    let fake = Fake::start(&[]).await;
+    let (builder, clock) = client(&fake);
+    let client = builder.build().unwrap();
+    let mut delivered = 0;
+    for second in 0..59 {
+        clock.set(second);
+        let token = client.fetch_token().await.unwrap();
+        match client.on_response(&token, 401, Some("attestation_required")) {
+            Reaction::Deliver => delivered += 1,
+            reaction => assert_eq!(reaction, Reaction::Retry),
+        }
+    }
+    assert_eq!((fake.counts(), delivered), ((7, 7), 53));
+    assert!(!client.invalidate(None), "the app's own loop is bounded too");
+    clock.set(70);
+    assert!(client.invalidate(None));
+    assert_eq!(client.fetch_token().await.unwrap().as_str(), "token.8.x");
+}
+
+#[tokio::test]
+async fn a_life_of_seconds_is_not_a_fetch_per_request() {
+    let fake = Fake::start(&[Reply::Life(1), Reply::Life(u64::MAX)]).await;
+    let (builder, clock) = client(&fake);
+    let client = builder.build().unwrap();
+    for second in 0..8 {
+        clock.set(second);
+        client.fetch_token().await.unwrap();
+    }
+    assert_eq!(fake.counts(), (1, 1));
+    clock.set(8);
+    assert_eq!(client.fetch_token().await.unwrap().as_str(), "token.2.x");
+    clock.set(8 + 24 * 60 * 60);
+    assert_eq!(client.fetch_token().await.unwrap().as_str(), "token.3.x", "nor is any for ever");
 }

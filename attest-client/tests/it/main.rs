@@ -10,8 +10,13 @@
 mod blocking;
 mod fake;
 mod fetching;
+mod findings;
+mod images;
 mod measuring;
+mod programs;
+mod renewal;
 mod request;
+mod stamping;
 mod tls;
 
 /// Read by tests that rely on this program's image as it was built; written by the one that patches it.

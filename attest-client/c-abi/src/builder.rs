@@ -1,0 +1,343 @@
+//! Settings over the ABI. Comes in: an app's strings and functions. Goes out: a client.
+//! Proven between: each setting is read and checked before it is kept; a builder makes one client.
+
+use std::ffi::{c_char, c_void};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attest_client::{Builder, Client, Retry, SoftwareKey};
+
+use crate::callback::{ReleaseFn, User};
+use crate::client::AssayClient;
+use crate::code::{self, Code};
+use crate::device_key::{HardwareKey, PublicKeyFn, SignFn, in_storage};
+use crate::evidence::{AvailableFn, EvidenceFn, Platform, Requests};
+use crate::guard::guard;
+use crate::input::text;
+use crate::{input, outcome};
+
+/// `assay_builder`.
+pub struct AssayBuilder {
+    /// `None` once it has made its client.
+    builder: Option<Builder>,
+    key_file: Option<PathBuf>,
+    has_key: bool,
+    requests: Arc<Requests>,
+}
+
+impl AssayBuilder {
+    fn set(&mut self, change: impl FnOnce(Builder) -> Builder) -> Result<(), Code> {
+        let builder = self.builder.take().ok_or(Code::Spent)?;
+        self.builder = Some(change(builder));
+        Ok(())
+    }
+
+    /// One key: in storage or in hardware.
+    fn takes_a_key(&mut self) -> Result<(), Code> {
+        if self.builder.is_none() {
+            return Err(Code::Spent);
+        }
+        if std::mem::replace(&mut self.has_key, true) { Err(Code::BadValue) } else { Ok(()) }
+    }
+}
+
+/// Reads the builder, then does `change` to it.
+///
+/// # Safety
+/// `builder` is NULL, or alive and nobody else's meanwhile.
+unsafe fn with(builder: *mut AssayBuilder, change: impl FnOnce(&mut AssayBuilder) -> Result<(), Code>) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    let changed = || unsafe { builder.as_mut() }.ok_or(Code::NullPointer).and_then(change);
+    guard(|| Err(Code::Panicked), changed).err().unwrap_or(Code::Ok).number()
+}
+
+/// A builder for an app of a service.
+///
+/// # Safety
+/// Strings are NULL or NUL-terminated; `builder` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_new(
+    service_url: *const c_char,
+    app: *const c_char,
+    version: *const c_char,
+    builder: *mut *mut AssayBuilder,
+) -> i32 {
+    let make = || {
+        if builder.is_null() {
+            return Err(Code::NullPointer);
+        }
+        // SAFETY: passed on from the caller's promise.
+        let (url, app, version) = unsafe { (text(service_url)?, text(app)?, text(version)?) };
+        let requests = Arc::new(Requests::new(Retry::default().within));
+        let made = AssayBuilder {
+            builder: Some(Client::builder(url, app, version)),
+            key_file: None,
+            has_key: false,
+            requests,
+        };
+        // SAFETY: not NULL, writable by the caller's word.
+        unsafe { builder.write(Box::into_raw(Box::new(made))) };
+        Ok(())
+    };
+    guard(|| Err(Code::Panicked), make).err().unwrap_or(Code::Ok).number()
+}
+
+/// Frees a builder, spent or not.
+///
+/// # Safety
+/// `builder` is NULL, or was given out and not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_free(builder: *mut AssayBuilder) {
+    let free = || {
+        if !builder.is_null() {
+            // SAFETY: it came out of `Box::into_raw`, and the caller gives it back for the first time.
+            drop(unsafe { Box::from_raw(builder) });
+        }
+    };
+    guard(|| (), free);
+}
+
+/// The build's label.
+///
+/// # Safety
+/// `builder` is NULL, or alive and nobody else's meanwhile; `label` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_build_label(builder: *mut AssayBuilder, label: *const c_char) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    unsafe {
+        with(builder, |builder| {
+            let label = text(label)?;
+            builder.set(|builder| builder.build_label(label))
+        })
+    }
+}
+
+/// A fact about the device.
+///
+/// # Safety
+/// As [`assay_builder_build_label`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_device_fact(
+    builder: *mut AssayBuilder,
+    name: *const c_char,
+    value: *const c_char,
+) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    unsafe {
+        with(builder, |builder| {
+            let (name, value) = (text(name)?, text(value)?);
+            builder.set(|builder| builder.device_fact(name, value))
+        })
+    }
+}
+
+/// The folder that the device key lives in.
+///
+/// # Safety
+/// As [`assay_builder_build_label`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_storage(builder: *mut AssayBuilder, folder: *const c_char) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    unsafe {
+        with(builder, |builder| {
+            let folder = text(folder)?;
+            builder.takes_a_key()?;
+            builder.key_file = Some(in_storage(&folder));
+            Ok(())
+        })
+    }
+}
+
+/// A device key in hardware.
+///
+/// # Safety
+/// `builder` as above; the functions are NULL or as their types say, and may be called with `user` from any thread until
+/// `release`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_device_key(
+    builder: *mut AssayBuilder,
+    public_key: Option<PublicKeyFn>,
+    sign: Option<SignFn>,
+    release: ReleaseFn,
+    user: *mut c_void,
+) -> i32 {
+    let (Some(public_key), Some(sign)) = (public_key, sign) else { return Code::NullPointer.number() };
+    let set = |builder: &mut AssayBuilder| {
+        builder.takes_a_key()?;
+        let key = HardwareKey { public_key, sign, user: User::new(user, release) };
+        builder.set(|builder| builder.device_key(key))
+    };
+    // SAFETY: passed on from the caller's promise.
+    unsafe { with(builder, set) }
+}
+
+/// A library that is measured too.
+///
+/// # Safety
+/// As [`assay_builder_build_label`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_measure_library(builder: *mut AssayBuilder, name: *const c_char) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    unsafe {
+        with(builder, |builder| {
+            let name = text(name)?;
+            builder.set(|builder| builder.measure_library(name))
+        })
+    }
+}
+
+/// A platform's Evidence.
+///
+/// # Safety
+/// As [`assay_builder_device_key`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_evidence(
+    builder: *mut AssayBuilder,
+    kind: i32,
+    available: AvailableFn,
+    evidence: Option<EvidenceFn>,
+    release: ReleaseFn,
+    user: *mut c_void,
+) -> i32 {
+    let set = |builder: &mut AssayBuilder| {
+        let evidence = evidence.ok_or(Code::NullPointer)?;
+        let kind = code::evidence_kind(kind).ok_or(Code::BadValue)?;
+        if builder.builder.is_none() {
+            return Err(Code::Spent);
+        }
+        let requests = Arc::clone(&builder.requests);
+        let platform = Platform { kind, available, evidence, user: User::new(user, release), requests };
+        builder.set(|builder| builder.evidence(platform))
+    };
+    // SAFETY: passed on from the caller's promise.
+    unsafe { with(builder, set) }
+}
+
+/// The only certificates to trust.
+///
+/// # Safety
+/// `builder` as above; `pem` is NULL or has `length` bytes that can be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_trust_only(builder: *mut AssayBuilder, pem: *const u8, length: usize) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    unsafe {
+        with(builder, |builder| {
+            let pem = input::bytes(pem, length, MAX_PEM)?;
+            builder.set(|builder| builder.trust_only(pem))
+        })
+    }
+}
+
+/// Bounds of time.
+///
+/// # Safety
+/// `builder` is NULL, or alive and nobody else's meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_timeouts(builder: *mut AssayBuilder, request_ms: u32, fetch_ms: u32) -> i32 {
+    let set = |builder: &mut AssayBuilder| {
+        if [request_ms, fetch_ms].iter().any(|time| !(1..=MAX_TIMEOUT_MS).contains(time)) {
+            return Err(Code::BadValue);
+        }
+        let (request, fetch) = (Duration::from_millis(request_ms.into()), Duration::from_millis(fetch_ms.into()));
+        builder.requests.wait_for(fetch);
+        builder.set(|builder| builder.request_timeout(request).retry(Retry { within: fetch, ..Retry::default() }))
+    };
+    // SAFETY: passed on from the caller's promise.
+    unsafe { with(builder, set) }
+}
+
+/// Plain `http` to another machine.
+///
+/// # Safety
+/// `builder` is NULL, or alive and nobody else's meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_builder_danger_plaintext(builder: *mut AssayBuilder) -> i32 {
+    // SAFETY: passed on from the caller's promise.
+    unsafe { with(builder, |builder| builder.set(Builder::danger_plaintext)) }
+}
+
+/// The client of these settings.
+///
+/// # Safety
+/// `builder` is NULL, or alive and nobody else's meanwhile; `client` is NULL or can be written; `error` is NULL or has
+/// room for `error_size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_client_new(
+    builder: *mut AssayBuilder,
+    client: *mut *mut AssayClient,
+    error: *mut c_char,
+    error_size: usize,
+) -> i32 {
+    let make = || {
+        if client.is_null() {
+            return (Code::NullPointer, "client is NULL".to_owned());
+        }
+        // SAFETY: passed on from the caller's promise.
+        let Some(builder) = (unsafe { builder.as_mut() }) else {
+            return (Code::NullPointer, "builder is NULL".to_owned());
+        };
+        match build(builder) {
+            Ok(made) => {
+                // SAFETY: not NULL, writable by the caller's word.
+                unsafe { client.write(Box::into_raw(Box::new(made))) };
+                (Code::Ok, String::new())
+            }
+            Err(refused) => refused,
+        }
+    };
+    let (code, sentence) = guard(|| (Code::Panicked, "a fault inside the SDK".to_owned()), make);
+    // SAFETY: passed on from the caller's promise.
+    unsafe { tell(&sentence, error, error_size) };
+    code.number()
+}
+
+fn build(builder: &mut AssayBuilder) -> Result<AssayClient, (Code, String)> {
+    let refused = |problem: String| (Code::BadSetting, problem);
+    let mut settings = builder.builder.take().ok_or((Code::Spent, "the builder has made its client".to_owned()))?;
+    if let Some(file) = &builder.key_file {
+        settings = settings.device_key(SoftwareKey::in_file(file).map_err(|problem| refused(problem.to_string()))?);
+    }
+    let client = settings.build_blocking().map_err(|problem| refused(problem.to_string()))?;
+    Ok(AssayClient { client, key_file: builder.key_file.take(), requests: Arc::clone(&builder.requests) })
+}
+
+/// Writes as much of `sentence` as there is room for, whole characters and a NUL.
+///
+/// # Safety
+/// `out` is NULL or has room for `size` bytes.
+unsafe fn tell(sentence: &str, out: *mut c_char, size: usize) {
+    let Some(room) = size.checked_sub(1) else { return };
+    if out.is_null() {
+        return;
+    }
+    let cut = sentence.floor_char_boundary(room);
+    let text = outcome::terminated(sentence.get(..cut).unwrap_or_default());
+    // SAFETY: not NULL; `text` has at most `room` bytes and a NUL, which is what there is room for; it is our own memory,
+    // so the two do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr().cast(), out, text.len()) };
+}
+
+const MAX_PEM: usize = 1024 * 1024;
+const MAX_TIMEOUT_MS: u32 = 600_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_sentence_never_leaves_its_room_and_stays_text(sentence in ".{0,40}", size in 0_usize..64) {
+            let mut out = vec![0x55_u8; 64];
+            // SAFETY: `out` has at least `size` bytes.
+            unsafe { tell(&sentence, out.as_mut_ptr().cast(), size) };
+            prop_assert!(out[size..].iter().all(|byte| *byte == 0x55));
+            if size > 0 {
+                let text = std::ffi::CStr::from_bytes_until_nul(&out[..size]).unwrap().to_str().unwrap();
+                prop_assert!(sentence.replace('\0', "").starts_with(text));
+            }
+        }
+    }
+}
