@@ -139,3 +139,20 @@ async fn metrics_and_status_tell_names_and_figures() {
     assert_eq!(rig.metric("assay_gateway_seconds_count", &[]).await, 1.0);
     assert_eq!(rig.metric("assay_rule_hits_total", &["rule=\"genuine\"", "outcome=\"allow\""]).await, 1.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_bad_configuration_is_no_start() {
+    let rig = rig().await;
+    let text = std::fs::read_to_string(rig.path()).unwrap();
+    let other = rig.folder.path().join("other.yaml");
+    for (good, bad, named) in [
+        ("then: deprioritize }", "then: blokc }", "blokc"),
+        ("key: vendor", "key: nobody", "nobody"),
+        ("unlock: { file: kek.key }", "unlock: { file: service.key }", "keys"),
+    ] {
+        assert!(text.contains(good), "{good}");
+        std::fs::write(&other, text.replace(good, bad)).unwrap();
+        let Err(error) = launch(&other, Issuer::new(), Log::default(), rig.api.address) else { panic!("it started") };
+        assert!(error.contains(named), "{error}");
+    }
+}

@@ -105,7 +105,11 @@ async fn silence_shows_at_once_and_closes_the_route_with_a_key_first() {
     assert_eq!(ask("own.test", "/a").await.status, 200);
     rig.issuer.clock.advance(24 * 60 * MINUTE);
     // The key sets were fetched all the while.
-    rig.until("a day", async || ask("own.test", "/a").await.status == 503).await;
+    rig.until("a day", async || {
+        let closed = ask("own.test", "/a").await.status == 503;
+        closed && rig.lines().iter().any(|line| line["route"] == "own" && line["reason"] == "revocations_stale")
+    })
+    .await;
     rig.issuer.tells_revocations.store(true, Ordering::SeqCst);
     rig.until("back", async || ask("paid.test", "/paid/v1/a").await.status == 200).await;
 }
@@ -139,4 +143,25 @@ async fn an_expired_token_that_lives_on_does_not_outlive_a_ban() {
     // Nor does it where nobody knows any more who was banned: a day later nothing passes.
     rig.issuer.clock.advance(24 * 60 * MINUTE);
     assert_eq!(ask(&other).await, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_judged_may_pass_at_the_lowest_class_and_never_with_a_key() {
+    let rig = Rig::start(Parts { top: "our_faults: { cannot_verify: deprioritize }", ..parts() }).await;
+    rig.issuer.tells_revocations.store(false, Ordering::SeqCst);
+    rig.issuer.clock.advance(25 * 60 * MINUTE);
+    let ask = async |host: &str, target: &str| {
+        let token = rig.issuer.token();
+        rig.get(host, target, &[("assay-token", &token)]).await.status
+    };
+    rig.until("no fault of the key set", async || {
+        ask("own.test", "/a").await;
+        rig.lines().last().is_some_and(|line| line["reason"] == "revocations_stale")
+    })
+    .await;
+    assert_eq!(ask("own.test", "/a").await, 200);
+    let line = rig.logged(|line| line["status"] == 200).await;
+    assert_eq!((&line["rule"], &line["class"]), (&"cannot_verify".into(), &"unattested".into()));
+    assert_eq!(ask("paid.test", "/paid/v1/a").await, 503);
+    assert!(rig.api.seen().iter().all(|seen| !seen.headers.contains_key("x-api-key")));
 }
