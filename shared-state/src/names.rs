@@ -1,0 +1,68 @@
+//! In: a prefix, and what a name is of. Out: the name. All share one hash tag; what clients choose is in them as a digest
+//! alone, so that a name has one length and tells no address.
+
+use aws_lc_rs::digest;
+
+/// The names of one installation.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// `{prefix}:`
+    tag: String,
+}
+
+impl Names {
+    /// The names under `prefix`, which has no braces (the settings see to that).
+    pub(crate) fn under(prefix: &str) -> Self {
+        Self { tag: format!("{{{prefix}}}:") }
+    }
+
+    pub(crate) fn epoch(&self) -> Vec<u8> {
+        self.of(b"epoch")
+    }
+
+    pub(crate) fn spent(&self) -> Vec<u8> {
+        self.of(b"spent")
+    }
+
+    pub(crate) fn network(&self, network: &[u8]) -> Vec<u8> {
+        self.hashed(b"net:", network)
+    }
+
+    pub(crate) fn answer(&self, transcript: &[u8; 32]) -> Vec<u8> {
+        [self.tag.as_bytes(), b"answer:", transcript].concat()
+    }
+
+    pub(crate) fn limit(&self, subject: &[u8]) -> Vec<u8> {
+        self.hashed(b"limit:", subject)
+    }
+
+    pub(crate) fn overflow(&self, rate: &[u8]) -> Vec<u8> {
+        self.hashed(b"overflow:", rate)
+    }
+
+    fn of(&self, what: &[u8]) -> Vec<u8> {
+        [self.tag.as_bytes(), what].concat()
+    }
+
+    fn hashed(&self, what: &[u8], text: &[u8]) -> Vec<u8> {
+        let digest = digest::digest(&digest::SHA256, text);
+        let short = digest.as_ref().get(..16).unwrap_or_default();
+        [self.tag.as_bytes(), what, short].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_names_share_the_tag_and_none_shows_what_a_client_chose() {
+        let names = Names::under("shop");
+        for name in [names.epoch(), names.spent(), names.network(b"192.0.2.7"), names.limit(b"192.0.2.7")] {
+            assert!(name.starts_with(b"{shop}:"));
+            assert!(!name.windows(9).any(|part| part == b"192.0.2.7"));
+        }
+        assert_ne!(names.limit(b"a"), names.limit(b"b"));
+        assert_eq!(names.limit(b"").len(), names.limit(&[7; 1000]).len());
+    }
+}
