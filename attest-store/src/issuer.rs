@@ -7,7 +7,7 @@
 mod dev;
 mod documents;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use attest_core::{
     appraisal::AttestationResult,
@@ -113,6 +113,7 @@ impl Issuer {
             issuer: &self.token.issuer,
             audience: &self.token.audience,
             issued: now,
+            life: self.token.lifetime,
             device: claims.did.then_some(bearer.device),
             arc: &arc,
             app: claims.app.then_some(bearer.request.app.as_str()),
@@ -176,7 +177,7 @@ impl Issuer {
         let jti: [u8; 16] = array(random).map_err(|_| CannotSign)?;
         // Whole seconds, as the claims will say: `asv` is sealed over them.
         let iat = UnixTime::from_secs(said.issued.secs());
-        let exp = iat.plus(self.token.lifetime);
+        let exp = iat.plus(said.life);
         let context = AsvContext { iss: said.issuer, aud: said.audience, kid: key.kid(), iat, exp };
         let asv = asv::seal(&self.verdict_key, &jti_text(&jti), context, block);
         let device_key = said.bearer.map(|request| &request.device_key);
@@ -211,6 +212,7 @@ struct Said<'a> {
     issuer: &'a str,
     audience: &'a str,
     issued: UnixTime,
+    life: Duration,
     device: Option<DeviceId>,
     arc: &'a str,
     app: Option<&'a str>,

@@ -30,6 +30,8 @@ pub struct DevToken<'a> {
     pub tier: Tier,
     /// SHA-256 of what it is bound to.
     pub binding: Option<[u8; 32]>,
+    /// How long it lives, whole seconds; never longer than other tokens.
+    pub life: std::time::Duration,
 }
 
 /// Why no test token is made.
@@ -105,6 +107,7 @@ impl Issuer {
             issuer: if dev.as_verdict == Verdict::WrongIssuer { NOBODY } else { &self.token.issuer },
             audience: if dev.as_verdict == Verdict::WrongAudience { NOBODY } else { &self.token.audience },
             issued,
+            life: dev.life.min(lifetime),
             device: self.token.claims.did.then_some(DeviceId::from_bytes(array(random).map_err(|_| CannotSign)?)),
             arc: &arc,
             app: self.token.claims.app.then_some(dev.app),
