@@ -168,7 +168,7 @@ impl Client {
 
     /// Forgets a device.
     pub async fn forget(&self, id: &str, expected: Expected) -> Result<(), ClientError> {
-        self.bare(Method::DELETE, &["devices", id], Some(expected)).await
+        self.bare(Method::DELETE, &["devices", id], Some(expected)).await.map(drop)
     }
 
     /// The key sets.
@@ -182,8 +182,8 @@ impl Client {
     }
 
     /// Retires a key at once.
-    pub async fn retire_key(&self, name: &str, kid: &str) -> Result<(), ClientError> {
-        self.bare(Method::DELETE, &["keysets", name, "keys", kid], None).await
+    pub async fn retire_key(&self, name: &str, kid: &str) -> Result<Rotation, ClientError> {
+        self.bare(Method::DELETE, &["keysets", name, "keys", kid], None).await?.json()
     }
 
     /// The revocations.
@@ -213,7 +213,7 @@ impl Client {
 
     /// Revokes a token.
     pub async fn revoke_token(&self, name: &str) -> Result<(), ClientError> {
-        self.bare(Method::DELETE, &["tokens", name], None).await
+        self.bare(Method::DELETE, &["tokens", name], None).await.map(drop)
     }
 
     /// Issues a test token.
@@ -247,9 +247,9 @@ impl Client {
         self.answer(self.http.get(url)).await
     }
 
-    async fn bare(&self, method: Method, path: &[&str], expected: Option<Expected>) -> Result<(), ClientError> {
+    async fn bare(&self, method: Method, path: &[&str], expected: Option<Expected>) -> Result<Answer, ClientError> {
         let request = self.http.request(method, self.url(path)?);
-        self.answer(conditional(request, expected)).await.map(drop)
+        self.answer(conditional(request, expected)).await
     }
 
     async fn send(

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use attest_core::time::UnixTime;
 use attest_store::{Actor, Role, Store, StoreError};
-use settings::{AppSettings, Attestation, Concealment, ServeSettings};
+use settings::{AppSettings, Attestation, ServeSettings};
 
 use crate::{
     problem::{Code, Problem},
@@ -31,8 +31,6 @@ pub struct Known {
     pub apps: BTreeMap<String, AppSettings>,
     /// The key set's name.
     pub key_set: String,
-    /// How a failed app's token differs.
-    pub concealment: Concealment,
     /// How long some gateway may use a key set that it can't renew.
     pub keys_stale: Duration,
 }
@@ -41,11 +39,9 @@ impl Known {
     /// The part of `attestation:` that operations need, where it is served.
     #[must_use]
     pub fn of(attestation: &Attestation, serve: &ServeSettings) -> Self {
-        let token = &attestation.token;
         Self {
             apps: attestation.apps.clone(),
-            key_set: token.key_set.clone(),
-            concealment: token.concealment,
+            key_set: attestation.token.key_set.clone(),
             keys_stale: serve.keys_stale,
         }
     }

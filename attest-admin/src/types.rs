@@ -23,7 +23,7 @@ pub use self::{
     key_sets::{KeySet, KeyState, Rotate, RotateWhen, Rotation, SigningKey},
     revocations::{Lift, NewRevocation, Revocation, RevocationKind},
     status::Status,
-    tokens::{AdminToken, CreatedToken, NewTestToken, NewToken, Role, TestToken, TestVerdict},
+    tokens::{AdminToken, CreatedToken, NewTestToken, NewToken, Role, TestToken},
 };
 
 /// The most that one page holds.

@@ -23,15 +23,12 @@ pub(super) async fn rotate(api: Shared, request: Request) -> Response {
     api.0.answer(request, |desk, call| Reply::ok(&desk.admin()?.rotate(call.path("name")?, &call.body()?)?)).await
 }
 
-/// Retires a key at once: every token that it signed is refused.
+/// Retires a key at once: every token that it signed is refused. Where it signed, the next one does.
 #[utoipa::path(delete, path = "/keysets/{name}/keys/{kid}", tag = "keysets",
     params(("name" = String, Path, description = "The key set"), ("kid" = String, Path, description = "The key's id")),
-    responses((status = 204), (status = "default", body = Problem)))]
+    responses((status = 200, body = Rotation), (status = "default", body = Problem)))]
 pub(super) async fn retire(api: Shared, request: Request) -> Response {
     api.0
-        .answer(request, |desk, call| {
-            desk.admin()?.retire_key(call.path("name")?, call.path("kid")?)?;
-            Ok(Reply::nothing())
-        })
+        .answer(request, |desk, call| Reply::ok(&desk.admin()?.retire_key(call.path("name")?, call.path("kid")?)?))
         .await
 }

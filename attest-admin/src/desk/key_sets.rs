@@ -1,7 +1,6 @@
 //! The keys that tokens are signed with.
 
 use attest_core::time::UnixTime;
-use settings::Concealment;
 
 use super::{Administrator, Desk, Viewer, whole};
 use crate::{
@@ -18,10 +17,11 @@ impl Viewer<'_> {
         let desk = self.0;
         desk.unlimited()?;
         let ring = desk.store.key_ring()?;
-        let next = ring.keys.iter().find(|key| key.state == attest_store::KeyState::Next);
+        let next = ring.in_state(attest_store::KeyState::Next);
         let set = KeySet {
-            name: desk.known.key_set.clone(),
-            concealment: concealment(desk.known.concealment).to_owned(),
+            name: ring.key_set.clone(),
+            concealment: ring.concealment.as_str().to_owned(),
+            differs: ring.differs(),
             safe_from: next.map(|key| key.published.plus(desk.known.keys_stale).secs()),
             keys: ring.keys.iter().map(told).collect(),
         };
@@ -41,25 +41,17 @@ impl Administrator<'_> {
             RotateWhen::Safe => attest_store::RotateWhen::Safe,
             RotateWhen::Now => attest_store::RotateWhen::Now,
         };
-        let rotation = desk.store.rotate(&desk.actor, when)?;
-        Ok(Rotation {
-            from: rotation.from,
-            to: rotation.to,
-            at: rotation.at.secs(),
-            scheduled: rotation.scheduled,
-            warning: rotation.warning,
-        })
+        Ok(rotation(desk.store.rotate(&desk.actor, when)?))
     }
 
-    /// Retires a key at once.
+    /// Retires a key at once; where it signed, the next one does from now on.
     ///
     /// # Errors
     /// [`Problem`]; `not_found` for a key that gateways don't know.
-    pub fn retire_key(&self, name: &str, kid: &str) -> Result<(), Problem> {
+    pub fn retire_key(&self, name: &str, kid: &str) -> Result<Rotation, Problem> {
         let desk = self.0;
         desk.is_key_set(name)?;
-        desk.store.retire_key(&desk.actor, kid)?;
-        Ok(())
+        Ok(rotation(desk.store.retire_key(&desk.actor, kid)?))
     }
 }
 
@@ -70,26 +62,25 @@ impl Desk {
     }
 }
 
+fn rotation(rotation: attest_store::Rotation) -> Rotation {
+    let attest_store::Rotation { from, to, at, scheduled, warning } = rotation;
+    Rotation { from, to, at: at.secs(), scheduled, warning }
+}
+
 fn told(key: &attest_store::KeyView) -> SigningKey {
     SigningKey {
         kid: key.kid.clone(),
-        algorithm: key.alg.as_str().to_owned(),
+        algorithm: key.algorithm.as_str().to_owned(),
         state: match key.state {
             attest_store::KeyState::Next => KeyState::Next,
             attest_store::KeyState::Active => KeyState::Active,
             attest_store::KeyState::Retiring => KeyState::Retiring,
+            attest_store::KeyState::Retired => KeyState::Retired,
         },
         created: key.created.secs(),
         published: key.published.secs(),
         activates: key.activates.map(UnixTime::secs),
         ends: key.ends.map(UnixTime::secs),
-    }
-}
-
-const fn concealment(concealment: Concealment) -> &'static str {
-    match concealment {
-        Concealment::Decoy => "decoy",
-        Concealment::Sealed => "sealed",
-        Concealment::Open => "open",
+        revoked: key.revoked,
     }
 }

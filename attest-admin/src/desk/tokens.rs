@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use attest_core::{random::SystemRandom, time::UnixTime, verdict::Verdict};
-use attest_store::{DevToken, TokenRow};
+use attest_core::{random::SystemRandom, tier::Tier, time::UnixTime, verdict::Verdict};
+use attest_store::{DevToken, NoDevToken, TokenRow};
 
 use super::{Administrator, Operator, whole};
 use crate::{
     problem::{Code, Problem},
-    types::{self, AdminToken, CreatedToken, NewTestToken, NewToken, Role, TestToken, TestVerdict},
+    types::{self, AdminToken, CreatedToken, NewTestToken, NewToken, Role, TestToken},
 };
-
-/// A test token lives this long when nobody says, and at most.
-const LIFE: u32 = 300;
-const LONGEST: u32 = 3600;
 
 impl Administrator<'_> {
     /// The tokens, never their texts.
@@ -98,27 +94,34 @@ impl Operator<'_> {
         if !known {
             return Err(Problem::not_found("the configuration has no app of this name").at("app"));
         }
-        let seconds = new.seconds.unwrap_or(LIFE);
-        if !(1..=LONGEST).contains(&seconds) {
-            return Err(Problem::invalid("seconds", format!("1 to {LONGEST}")));
-        }
-        let verdict = match new.verdict {
-            TestVerdict::Attested => Verdict::Attested,
-            TestVerdict::Failed => Verdict::Failed,
-            TestVerdict::Expired => Verdict::Expired,
-            TestVerdict::WrongAudience => Verdict::WrongAudience,
-        };
-        let what = DevToken {
-            app: new.app.clone(),
-            version: new.version.clone().unwrap_or_else(|| "0".to_owned()),
-            as_verdict: verdict,
-            life: Duration::from_secs(seconds.into()),
-        };
+        let verdict = new.verdict.as_deref().unwrap_or(Verdict::Attested.as_str());
+        let verdict: Verdict = verdict.parse().map_err(|_| Problem::invalid("as", "it is no verdict"))?;
         let issuer = desk.store.issuer()?;
-        let detail = serde_json::json!({ "as": verdict.as_str(), "version": what.version, "seconds": seconds });
+        let longest = issuer.lifetime_secs();
+        let seconds = new.seconds.map_or(longest, u64::from);
+        if !(1..=longest).contains(&seconds) {
+            let most = format!("1 to {longest}, as long as the service's other tokens live");
+            return Err(Problem::invalid("seconds", most));
+        }
+        let version = new.version.as_deref().unwrap_or("0");
+        let what = DevToken {
+            app: &new.app,
+            version,
+            as_verdict: verdict,
+            tier: Tier::Affirming,
+            binding: new.binding.as_deref().map(binding).transpose()?,
+            life: Duration::from_secs(seconds),
+        };
+        let detail = serde_json::json!({ "as": verdict.as_str(), "version": version, "seconds": seconds });
         desk.store.audit(&desk.actor, "token.issue", &new.app, &detail)?;
-        let token = issuer.issue_dev(&what, desk.now, &SystemRandom).map_err(|_| Problem::new(Code::Internal))?;
-        let until = desk.now.plus(Duration::from_secs(seconds.into())).secs();
-        Ok(TestToken { token, until })
+        let token = issuer.issue_dev(&what, desk.now, &SystemRandom).map_err(|error| match error {
+            NoDevToken::NotATokens { .. } => Problem::invalid("as", error.to_string()),
+            NoDevToken::CannotSign(_) => Problem::new(Code::Internal),
+        })?;
+        Ok(TestToken { token, until: desk.now.plus(Duration::from_secs(seconds)).secs() })
     }
+}
+
+fn binding(text: &str) -> Result<[u8; 32], Problem> {
+    attest_core::b64u::decode_array(text.as_bytes()).map_err(|_| Problem::invalid("binding", "base64url of 32 bytes"))
 }

@@ -13,6 +13,8 @@ pub enum KeyState {
     Active,
     /// It signs no more; its tokens are still taken.
     Retiring,
+    /// It is over; its secret is wiped.
+    Retired,
 }
 
 /// One signing key.
@@ -32,6 +34,8 @@ pub struct SigningKey {
     pub activates: Option<i64>,
     /// When the last token of a retiring one is over.
     pub ends: Option<i64>,
+    /// Whether its tokens were revoked with it.
+    pub revoked: bool,
 }
 
 /// A key set.
@@ -43,7 +47,9 @@ pub struct KeySet {
     pub concealment: String,
     /// From when on the next key may sign without locking anyone out: every gateway knows it by then.
     pub safe_from: Option<i64>,
-    /// Its keys, the active one first.
+    /// What the configuration asks for and the set can't become by itself, in a sentence.
+    pub differs: Option<String>,
+    /// Its keys, by state, the newest first.
     pub keys: Vec<SigningKey>,
 }
 

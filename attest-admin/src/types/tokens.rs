@@ -73,21 +73,6 @@ impl fmt::Debug for CreatedToken {
     }
 }
 
-/// What gateways are to find out about a test token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TestVerdict {
-    /// A genuine app's.
-    #[default]
-    Attested,
-    /// A failed app's.
-    Failed,
-    /// One whose time is over.
-    Expired,
-    /// One for another audience.
-    WrongAudience,
-}
-
 /// A test token to issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,12 +82,16 @@ pub struct NewTestToken {
     /// The version that it is to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What gateways are to find out.
-    #[serde(default, rename = "as")]
-    pub verdict: TestVerdict,
-    /// How long it is to live, seconds: 1 to 3600, 300 when it is not given.
+    /// The verdict that gateways are to find, such as `attested`, `failed` or `expired`; `attested` when it is not given.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// What it is to be bound to: base64url of SHA-256 over the bound headers' values, as in a token's `pay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 3600)]
+    #[schema(min_length = 43, max_length = 43)]
+    pub binding: Option<String>,
+    /// How long it is to live, seconds; without it as long as the service's other tokens, which is the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub seconds: Option<u32>,
 }
 
