@@ -50,6 +50,3 @@ pub(crate) fn read(
         notes,
     })
 }
-
-#[cfg(test)]
-mod tests;

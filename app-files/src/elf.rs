@@ -110,6 +110,3 @@ pub(crate) fn check_name(name: &str) -> Result<(), AppFileError> {
     let problem = "a file name of 1 to 128 of A-Z a-z 0-9 . _ + -, without its folder";
     Err(AppFileError::LibraryName { name: name.to_owned(), problem })
 }
-
-#[cfg(test)]
-mod tests;

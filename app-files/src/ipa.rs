@@ -120,6 +120,3 @@ fn is_bundle(id: &str) -> bool {
 fn is_team(team: &str) -> bool {
     team.len() == 10 && team.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
-
-#[cfg(test)]
-mod tests;

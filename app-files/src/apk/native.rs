@@ -86,7 +86,7 @@ fn names(wanted: &[String]) -> Result<Vec<&str>, AppFileError> {
 fn place(path: &str) -> Option<(&str, &str)> {
     let (abi, name) = path.strip_prefix("lib/")?.split_once('/')?;
     let is_abi = abi.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    (is_abi && abi.len() <= 32 && name.ends_with(".so") && check_name(name).is_ok()).then_some((abi, name))
+    (is_abi && abi.len() <= 32 && name.ends_with(".so") && !name.contains('/')).then_some((abi, name))
 }
 
 fn build(
@@ -99,6 +99,7 @@ fn build(
     chosen.iter().for_each(|(_, entry)| progress.expect(entry.size));
     let mut measured: Vec<(String, Measurement)> = Vec::new();
     for (name, entry) in chosen {
+        check_name(name)?;
         let bytes = archive.unpack(entry, MAX_LIBRARY)?;
         progress.advance(entry.size);
         match measure_file(&bytes) {
