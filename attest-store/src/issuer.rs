@@ -222,6 +222,3 @@ struct Said<'a> {
     bearer: Option<&'a AttestRequest>,
     ip: Option<&'a str>,
 }
-
-#[cfg(test)]
-mod tests;

@@ -202,6 +202,3 @@ impl Store {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;
