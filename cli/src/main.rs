@@ -6,6 +6,9 @@ mod demo;
 mod feed;
 mod logging;
 mod output;
+mod span;
+mod verifier;
+mod words;
 
 use args::{Cli, Command, SchemaOf};
 use clap::{CommandFactory, Parser};
@@ -64,9 +67,14 @@ async fn run(command: &Command, output: Output) -> Result<End, Stop> {
         Command::Check(args) => commands::check::run(args, output),
         Command::Token(args) => commands::token::run(args, output).await,
         Command::Key(args) => commands::key::run(args, output),
-        Command::App(args) => commands::app::run(args, output),
+        Command::App(args) => commands::app::run(args, output).await,
+        Command::Device(args) => commands::device::run(args, output).await,
+        Command::Keyset(args) => commands::keyset::run(args, output).await,
+        Command::Revocation(args) => commands::revocation::run(args, output).await,
+        Command::Admin(args) => commands::admin::run(args, output).await,
+        Command::Audit(args) => commands::audit::run(args, output).await,
         Command::Policy(args) => commands::policy::run(args, output),
-        Command::Arc(args) => commands::arc::run(args, output),
+        Command::Arc(args) => tokio::task::block_in_place(|| commands::arc::run(args, output)),
         Command::Status(args) => commands::status::run(args, output).await,
         Command::Schema { of } => {
             let schema = match of {

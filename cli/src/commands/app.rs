@@ -1,156 +1,224 @@
 //! `assay app`: the builds that are vouched for.
 //!
-//! In: a build's file. Out: its measurement in the registry of the service's state folder; a running service takes it
-//! over within a second. Nothing is written when any part of the request is wrong.
+//! In: a build's file. Out: its measurement in the registry; a running service takes it over within a second. Nothing is
+//! written when any part of the request is wrong: the configuration's package and signers are held against the file's.
 
-use crate::args::{App, AppRegister, AppRetire, ConfigArg};
-use crate::commands::config;
-use crate::output::{End, Output, Stop};
-use attest_core::measurement::{Measurement, measure_file};
+use crate::args::{App, AppList, AppRegister, AppRetire, AppShow};
+use crate::output::{End, Output, Stop, note};
+use crate::verifier::{Failure, Verifier, all, stop};
+use crate::words::{columns, moment, more};
+use app_files::{AppFile, AppFileError, FileBuild, Kind, Options};
+use attest_admin::types::{self, Build, BuildOutcome, BuildQuery, BuildState, NewBuild, Package, Registered, Retire};
 use attest_core::reference::Platform;
-use attest_core::time::{Clock, SystemClock};
-use attest_service::{Registered, Registry, RegistryError, registry::live_build};
+use attest_core::time::{Clock, SystemClock, UnixTime};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use settings::{Attestation, Settings};
-use std::io::Read;
-use std::path::Path;
-
-/// The largest file that is measured: what app stores take, and then some.
-const MOST_BYTES: u64 = 4 << 30;
 
 /// Files from this size on show a progress bar.
 const LARGE: u64 = 32 << 20;
 
 /// Runs one of the `app` commands.
-pub(crate) fn run(command: &App, output: Output) -> Result<End, Stop> {
+pub(crate) async fn run(command: &App, output: Output) -> Result<End, Stop> {
     match command {
-        App::Register(args) => register(args, output),
-        App::List(config) => list(config, output),
-        App::Retire(args) => retire(args, output),
+        App::Register(args) => register(args, output).await,
+        App::List(args) => list(args, output).await,
+        App::Show(args) => show(args, output).await,
+        App::Retire(args) => retire(args, output).await,
     }
 }
 
-fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
-    let settings = config::load(&args.config)?;
-    let platform: Platform =
-        args.platform.parse().map_err(|e| Stop::usage(format!("--platform {}: {e}", args.platform)))?;
-    let known = attestation(&settings)?.apps.get(&args.name).ok_or_else(|| {
-        Stop::no(format!("{} has no app {:?} under attestation.apps", settings.path.display(), args.name))
-            .hint(format!("add apps: {{ {}: {{ {platform}: {{ require: [measurement] }} }} }}", args.name))
-    })?;
-    if !known.platforms.contains_key(&platform) {
-        return Err(Stop::no(format!(
-            "the app {:?} has no platform {platform} in {}",
-            args.name,
-            settings.path.display()
-        )));
+async fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
+    // The state first: a large file is not read for a question that has no answer.
+    let verifier = Verifier::open(&args.admin)?;
+    let file = tokio::task::block_in_place(|| read(args))?;
+    for said in &file.notes {
+        note(&format!("note: {said}"));
     }
-    let measurement = measure(&args.file)?;
-    let build = live_build(&args.name, &args.build_version, platform, &args.label, Some(measurement));
-    let registered = open(&settings)?.register_build(&build, SystemClock.now()).map_err(|e| refused(&e))?;
-    let news = match registered {
-        Registered::Added => "registered",
-        Registered::Unchanged => "registered already, with the same measurement",
-        Registered::Restored => "live again",
-    };
-    let answer = json!({
-        "app": args.name, "version": args.build_version, "platform": platform.as_str(), "label": args.label,
-        "measurement": measurement.to_text(), "outcome": news,
-    });
-    output.answer(&answer, || {
-        format!("{} {} for {platform}: {news}\n  {}", args.name, args.build_version, measurement.to_text())
-    });
-    Ok(End::Yes)
-}
-
-fn list(config: &ConfigArg, output: Output) -> Result<End, Stop> {
-    let settings = config::load(config)?;
-    let apps = &attestation(&settings)?.apps;
-    let builds = open(&settings)?.builds().map_err(|e| refused(&e))?;
-    let rows: Vec<_> = builds
-        .iter()
-        .map(|b| {
-            json!({
-                "app": b.app, "version": b.version, "platform": b.platform.as_str(), "label": b.label,
-                "state": if b.retired { "retired" } else { "live" },
-                "measurement": b.measurement.as_ref().map(|m| m.to_text()),
-                "configured": apps.contains_key(&b.app),
-            })
-        })
-        .collect();
-    output.answer(&json!({ "builds": rows }), || {
-        if builds.is_empty() {
-            return "no build is registered: assay app register FILE --name APP --version V".to_owned();
-        }
-        let line = |b: &attest_core::reference::Build| {
-            let state = if b.retired { "retired" } else { "live" };
-            let stray = if apps.contains_key(&b.app) { "" } else { "  (not in the configuration)" };
-            let measured = b.measurement.as_ref().map(|m| m.to_text()).unwrap_or_default();
-            format!("{:<8} {} {} {} {}  {measured}{stray}", state, b.app, b.version, b.platform, b.label)
-        };
-        builds.iter().map(line).collect::<Vec<_>>().join("\n")
-    });
-    Ok(End::Yes)
-}
-
-fn retire(args: &AppRetire, output: Output) -> Result<End, Stop> {
-    let settings = config::load(&args.config)?;
-    attestation(&settings)?;
-    let count =
-        open(&settings)?.retire(&args.name, &args.build_version, None, SystemClock.now()).map_err(|e| refused(&e))?;
-    output.answer(&json!({ "app": args.name, "version": args.build_version, "retired": count }), || {
-        format!("{} {}: {count} {} retired", args.name, args.build_version, if count == 1 { "build" } else { "builds" })
-    });
+    let builds = new_builds(args, &file)?;
+    let mut registered = Vec::new();
+    for build in &builds {
+        registered.push(verifier.register(build).await.map_err(|failure| unregistered(failure, args, &registered))?);
+    }
+    output.answer(&json!({ "builds": registered }), || registered.iter().map(told).collect::<Vec<_>>().join("\n"));
     Ok(End::Yes)
 }
 
 /// Reads and measures the file; a large one with a progress bar on a terminal.
-fn measure(path: &Path) -> Result<Measurement, Stop> {
-    let unreadable = |e: std::io::Error| Stop::usage(format!("{}: {e}", path.display()));
-    // Asked before it is opened: opening a pipe would wait for its writer.
-    let meta = std::fs::metadata(path).map_err(unreadable)?;
-    if !meta.is_file() {
-        return Err(Stop::usage(format!("{} is not a file", path.display())));
-    }
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    if meta.len() > MOST_BYTES {
-        return Err(Stop::no(format!(
-            "{} has {} bytes; at most {MOST_BYTES} are measured",
-            path.display(),
-            meta.len()
-        )));
-    }
-    let bar = if meta.len() >= LARGE { ProgressBar::new(meta.len()) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes}") {
+fn read(args: &AppRegister) -> Result<AppFile, Stop> {
+    let bar = ProgressBar::hidden();
+    if let Ok(style) = ProgressStyle::with_template("measuring [{bar:40}] {bytes}/{total_bytes}") {
         bar.set_style(style);
     }
-    bar.set_message("reading");
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-    bar.wrap_read(file).take(MOST_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    let progress = |done, total| {
+        if total < LARGE {
+            return;
+        }
+        if bar.is_hidden() {
+            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let options = Options { libraries: args.libraries.clone(), progress: &progress };
+    let file = app_files::read(&args.file, &options);
     bar.finish_and_clear();
-    measure_file(&bytes).map_err(|e| {
-        Stop::no(format!("{} can't be measured: {e}", path.display()))
-            .hint("register the build's 64-bit ELF executable, not an archive or a script")
+    file.map_err(|error| match error {
+        AppFileError::Read { .. } => Stop::usage(error.to_string()),
+        other => Stop::no(format!("{}: {other}", args.file.display())),
     })
 }
 
-fn attestation(settings: &Settings) -> Result<&Attestation, Stop> {
-    settings.attestation.as_ref().filter(|a| matches!(a.source, settings::AttestationSource::Serve(_))).ok_or_else(
-        || {
-            Stop::no(format!("{} does not serve attestation", settings.path.display()))
-                .hint("builds are registered where the service runs")
-        },
-    )
-}
-
-fn open(settings: &Settings) -> Result<Registry, Stop> {
-    Registry::open(&settings.state.dir).map_err(|e| refused(&e))
-}
-
-fn refused(error: &RegistryError) -> Stop {
-    match error {
-        RegistryError::Store(_) => Stop::unknown(error.to_string()),
-        _ => Stop::no(error.to_string()),
+/// One build for each image in the file that runs on its own.
+fn new_builds(args: &AppRegister, file: &AppFile) -> Result<Vec<NewBuild>, Stop> {
+    let platform = platform(args, file)?;
+    let version = args.build_version.clone().or_else(|| file.version.clone());
+    let version = version.ok_or_else(|| Stop::usage("the file names no version").hint("name it: --version V"))?;
+    if args.label.is_some() && file.builds.len() > 1 {
+        return Err(Stop::usage("--label: this file holds several builds, and each has its ABI as its label"));
     }
+    let package = Package {
+        id: file.package.id.clone(),
+        team: file.package.team.clone(),
+        signers: file
+            .package
+            .signers
+            .iter()
+            .map(|hash| format!("sha256:{}", data_encoding::HEXLOWER.encode(hash)))
+            .collect(),
+    };
+    let build = |build: &FileBuild| NewBuild {
+        app: args.name.clone(),
+        platform: platform.as_str().to_owned(),
+        version: version.clone(),
+        label: args.label.clone().unwrap_or_else(|| build.label.clone()),
+        measurement: build.measurement.map(|measurement| measurement.to_text()),
+        package: package.clone(),
+        libraries: build.libraries.clone(),
+    };
+    Ok(file.builds.iter().map(build).collect())
+}
+
+/// An archive says its platform; a program may be for Linux or, run from a shell, for Android.
+fn platform(args: &AppRegister, file: &AppFile) -> Result<Platform, Stop> {
+    let Some(named) = &args.platform else { return Ok(file.platform) };
+    let named: Platform = named.parse().map_err(|e| Stop::usage(format!("--platform {named}: {e}")))?;
+    let fits = named == file.platform || (file.kind == Kind::Elf && named == Platform::Android);
+    fits.then_some(named).ok_or_else(|| Stop::usage(format!("--platform {named}: the file is for {}", file.platform)))
+}
+
+/// What was registered before the one that was not stays; a second try finds it unchanged.
+fn unregistered(failure: Failure, args: &AppRegister, before: &[Registered]) -> Stop {
+    for registered in before {
+        note(&told(registered));
+    }
+    let field = match &failure {
+        Failure::Refused(problem) => problem.field.clone(),
+        _ => None,
+    };
+    match field.as_deref() {
+        Some("app") => stop(failure).hint(format!(
+            "name it under attestation.apps: apps: {{ {}: {{ linux: {{ require: [measurement] }} }} }}",
+            args.name
+        )),
+        Some("package.id" | "package.signers") => {
+            stop(failure).hint("somebody else's build, or the configuration names the wrong one: see attestation.apps")
+        }
+        _ => stop(failure),
+    }
+}
+
+fn told(registered: &Registered) -> String {
+    let Build { app, version, platform, label, measurement, libraries, number, .. } = &registered.build;
+    let news = match registered.outcome {
+        BuildOutcome::Added => "registered",
+        BuildOutcome::Unchanged => "registered already, with the same measurement",
+        BuildOutcome::Restored => "live again",
+    };
+    let label = if label.is_empty() { String::new() } else { format!(" {label}") };
+    let mut text = format!("{app} {version} for {platform}{label}: {news} (build {number})");
+    text.push_str(&measurement.as_ref().map(|m| format!("\n  {m}")).unwrap_or_default());
+    if !libraries.is_empty() {
+        text.push_str(&format!("\n  with {}: the app's SDK has to be told the same names", libraries.join(", ")));
+    }
+    text
+}
+
+async fn list(args: &AppList, output: Output) -> Result<End, Stop> {
+    let query = BuildQuery {
+        app: args.name.clone(),
+        state: (!args.all).then_some(BuildState::Live),
+        limit: Some(args.page.limit),
+        after: args.page.after.clone(),
+    };
+    let page = Verifier::open(&args.admin)?.builds(&query).await.map_err(stop)?;
+    let now = SystemClock.now();
+    let answer = json!({ "builds": page.items, "next": page.next });
+    output.answer(&answer, || {
+        if page.items.is_empty() {
+            return "no build is registered: assay app register FILE --name APP --version V".to_owned();
+        }
+        format!("{}{}", table(&page.items, now), more(page.next.as_deref()))
+    });
+    Ok(End::Yes)
+}
+
+async fn show(args: &AppShow, output: Output) -> Result<End, Stop> {
+    let verifier = Verifier::open(&args.admin)?;
+    let apps = verifier.apps().await.map_err(stop)?;
+    let app = apps.items.into_iter().find(|app| app.name == args.name);
+    let app = app.ok_or_else(|| Stop::no(format!("there is no app {:?}, configured or registered", args.name)))?;
+    let query = |after| BuildQuery {
+        app: Some(app.name.clone()),
+        after,
+        limit: Some(types::MAX_LIMIT),
+        ..BuildQuery::default()
+    };
+    let builds = all(async |after| verifier.builds(&query(after)).await).await.map_err(stop)?;
+    let now = SystemClock.now();
+    output.answer(&json!({ "app": app, "builds": builds }), || {
+        let configured = if app.configured {
+            format!("for {}", app.platforms.join(", "))
+        } else {
+            "not in the configuration".to_owned()
+        };
+        let head = format!("{}: {configured}; {} live, {} retired", app.name, app.live, app.retired);
+        if builds.is_empty() { head } else { format!("{head}\n{}", table(&builds, now)) }
+    });
+    Ok(End::Yes)
+}
+
+fn table(builds: &[Build], now: UnixTime) -> String {
+    let row = |build: &Build| {
+        let state = match build.state {
+            BuildState::Live => "live",
+            BuildState::Retired => "retired",
+        };
+        let label = if build.label.is_empty() { "-" } else { &build.label };
+        [
+            state.to_owned(),
+            build.app.clone(),
+            build.version.clone(),
+            build.platform.clone(),
+            label.to_owned(),
+            moment(build.registered, now),
+            build.measurement.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    let rows: Vec<_> = builds.iter().map(row).collect();
+    columns(["STATE", "APP", "VERSION", "PLATFORM", "LABEL", "REGISTERED", "MEASUREMENT"], &rows)
+}
+
+async fn retire(args: &AppRetire, output: Output) -> Result<End, Stop> {
+    let retire = Retire { version: args.build_version.clone(), label: args.label.clone() };
+    let retired = Verifier::open(&args.admin)?.retire(&args.name, &retire).await.map_err(stop)?;
+    output.answer(&retired, || {
+        format!(
+            "{} {}: {} {} retired; gateways refuse its tokens within seconds",
+            retired.app,
+            retired.version,
+            retired.retired,
+            if retired.retired == 1 { "build" } else { "builds" }
+        )
+    });
+    Ok(End::Yes)
 }

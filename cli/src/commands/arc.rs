@@ -5,18 +5,17 @@
 use crate::args::Arc;
 use crate::commands::config;
 use crate::output::{End, Output, Stop};
-use attest_service::offline;
+use crate::verifier::stored;
 use serde_json::json;
 
 /// Opens a code.
 pub(crate) fn run(command: &Arc, output: Output) -> Result<End, Stop> {
     let Arc::Decode { code, config } = command;
-    let settings = config::load(config)?;
-    let key = offline::arc_key(&settings).map_err(|e| {
-        Stop::unknown(e.to_string())
-            .hint("the code's key never leaves the service: run this with the service's configuration")
-    })?;
-    let reasons = key.decode(code.trim()).map_err(|_| Stop::no("this is no support code of this service"))?;
+    let hint = "the code's key never leaves the service: run this with the service's configuration";
+    let store = stored(&config::load(config)?).map_err(|stop| stop.hint(hint))?;
+    let issuer = store.issuer().map_err(|e| Stop::unknown(e.to_string()))?;
+    let reasons =
+        issuer.arc_key().decode(code.trim()).map_err(|_| Stop::no("this is no support code of this service"))?;
     let names: Vec<_> = reasons.iter_names().collect();
     output.answer(&json!({ "code": code.trim(), "reasons": names }), || {
         if names.is_empty() { "nothing was found against this app".to_owned() } else { names.join("\n") }

@@ -7,6 +7,7 @@ use crate::args::{Token, TokenCheck};
 use crate::commands::config;
 use crate::feed;
 use crate::output::{End, Output, Stop, note};
+use crate::verifier::stored;
 use attest_core::time::{Clock, SystemClock, UnixTime};
 use attest_core::token::binding::{BindingStyle, BindingValue};
 use attest_core::token::key_set::{KeySet, KeySetDraft, KeySetError, SignatureState, VerificationKey};
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 pub(crate) async fn run(command: &Token, output: Output) -> Result<End, Stop> {
     match command {
         Token::Check(args) => check_token(args, output).await,
+        Token::Issue(args) => super::token_issue::run(args, output).await,
     }
 }
 
@@ -197,9 +199,10 @@ async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
 async fn own(settings: &Settings) -> Result<Against, Stop> {
     let attestation = settings.attestation.as_ref().ok_or_else(|| Stop::no("the configuration has no attestation:"))?;
     let keys = match &attestation.source {
-        AttestationSource::Serve(_) => {
-            attest_service::offline::key_set(settings).map_err(|e| Stop::unknown(e.to_string()))?
-        }
+        AttestationSource::Serve(_) => tokio::task::block_in_place(|| {
+            let issuer = stored(settings)?.issuer();
+            issuer.and_then(|issuer| issuer.key_set()).map_err(|e| Stop::unknown(e.to_string()))
+        })?,
         AttestationSource::Remote(remote) => {
             let sets = feed::fetch(remote).await?.key_sets().map_err(|e| Stop::unknown(e.to_string()))?;
             let wanted = &attestation.token.key_set;

@@ -122,7 +122,6 @@ impl Stage<'_> {
             evidence: vec![Evidence { kind: EvidenceKind::Measurement, data: vec![] }],
             signature: [0; 64],
             previous: None,
-            previous: None,
         };
         // The transcript names the kinds of Evidence, not their bytes: the MAC over it can go in afterwards.
         let transcript = request.transcript(&challenge.key_set);
