@@ -11,7 +11,7 @@ mod shared;
 mod subject;
 
 pub(crate) use local::Limits;
-pub(crate) use shared::{Away, SharedLimits};
+pub(crate) use shared::{SharedLimits, keep_probing};
 pub(crate) use subject::Subject;
 
 /// `requests` in each `window`, all of which may come at once.
@@ -36,11 +36,6 @@ impl Rate {
     /// Requests in a window.
     pub(crate) fn requests(self) -> u32 {
         self.requests
-    }
-
-    /// The window.
-    pub(crate) fn window(self) -> Duration {
-        Duration::from_nanos(self.window)
     }
 
     /// The window in whole seconds, rounded up: the unit of the RateLimit headers.

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use attest_core::time::Clock;
 use axum::Router;
 use pingora_core::server::configuration::ServerConf;
-use settings::{AccessLog as AccessLogSetting, Settings};
+use prometheus_client::metrics::counter::Counter;
+use settings::{AccessLog as AccessLogSetting, Settings, SharedSettings};
+use shared_state::SharedState;
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::sync::watch;
 
@@ -21,6 +23,7 @@ use crate::admin;
 use crate::feeds;
 use crate::gateway::Gateway;
 use crate::generation::{Generation, GenerationError, LocalService};
+use crate::limits::{SharedLimits, keep_probing};
 use crate::listener::{self, BindError, BoundListener, Edge, Entrance, TlsError};
 use crate::probe;
 use crate::reload::{self, LoadSettings, Reloader};
@@ -75,6 +78,9 @@ pub enum StartError {
     /// The way to the collector of traces.
     #[error("log.traces: {0}")]
     Traces(String),
+    /// The state that machines share can't be asked at all; one that is only away is no reason not to start.
+    #[error("state.shared: {0}")]
+    SharedState(#[from] shared_state::ConnectError),
     /// Threads or timers could not be had.
     #[error("the runtime can't be started: {0}")]
     Runtime(String),
@@ -158,15 +164,18 @@ impl Parts {
         let aside = tokio_runtime("aside", 1)?;
         let access = settings.log.access;
         let traces = settings.log.traces.clone();
+        let shared_state = settings.state.shared.clone();
         let limits = settings.listeners.public.as_ref().map(|public| public.limits).unwrap_or_default();
         let metrics = Metrics::new();
         let (local, failures) = (dependencies.local_service.as_ref(), metrics.fetch_failures.clone());
         let generation = aside.block_on(Generation::build(settings, None, local, &dependencies.clock, failures))?;
+        let failures = metrics.shared_state_failures.clone();
+        let shared = aside.block_on(shared_limits(shared_state, failures))?;
         let (log, writer) = access_log(access, dependencies.access_log)?;
         let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
         let runtime =
-            Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, None, metrics, log, traces));
+            Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, shared, metrics, log, traces));
         let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
         let reloader = Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
         let edge = {
@@ -245,6 +254,17 @@ fn pooled(settings: &Settings, threads: usize) -> usize {
 /// Pingora's own default, and a bound on what resting connections may cost.
 const LEAST_POOLED: usize = 128;
 const MOST_POOLED: usize = 4096;
+
+/// What machines count together, where the configuration names a server for it.
+async fn shared_limits(
+    settings: Option<SharedSettings>,
+    failures: Counter,
+) -> Result<Option<Arc<SharedLimits>>, StartError> {
+    let Some(settings) = settings else { return Ok(None) };
+    let limits = SharedLimits::new(SharedState::connect(&settings).await?, failures);
+    tokio::spawn(keep_probing(Arc::downgrade(&limits)));
+    Ok(Some(limits))
+}
 
 fn access_log(
     setting: AccessLogSetting,

@@ -27,6 +27,7 @@ use http::header::EXPECT;
 use pingora_proxy::Session;
 use policies::{Class, Permit};
 use settings::SharedStateDown;
+use shared_state::Away;
 use tokio::time::timeout;
 
 use super::extract::{self, BODY_PATIENCE};
@@ -34,7 +35,7 @@ use crate::admission::{Seat, Shed};
 use crate::connection::client_left;
 use crate::context::{Context, Times};
 use crate::internal::Internal;
-use crate::limits::{Away, Count, Rate, Subject};
+use crate::limits::{Count, Rate, Subject};
 use crate::refusal::{Limited, Stop};
 use crate::route::Route;
 use crate::runtime::Runtime;

@@ -12,5 +12,6 @@ mod operators;
 mod protocols;
 mod revocations;
 mod rotation;
+mod shared;
 mod streams;
 mod traces;

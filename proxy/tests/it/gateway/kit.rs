@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use attest_core::random::SystemRandom;
 use http::HeaderValue;
-use keystore::{ApiKey, Bounds, BoundsText, GenerationMemory, KeyName, Keystore, MasterKey};
+use keystore::MasterKey;
 use proxy::{Dependencies, GatewayHandle, LoadError, LocalService};
 use tempfile::TempDir;
 
 mod api;
 mod clock;
+mod files;
 mod issuer;
 mod remote;
 mod wire;
@@ -114,12 +114,12 @@ impl Rig {
             None => Api::start().await,
         };
         let folder = TempDir::new().unwrap();
-        write_keys(folder.path(), api.address);
+        files::write_keys(folder.path(), api.address);
         for (name, content) in &parts.files {
-            write_secret(&folder.path().join(name), content);
+            files::write_secret(&folder.path().join(name), content);
         }
         let path = folder.path().join("assay.yaml");
-        std::fs::write(&path, configuration(&parts, api.address)).unwrap();
+        std::fs::write(&path, files::configuration(&parts, api.address)).unwrap();
         let log = Log::default();
         let gateway = launch(&path, issuer.clone(), log.clone(), service).unwrap_or_else(|why| panic!("{why}"));
         Self { issuer, api, gateway, folder, log }
@@ -127,6 +127,12 @@ impl Rig {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("assay.yaml")
+    }
+
+    /// Puts another secret in the place of the canary.
+    pub(crate) fn rotate_key(&self, secret: &str) {
+        let kek = MasterKey::from_file(&self.folder.path().join("kek.key")).unwrap();
+        files::put_key(self.folder.path(), &kek, secret, self.api.address);
     }
 
     /// Rewrites the configuration with what `edit` makes of it.
@@ -235,64 +241,6 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
         access_log: Some(Box::new(log)),
     };
     proxy::start(settings, dependencies).map_err(|why| why.to_string())
-}
-
-pub(crate) fn configuration(parts: &Parts, api: SocketAddr) -> String {
-    let Parts { upstreams, api: more, routes, token, state, top, public, remote, script: _, files: _ } = parts;
-    let serve = "serve: { host: attest.test, path: /assay/v1, unlock: { file: service.key } }".to_owned();
-    let source = remote.as_ref().unwrap_or(&serve);
-    // Where the service runs elsewhere, so do its apps.
-    let apps = if remote.is_some() { "" } else { "apps: { shop: { linux: { require: [measurement] } } }" };
-    let text = format!(
-        r#"assay: 1
-listeners:
-  public: {{ address: 127.0.0.1:0{public} }}
-  probe: {{ address: 127.0.0.1:0 }}
-  admin: {{ address: 127.0.0.1:0 }}
-state: {{ dir: state{state} }}
-attestation:
-  {source}
-  token: {{ issuer: "{ISSUER}", audience: {AUDIENCE}{token} }}
-  {apps}
-keys:
-  store: keys.sealed
-  unlock: {{ file: kek.key }}
-{top}
-upstreams:
-  api: {{ url: "http://127.0.0.1:PORT", danger_plaintext_loopback: true, private_addresses: [127.0.0.0/8]{more} }}
-{upstreams}
-routes:{routes}
-"#
-    );
-    text.replace("PORT", &api.port().to_string())
-}
-
-fn write_secret(path: &Path, content: &[u8]) {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
-    file.write_all(content).unwrap();
-}
-
-fn write_keys(folder: &Path, api: SocketAddr) {
-    let random = SystemRandom;
-    MasterKey::create_file(&folder.join("service.key"), &random).unwrap();
-    let kek = MasterKey::create_file(&folder.join("kek.key"), &random).unwrap();
-    let bounds = BoundsText {
-        schemes: vec!["http".to_owned()],
-        hosts: vec![format!("127.0.0.1:{}", api.port())],
-        methods: vec!["GET".to_owned(), "POST".to_owned()],
-        paths: vec!["/v1/**".to_owned()],
-        recipe: keystore::bounds::RecipeText::Header { name: "x-api-key".to_owned(), template: "{key}".to_owned() },
-        trust: "public".to_owned(),
-    };
-    let memory = GenerationMemory::in_process();
-    let store = folder.join("keys.sealed");
-    Keystore::create(&store, &kek, &memory, &random).unwrap();
-    let mut editor = Keystore::edit(&store, &kek, &memory).unwrap();
-    let (name, secret) = (KeyName::parse("vendor").unwrap(), ApiKey::parse(CANARY.as_bytes()).unwrap());
-    editor.put(&name, &secret, Bounds::parse(&bounds).unwrap(), &random).unwrap();
-    editor.commit(&memory).unwrap();
 }
 
 /// A log that can be read back.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::kit::{Issuer, KEY_ROUTE, Log, OWN_ROUTE, Parts, Rig, launch};
+use super::kit::{CANARY, Issuer, KEY_ROUTE, Log, OWN_ROUTE, Parts, Rig, launch};
 
 async fn rig() -> Rig {
     Rig::start(Parts { routes: format!("{OWN_ROUTE}{KEY_ROUTE}"), ..Parts::default() }).await
@@ -155,4 +155,27 @@ async fn a_start_with_a_bad_configuration_is_no_start() {
         let Err(error) = launch(&other, Issuer::new(), Log::default(), rig.api.address) else { panic!("it started") };
         assert!(error.contains(named), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_store_whose_generation_can_t_be_written_down_is_not_taken() {
+    let rig = rig().await;
+    // What a full disk does: it can be read, and nothing new can be written.
+    let memory = rig.folder.path().join("state").join("keystore-generations.json");
+    let lock = memory.with_file_name(".keystore-generations.json.lock");
+    let _ = std::fs::remove_file(&lock);
+    std::fs::create_dir(&lock).unwrap();
+    rig.rotate_key(&format!("{CANARY}-2"));
+    let report = rig.gateway.reload().await.unwrap_err();
+    assert!(report.contains("keystore-generations.json"), "{report}");
+    let token = rig.issuer.token();
+    let ask = async || {
+        let answer = rig.get("paid.test", "/paid/v1/a", &[("assay-token", &token)]).await;
+        let id = rig.api.last().headers["x-api-key"].clone();
+        (answer.status, id)
+    };
+    assert_eq!(ask().await, (200, CANARY.parse().unwrap()), "the key before goes on");
+    std::fs::remove_dir(&lock).unwrap();
+    rig.gateway.reload().await.unwrap();
+    assert_eq!(ask().await, (200, format!("{CANARY}-2").parse().unwrap()));
 }
