@@ -16,9 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::b64u;
 use crate::token::key_set::KeySetError;
 
-pub use document::{
-    FORMAT, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Revocations, Revoked, SecretBytes, concealment_name,
-};
+pub use document::{FORMAT, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Revoked, SecretBytes};
 pub use revocations::{
     MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
 };

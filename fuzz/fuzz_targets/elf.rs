@@ -24,7 +24,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(hasher.finish(), Ok(measured));
 
     let end = planned.segments().iter().map(|segment| segment.offset + segment.size).max().unwrap_or_default() as usize;
-    let headers = 64 + usize::try_from(u64::from_le_bytes(file[32..40].try_into().expect("8 bytes"))).unwrap_or(0) + 56 * 128;
+    let headers =
+        64 + usize::try_from(u64::from_le_bytes(file[32..40].try_into().expect("8 bytes"))).unwrap_or(0) + 56 * 128;
     assert_eq!(measure_file(&[file, b"more"].concat()), Ok(measured), "what is behind is not measured");
     let segment = planned.segments()[usize::from(*place) % planned.segments().len()];
     let at = segment.offset as usize + usize::from(*place) % segment.size as usize;

@@ -22,7 +22,11 @@ static FORMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let shifted = |by: usize| BASE64.encode(&[&b"xyz"[..by], SECRET].concat()).into_bytes();
     let percent = SECRET.iter().map(|byte| format!("%{byte:02X}")).collect::<String>().into_bytes();
     let hex = [HEXLOWER.encode(SECRET).into_bytes(), HEXUPPER.encode(SECRET).into_bytes()];
-    [vec![SECRET.to_vec(), SECRET[..SECRET.len() - 1].to_vec(), percent, shifted(0), shifted(1), shifted(2)], hex.to_vec()].concat()
+    [
+        vec![SECRET.to_vec(), SECRET[..SECRET.len() - 1].to_vec(), percent, shifted(0), shifted(1), shifted(2)],
+        hex.to_vec(),
+    ]
+    .concat()
 });
 
 fuzz_target!(|data: &[u8]| {

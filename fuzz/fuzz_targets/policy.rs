@@ -14,13 +14,20 @@ use attest_core::verdict::Verdict;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
-use policies::{Decision, FailSafe, RequestFacts, RouteContext, Severity, Subject, check_text, compile, explain, parse_file};
+use policies::{
+    Decision, FailSafe, RequestFacts, RouteContext, Severity, Subject, check_text, compile, explain, parse_file,
+};
 
 fuzz_target!(|data: &[u8]| {
     let Some((route, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let now = UnixTime::from_secs(1_800_000_000);
-    let about = RouteContext { injects: route & 1 != 0, trusts_proxies: route & 2 != 0, now: Some(now), ..RouteContext::new("shop") };
+    let about = RouteContext {
+        injects: route & 1 != 0,
+        trusts_proxies: route & 2 != 0,
+        now: Some(now),
+        ..RouteContext::new("shop")
+    };
 
     let problems = check_text("p.yaml", text, &about);
     assert_eq!(problems, check_text("p.yaml", text, &about));
@@ -38,8 +45,15 @@ fuzz_target!(|data: &[u8]| {
 
     let mut headers = HeaderMap::new();
     headers.insert("x-client", http::HeaderValue::from_static("shop/1.0"));
-    for (method, path) in [(Method::GET, "/v1/catalogue/items"), (Method::POST, "/v1/chat?x=1"), (Method::DELETE, "/")] {
-        let target = Target::parse(&method, Scheme::Https, "api.example.com", &PathAndQuery::from_static(path), TargetOptions::default());
+    for (method, path) in [(Method::GET, "/v1/catalogue/items"), (Method::POST, "/v1/chat?x=1"), (Method::DELETE, "/")]
+    {
+        let target = Target::parse(
+            &method,
+            Scheme::Https,
+            "api.example.com",
+            &PathAndQuery::from_static(path),
+            TargetOptions::default(),
+        );
         let what = RequestFacts {
             target: &target.expect("a target"),
             route: "shop",

@@ -27,7 +27,9 @@ fuzz_target!(|data: &[u8]| {
     let lax = parse(authority, &path, LAX);
     if let Ok(target) = &strict {
         assert_eq!(Ok(target), lax.as_ref());
-        assert!(!target.path().to_ascii_uppercase().contains("%2F") && !target.path().to_ascii_uppercase().contains("%5C"));
+        assert!(
+            !target.path().to_ascii_uppercase().contains("%2F") && !target.path().to_ascii_uppercase().contains("%5C")
+        );
     }
     let Ok(target) = lax else { return };
     is_canonical(&target);

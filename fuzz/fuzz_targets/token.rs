@@ -55,7 +55,8 @@ static KEY_SETS: LazyLock<[KeySet; 3]> = LazyLock::new(|| {
 });
 
 static GENUINE: LazyLock<String> = LazyLock::new(|| {
-    let (jti, block) = ([3; 16], AsvBlock { passed: true, tier: Tier::Affirming, kinds: EvidenceKinds::EMPTY, ..AsvBlock::default() });
+    let (jti, block) =
+        ([3; 16], AsvBlock { passed: true, tier: Tier::Affirming, kinds: EvidenceKinds::EMPTY, ..AsvBlock::default() });
     let context = AsvContext { iss: "assay", aud: "shop", kid: "k1", iat: ISSUED, exp: ENDS };
     let asv = seal(&VerdictKey::new(VERDICT), &jti_text(&jti), context, &block);
     let did = DeviceId::from_bytes(attest_core::random::array(&SeededRandom::new(1)).expect("seeded"));

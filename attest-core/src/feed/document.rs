@@ -8,14 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{FeedError, RevocationKind};
+use super::FeedError;
 use crate::b64u;
 use crate::time::UnixTime;
 use crate::token::Algorithm;
 use crate::token::asv::VerdictKey;
-use crate::token::claims::Claims;
 use crate::token::key_set::{Concealment, KeySet, KeySetDraft, KeySetError, KeySetKind, VerificationKey};
-use crate::token::verify::Facts;
 
 /// The name and version of the format.
 pub const FORMAT: &str = "assay-keysets-v1";
@@ -89,12 +87,10 @@ pub enum KeyState {
     Retiring,
 }
 
-/// Revocations, as they stand in a document.
+/// Keys that were taken back; what else was is in [`super::RevocationDocument`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoked {
-    /// Devices, by `did`.
-    pub devices: Vec<String>,
     /// Keys whose tokens are no longer good, by `kid`.
     pub kids: Vec<String>,
 }
@@ -137,32 +133,6 @@ impl<'de> Deserialize<'de> for SecretBytes {
     }
 }
 
-/// Revocations, ready to be asked on every request.
-#[derive(Debug, Default)]
-pub struct Revocations {
-    devices: HashSet<Box<str>>,
-}
-
-impl Revocations {
-    /// Whether the device that the token names was revoked.
-    #[must_use]
-    pub fn contain(&self, claims: &Claims) -> bool {
-        claims.did().is_some_and(|did| self.devices.contains(did))
-    }
-}
-
-/// The word for a concealment in documents and configurations.
-#[must_use]
-pub const fn concealment_name(concealment: Concealment) -> &'static str {
-    concealment.as_str()
-}
-
-impl crate::token::verify::Revoked for Revocations {
-    fn revokes(&self, claims: &Claims, _: &Facts, _: Option<&str>, _: UnixTime) -> Option<RevocationKind> {
-        self.contain(claims).then_some(RevocationKind::Device)
-    }
-}
-
 impl KeySetDocument {
     /// Parses a verified payload.
     ///
@@ -194,12 +164,6 @@ impl KeySetDocument {
     pub fn key_sets(&self) -> Result<Vec<KeySet>, FeedError> {
         let revoked: HashSet<&str> = self.revoked.kids.iter().map(String::as_str).collect();
         self.key_sets.iter().map(|entry| entry.key_set(&revoked)).collect()
-    }
-
-    /// The revocations.
-    #[must_use]
-    pub fn revocations(&self) -> Revocations {
-        Revocations { devices: self.revoked.devices.iter().map(|did| did.as_str().into()).collect() }
     }
 }
 

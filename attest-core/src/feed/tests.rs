@@ -1,6 +1,5 @@
 use super::*;
 use crate::token::Algorithm;
-use crate::token::claims::Claims;
 use crate::token::issue::SigningKey;
 use serde_json::json;
 
@@ -29,7 +28,7 @@ fn document() -> KeySetDocument {
                 public_jwk: None,
             }],
         }],
-        revoked: Revoked { devices: vec!["did".into()], kids: vec![] },
+        revoked: Revoked::default(),
     }
 }
 
@@ -71,9 +70,6 @@ fn a_document_comes_back_and_becomes_key_sets() {
     let sets = again.key_sets().unwrap();
     assert_eq!((sets[0].name(), sets[0].issuer(), sets[0].keys().len()), ("default", Some("https://a.example"), 1));
     assert_eq!(again.issued().secs(), 1_000);
-    let claims = |did: &str| Claims::parse(json!({"exp": 1, "did": did}).to_string().as_bytes()).unwrap();
-    let revocations = again.revocations();
-    assert!(revocations.contain(&claims("did")) && !revocations.contain(&claims("dad")));
 }
 
 #[test]

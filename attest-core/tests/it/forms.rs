@@ -191,7 +191,7 @@ fn ipk_is_the_device_key_as_approov_writes_it() {
     // Read by an independent implementation.
     use p256::pkcs8::DecodePublicKey;
     let read = p256::PublicKey::from_public_key_der(&spki).unwrap();
-    let again = DevicePublicKey::parse(&p256::EncodedPoint::from(read).as_bytes()).unwrap();
+    let again = DevicePublicKey::parse(p256::EncodedPoint::from(read).as_bytes()).unwrap();
     assert_eq!(again.as_bytes(), device.as_bytes());
 
     let key = SigningKey::hmac("k", Algorithm::HS256, &[1; 32]).unwrap();

@@ -39,7 +39,7 @@ impl Documents {
             number,
             issued: now.secs(),
             key_sets: vec![self.entry.clone()],
-            revoked: Revoked { kids: self.revoked_kids.clone(), ..Revoked::default() },
+            revoked: Revoked { kids: self.revoked_kids.clone() },
         }
     }
 

@@ -1,0 +1,68 @@
+//! Attacks: what was revoked, on its way from the service to gateways. Input: a byte, then the payload of a document, or
+//! changes to a chain of genuine ones.
+//!
+//! Holds: no payload makes an index forget what it does not lift, count wrongly or go back; what is applied survives
+//! printing; and a signature over one kind of document is good for no other.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use assay_fuzz::edited;
+use attest_core::device_key::DeviceId;
+use attest_core::feed::{
+    FeedKey, FeedPublicKey, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
+};
+use attest_core::revocations::Index;
+use libfuzzer_sys::fuzz_target;
+
+static KEY: LazyLock<(FeedKey, FeedPublicKey)> = LazyLock::new(|| {
+    attest_core::install_crypto();
+    let key = FeedKey::from_seed(&[12; 32]).expect("a seed");
+    let public = key.public_key().expect("its public half");
+    (key, public)
+});
+
+/// A first document of a few entries of every kind.
+static FIRST: LazyLock<RevocationDocument> = LazyLock::new(|| {
+    let device = DeviceId::from_bytes([7; 16]).to_string();
+    let values = [device.as_str(), "shop", "12", "k1", "1800000000"];
+    let entries = RevocationKind::ALL.iter().zip(values).zip(1..).map(|((kind, value), number)| RevocationEntry {
+        number,
+        kind: *kind,
+        value: value.to_owned(),
+        since: 0,
+        until: None,
+        lifted: false,
+    });
+    let entries: Vec<_> = entries.collect();
+    RevocationDocument { format: REVOCATIONS_FORMAT.to_owned(), number: 5, latest: 5, issued: 0, from: 0, entries }
+});
+
+fuzz_target!(|data: &[u8]| {
+    let Some((mode, data)) = data.split_first() else { return };
+    let payload = match mode % 2 {
+        0 => data.to_vec(),
+        _ => edited(&FIRST.to_payload().expect("it is sound"), data),
+    };
+    let Ok(document) = RevocationDocument::parse(&payload) else { return };
+    let printed = document.to_payload().expect("what was read can be written");
+    assert_eq!(RevocationDocument::parse(&printed).as_ref(), Ok(&document));
+
+    let (key, public) = &*KEY;
+    let signed = key.sign_revocations(&printed);
+    assert!(public.verify_revocations(&signed).is_ok() && public.verify(&signed).is_err());
+
+    let mut index = Index::default();
+    index.apply(&FIRST).expect("the first one");
+    let before = (index.number(), index.devices());
+    match index.apply(&document) {
+        Ok(()) => {
+            assert_eq!(index.number(), document.number);
+            assert_eq!(index.is_complete(), document.is_latest());
+            assert!(index.number() >= before.0, "it never goes back");
+            let entries = document.entries.len();
+            assert!(document.from == 0 || index.devices().abs_diff(before.1) <= entries);
+        }
+        Err(_) => assert_eq!((index.number(), index.devices()), before, "a refusal changes nothing"),
+    }
+});
