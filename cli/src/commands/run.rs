@@ -7,6 +7,7 @@ use crate::args::Run;
 use crate::commands::config;
 use crate::output::{End, Output, Stop, note};
 use async_trait::async_trait;
+use attest_core::feed::{FeedPublicKey, SignedDocument};
 use attest_core::random::SystemRandom;
 use attest_core::time::{Clock, SystemClock};
 use attest_service::{ServiceHandle, ServiceSettings};
@@ -129,38 +130,44 @@ fn reload(path: &Path, overrides: &Overrides) -> Result<Settings, LoadError> {
 fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
     let mut secret = HeaderValue::from_str(service.internal_secret()).map_err(|e| Stop::unknown(e.to_string()))?;
     secret.set_sensitive(true);
+    let feeds = Arc::new(InProcess {
+        key_sets: Box::new(service.key_set_source()),
+        revocations: Box::new(service.revocation_source()),
+        pinned: service.feed_public_key().clone(),
+    });
     Ok(LocalService {
         address: service.internal_address(),
         internal_secret: secret,
-        key_sets: Arc::new(InProcess {
-            source: Box::new(service.key_set_source()),
-            pinned: service.feed_public_key().clone(),
-        }),
-        revocations: Arc::new(NotYet),
+        key_sets: feeds.clone(),
+        revocations: feeds,
     })
 }
 
-/// Key sets without a detour over the network; signed and checked all the same.
+/// What the service publishes, without a detour over the network; signed and checked all the same.
 struct InProcess {
-    source: Box<dyn Fn() -> Option<attest_core::feed::SignedDocument> + Send + Sync>,
-    pinned: attest_core::feed::FeedPublicKey,
+    key_sets: Box<dyn Fn() -> Option<SignedDocument> + Send + Sync>,
+    revocations: Box<dyn Fn(u64) -> Option<SignedDocument> + Send + Sync>,
+    pinned: FeedPublicKey,
+}
+
+impl InProcess {
+    fn fetched(&self, document: Option<SignedDocument>) -> Result<Fetched, String> {
+        let document = document.ok_or_else(|| "the service has stopped".to_owned())?;
+        Ok(Fetched { document, pinned: self.pinned.clone() })
+    }
 }
 
 #[async_trait]
 impl FetchKeySets for InProcess {
     async fn fetch(&self) -> Result<Fetched, String> {
-        let document = (self.source)().ok_or_else(|| "the service has stopped".to_owned())?;
-        Ok(Fetched { document, pinned: self.pinned.clone() })
+        self.fetched((self.key_sets)())
     }
 }
 
-/// Until the service of this process has a source of revocations.
-struct NotYet;
-
 #[async_trait]
-impl FetchRevocations for NotYet {
-    async fn fetch(&self, _: u64) -> Result<Fetched, String> {
-        Err("the service of this process publishes none".to_owned())
+impl FetchRevocations for InProcess {
+    async fn fetch(&self, after: u64) -> Result<Fetched, String> {
+        self.fetched((self.revocations)(after))
     }
 }
 
