@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,13 +15,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::watch;
 
+pub(crate) mod sealed;
+
 /// How long an answer is kept.
 pub(crate) const KEEP: Duration = Duration::from_secs(30);
 /// How many answers are kept, about 1 KiB each.
 pub(crate) const CAPACITY: usize = 1 << 15;
 
 /// An answer as it left: the same bytes for every retry.
-#[derive(Debug)]
 pub(crate) struct Answer {
     /// 200, or 403 where the key set conceals nothing.
     pub(crate) status: StatusCode,
@@ -72,6 +74,12 @@ pub(crate) struct Maker {
 
 /// Waits for an answer that somebody else makes.
 pub(crate) struct Waiter(watch::Receiver<Progress>);
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
 
 impl AnswerCache {
     /// An empty cache of at most `capacity` answers.

@@ -5,15 +5,21 @@
 //! | --- | --- | --- |
 //! | `POST {path}/challenge` | [`challenge`] | a challenge |
 //! | `POST {path}/attest` | [`attest`] | a result token, always, once the challenge was good |
-//! | `GET {path}/gateway/keysets` | [`keysets`] | the signed key-set document, to gateways alone |
+//! | `GET {path}/gateway/keysets` | [`feeds`] | the signed key-set document, to gateways alone |
+//! | `GET {path}/gateway/revocations?after=N` | [`feeds`] | the signed revocations since number N, to gateways alone |
+//! | `GET {path}/jwks.json` | [`feeds`] | the public keys, where the key set is open; else 404 |
 //! | `GET {path}/health` | [`health`] | 200 or 503 |
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::Body,
-    extract::Request,
+    extract::{ConnectInfo, Request},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -25,10 +31,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 mod attest;
 mod challenge;
+mod feeds;
 mod health;
-mod keysets;
 
-use crate::{listener::Peer, metrics::Code, refusal::Refusal, service::Service};
+use crate::{metrics::Code, refusal::Refusal, service::Service};
 
 /// Bytes of a request body.
 const MAX_BODY: usize = 64 * 1024;
@@ -47,21 +53,17 @@ pub(crate) struct Api {
     service: Arc<Service>,
     internal_secret: String,
     open: Semaphore,
-    appraisals: Semaphore,
 }
 
 /// The routes of the service under `path` (no slash at its end; may be empty).
-pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String, appraisals: usize) -> Router {
-    let api = Arc::new(Api {
-        service,
-        internal_secret,
-        open: Semaphore::new(MAX_OPEN),
-        appraisals: Semaphore::new(appraisals),
-    });
+pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String) -> Router {
+    let api = Arc::new(Api { service, internal_secret, open: Semaphore::new(MAX_OPEN) });
     Router::new()
         .route(&format!("{path}/challenge"), post(challenge::issue))
         .route(&format!("{path}/attest"), post(attest::attest))
-        .route(&format!("{path}/gateway/keysets"), get(keysets::document))
+        .route(&format!("{path}/gateway/keysets"), get(feeds::key_sets))
+        .route(&format!("{path}/gateway/revocations"), get(feeds::revocations))
+        .route(&format!("{path}/jwks.json"), get(feeds::jwks))
         .route(&format!("{path}/health"), get(health::health))
         .fallback(|| async { Refusal::NotFound.into_response() })
         .method_not_allowed_fallback(|| async { Refusal::MethodNotAllowed.into_response() })
@@ -69,11 +71,6 @@ pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String,
 }
 
 impl Api {
-    /// Counts one request of `address` against its rate.
-    fn check_rate(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.service.limits.check(address).map_err(|wait| Refusal::RateLimited { wait })
-    }
-
     /// A seat for one request; 503 where there is none.
     fn seat(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         self.open.try_acquire().map_err(|_| Refusal::Unavailable)
@@ -82,7 +79,7 @@ impl Api {
     /// Whose request this is. The named address is believed only from the gateway in the same process, which alone
     /// knows the secret; anybody else is who the connection says.
     fn client_address(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>()?.0.ip();
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip();
         let headers = request.headers();
         let vouched = only(headers, &INTERNAL)
             .is_some_and(|secret| secret.as_bytes().ct_eq(self.internal_secret.as_bytes()).into());

@@ -4,23 +4,17 @@
 use std::net::IpAddr;
 
 use attest_core::{
-    appraisal::{self, AttestationResult, DeviceFacts},
+    appraisal::{self, AttestationResult},
     device_key::DeviceId,
     envelope::{AttestRequest, AttestResponse},
     reasons::Reasons,
     time::UnixTime,
     transcript::TranscriptHash,
 };
+use attest_store::{Bearer, Signed, Snapshot};
 use http::StatusCode;
 
-use crate::{
-    answer_cache::Answer,
-    challenge_store::Consumed,
-    outcome::Outcome,
-    refusal::Refusal,
-    service::Service,
-    signer::{Bearer, Signed},
-};
+use crate::{answer_cache::Answer, challenges::Consumed, outcome::Outcome, refusal::Refusal, service::Service};
 
 impl Service {
     /// Appraises `request` and signs what came out, at `now`.
@@ -38,9 +32,10 @@ impl Service {
         now: UnixTime,
     ) -> Result<(Answer, Outcome), Refusal> {
         let device = request.device_key.device_id(&self.device_salt);
-        let result = self.result(request, transcript, device, now);
+        let snapshot = self.live.snapshot();
+        let result = self.result(&snapshot, request, transcript, device, now);
         let bearer = Bearer { request, device, address };
-        let signed = self.signer.sign(&result, &bearer, now, &*self.random).map_err(|_| Refusal::Unavailable)?;
+        let signed = snapshot.issuer.sign(&result, &bearer, now, &*self.random).map_err(|_| Refusal::Unavailable)?;
         let answer = self.answer(request, &result, &signed)?;
         Ok((answer, outcome(request, &result, device, signed.arc, now)))
     }
@@ -48,22 +43,27 @@ impl Service {
     /// C: Evidence against the builds registered, under the policy configured.
     fn result(
         &self,
+        snapshot: &Snapshot,
         request: &AttestRequest,
         transcript: &TranscriptHash,
         device: DeviceId,
         now: UnixTime,
     ) -> AttestationResult {
-        let snapshot = self.store.snapshot();
-        let (policy, named) = self.policies.policy(&request.app, request.platform);
+        let policies = self.policies.load();
+        let (policy, named) = policies.policy(&request.app, request.platform);
         let builds = if named { snapshot.builds(&request.app) } else { &[] };
-        let state = snapshot.device_state(device.as_bytes(), now);
-        appraisal::appraise(request, transcript, builds, policy, DeviceFacts { state, ..DeviceFacts::default() })
+        let facts = match &request.previous {
+            None => snapshot.device(&device, now),
+            // Whether it really was that device is for the appraisal to find out; a request that can't prove it fails.
+            Some(previous) => snapshot.renewed_device(&device, &previous.device_key.device_id(&self.device_salt), now),
+        };
+        appraisal::appraise(request, transcript, builds, policy, facts)
     }
 
     fn answer(&self, request: &AttestRequest, result: &AttestationResult, signed: &Signed) -> Result<Answer, Refusal> {
         let (status, body) = match &signed.token {
             Some(token) => {
-                let response = AttestResponse { token: token.clone(), expires_in: self.signer.lifetime_secs() };
+                let response = AttestResponse { token: token.clone(), expires_in: self.token_lifetime_secs };
                 (StatusCode::OK, serde_json::to_vec(&response).map_err(|_| Refusal::Unavailable)?)
             }
             None => Refusal::Refused.answer(),
@@ -90,6 +90,7 @@ fn outcome(
         build: request.build.clone(),
         platform: request.platform,
         device,
+        findings: request.findings.clone(),
         result: *result,
         arc,
         at: now,

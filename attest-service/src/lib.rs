@@ -5,49 +5,46 @@
 //!
 //! | | file | what is proven after it |
 //! | --- | --- | --- |
-//! | | `listener`, `api`, `limits` | a whole request in time, within bounds, from a client within its rate |
-//! | A | `challenge_store` | the challenge is ours, of this start, in time, and used by this request alone |
+//! | | `listener`, `api`, `limits`, `steadiness` | a whole request in time, within bounds, from a client within its rate; the clock can date an answer |
+//! | A | `challenges` | the challenge is ours, of this epoch, in time, and used by this request alone, at all replicas |
 //! | B | `answer_cache` | this transcript has no answer yet; a repeated one gets the answer it had |
-//! | C | `appraise`, `evidence_policies`, `store` | what the Evidence is worth against the builds registered |
-//! | D | `signer`, `secrets` | a token that tells its bearer nothing about C |
+//! | C | `appraise`, `evidence_policies` | what the Evidence is worth against the builds registered |
+//! | D | `attest-store`'s issuer | a token that tells its bearer nothing about C |
 //! | | `quantum`, `outcome` | the answer leaves at a step of the clock; what the outcome writes comes after |
 //!
-//! Beside the walk: `key_sets` (what gateways fetch), [`registry`] (what operators write), [`offline`] (what commands ask
-//! of a state at rest), `refusal` (the one table from a fault to an answer), [`health`], `metrics`, and [`start()`], which
-//! puts the parts together.
+//! Builds, devices, keys and revocations are the durable state, and `attest-store`'s; this crate reads the snapshot that
+//! it keeps. Beside the walk: `service/feeds` (what gateways fetch), `admin` (where operators come in), `audit`
+//! (checkpoints), `refusal` (the one table from a fault to an answer), [`health`], `metrics`, and [`start()`], which puts
+//! the parts together.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod admin;
 mod answer_cache;
 mod api;
 mod appraise;
-mod challenge_store;
+mod audit;
+mod challenges;
 mod evidence_policies;
 mod gateway_token;
+mod handle;
 pub mod health;
-mod key_sets;
 mod limits;
 mod listener;
 mod metrics;
 mod network;
-pub mod offline;
 mod outcome;
 mod quantum;
 mod refusal;
-pub mod registry;
-mod secrets;
 mod service;
 mod service_settings;
-mod signer;
 pub mod start;
-mod store;
+mod steadiness;
 
 pub use self::{
     gateway_token::GatewayTokenError,
+    handle::ServiceHandle,
     health::Health,
     listener::ListenError,
-    registry::{Registered, Registry, RegistryError},
-    secrets::SecretsError,
-    service_settings::ServiceSettings,
-    start::{Dependencies, ServiceHandle, StartError, start},
-    store::StoreError,
+    service_settings::{NeedsRestart, ServiceSettings},
+    start::{Dependencies, StartError, start},
 };

@@ -27,13 +27,23 @@ const PLACES: usize = 1 << 16;
 pub(crate) struct RateLimits {
     limiter: RateLimiter<Client, Places, DefaultClock, NoOpMiddleware>,
     clock: DefaultClock,
+    per_minute: NonZeroU32,
 }
 
 impl RateLimits {
     /// `per_minute` requests a minute for each client, as many of them at once.
     pub(crate) fn new(per_minute: NonZeroU32) -> Self {
         let clock = DefaultClock::default();
-        Self { limiter: RateLimiter::new(Quota::per_minute(per_minute), Places::new(), clock.clone()), clock }
+        Self {
+            limiter: RateLimiter::new(Quota::per_minute(per_minute), Places::new(), clock.clone()),
+            clock,
+            per_minute,
+        }
+    }
+
+    /// The rate.
+    pub(crate) fn per_minute(&self) -> NonZeroU32 {
+        self.per_minute
     }
 
     /// Counts one request of `address`.

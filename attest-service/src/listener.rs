@@ -1,4 +1,4 @@
-//! In: an address. Out: HTTP/1.1 requests with the peer's address, one task a connection. What is proven: a port that
+//! In: an address. Out: HTTP/1.1 requests with the peer's address (`ConnectInfo`), one task a connection. What is proven: a port that
 //! can't be had is named at start; a client that sends its head or its TLS handshake slowly, or nothing at all, is cut
 //! off; the number of connections is bounded; a shutdown lets answers in work leave and then ends.
 //!
@@ -7,7 +7,7 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, extract::ConnectInfo};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -59,10 +59,6 @@ pub enum ListenError {
         why: String,
     },
 }
-
-/// The address of the connection that a request came over.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Binds `address`.
 ///
@@ -164,7 +160,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(ConnectInfo(peer));
         answer(router.clone(), request)
     });
     let connection = http1::Builder::new()

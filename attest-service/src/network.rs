@@ -25,6 +25,16 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The same in bytes, for a store that is shared: a family, then the network.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::V4(network) => [&[4][..], &network].concat(),
+            Self::V6(network) => [&[6][..], &network.to_be_bytes()].concat(),
+        }
+    }
+}
+
 /// What one client may hold by itself: an IPv4 address, or a whole IPv6 /64 (a phone is given one).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Client {
@@ -40,6 +50,16 @@ impl Client {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self::V4(v4),
             IpAddr::V6(v6) => Self::V6(upper_half(v6)),
+        }
+    }
+}
+
+impl Client {
+    /// The same in bytes, for a count that is shared: a family, then the client.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::V4(address) => [&[4][..], &address.octets()].concat(),
+            Self::V6(network) => [&[6][..], &network.to_be_bytes()].concat(),
         }
     }
 }

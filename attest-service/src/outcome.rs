@@ -12,12 +12,10 @@ use std::{
 };
 
 use attest_core::{appraisal::AttestationResult, device_key::DeviceId, reference::Platform, time::UnixTime};
+use attest_store::{Live, Seen};
 use tracing::dispatcher::{self, Dispatch};
 
-use crate::{
-    metrics::{Appraised, Metrics, Reason},
-    store::Store,
-};
+use crate::metrics::{Appraised, Metrics, Reason};
 
 /// Outcomes on their way to the log; more are dropped and counted.
 const QUEUE: usize = 8192;
@@ -35,6 +33,8 @@ pub(crate) struct Outcome {
     pub(crate) platform: Platform,
     /// The id derived from its device key.
     pub(crate) device: DeviceId,
+    /// What the app found about its surroundings, as it said.
+    pub(crate) findings: Vec<String>,
     /// What the appraisal found.
     pub(crate) result: AttestationResult,
     /// The support code that the token carries.
@@ -57,7 +57,7 @@ impl Recorder {
     /// Where the system gives no thread.
     pub(crate) fn start(
         metrics: Arc<Metrics>,
-        store: Arc<Store>,
+        live: Arc<Live>,
         explain: bool,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, inbox) = mpsc::sync_channel::<Outcome>(QUEUE);
@@ -66,9 +66,9 @@ impl Recorder {
         let thread = std::thread::Builder::new().name("assay-recorder".to_owned()).spawn(move || {
             dispatcher::with_default(&log, || {
                 for outcome in inbox {
-                    store.count(*outcome.device.as_bytes(), outcome.result.passed, outcome.at);
                     outcome.count(&counters);
                     outcome.log(explain);
+                    live.seen(outcome.into_sighting());
                 }
             });
         })?;
@@ -101,6 +101,21 @@ impl Drop for Held {
 impl Outcome {
     fn word(&self) -> &'static str {
         if self.result.passed { "passed" } else { "failed" }
+    }
+
+    /// What the device's row is told.
+    fn into_sighting(self) -> Seen {
+        Seen {
+            device: self.device,
+            app: self.app,
+            version: self.version,
+            platform: self.platform,
+            passed: self.result.passed,
+            reasons: self.result.reasons,
+            findings: self.findings,
+            renewed_from: self.result.renewed_from,
+            at: self.at,
+        }
     }
 
     fn count(&self, metrics: &Metrics) {
@@ -174,11 +189,15 @@ fn sentence(reason: &'static str) -> &'static str {
         "evidence_not_bound" => "a piece of Evidence was made for another request",
         "tracer" => "a debugger or tracer is attached",
         "injected_library" => "a library that does not belong is loaded",
+        "repackaged" => "the app's package is not the one that was registered",
         "emulator" => "it runs in an emulator",
         "root" => "the device is rooted",
         "banned" => "the device is banned",
         "forced_fail" => "an operator made this device fail",
         "forced_pass" => "an operator made this device pass",
+        "below_min_version" => "this version is below the app's min_version",
+        "kind_not_accepted" => "a kind of Evidence came that this app's settings do not accept",
+        "enrolled_dev" => "the device is enrolled for development: assay device enrol",
         "other_finding" => "the app reported something that this service has no name for",
         other => other,
     }

@@ -4,55 +4,72 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use arc_swap::ArcSwap;
 use attest_core::{
     b64u,
     challenge::Challenge,
     envelope::{AttestRequest, ChallengeResponse},
-    feed::{FeedError, SignedDocument},
     random::{Random, array},
     time::Clock,
 };
+use attest_store::{Live, Store};
+use tokio::sync::Semaphore;
+
+mod feeds;
+mod shared;
 
 use crate::{
     answer_cache::{Answer, AnswerCache, Seen, Waiter},
-    challenge_store::{ChallengeStore, NotConsumed},
+    challenges::{Challenges, NotConsumed, embedded::ChallengeStore},
     evidence_policies::EvidencePolicies,
     gateway_token::GatewayToken,
     health::Health,
-    key_sets::KeySets,
     limits::RateLimits,
-    metrics::{Levels, Metrics},
-    network::Network,
+    metrics::{Levels, Metrics, Spent},
+    network::{Client, Network},
     outcome::{Held, Recorder},
     quantum::Quantum,
     refusal::Refusal,
-    signer::Signer,
-    store::Store,
+    steadiness::Steadiness,
 };
 
 /// The parts of a running service. Each is its own file; this one says in which order they act.
 pub(crate) struct Service {
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) steadiness: Steadiness,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) key_set: String,
     pub(crate) device_salt: [u8; 32],
-    pub(crate) challenges: ChallengeStore,
+    pub(crate) token_lifetime_secs: u64,
+    pub(crate) challenges: Challenges,
     pub(crate) answers: AnswerCache,
-    pub(crate) policies: EvidencePolicies,
-    pub(crate) signer: Signer,
-    pub(crate) key_sets: KeySets,
+    pub(crate) policies: ArcSwap<EvidencePolicies>,
     pub(crate) gateway_token: GatewayToken,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
+    pub(crate) live: Arc<Live>,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) limits: RateLimits,
+    pub(crate) limits: ArcSwap<RateLimits>,
+    /// Seats of those who appraise; without one the challenge is not spent, and the client may come again with it.
+    pub(crate) appraisals: ArcSwap<Semaphore>,
     pub(crate) quantum: Quantum,
 }
 
 /// What an attest request comes to, once its challenge was found good.
-pub(crate) enum Attested {
-    /// Its answer was made now; the outcome is held back until the answer has left.
-    Now(Arc<Answer>, Held),
+pub(crate) struct Attested {
+    /// The answer.
+    pub(crate) answer: Arc<Answer>,
+    /// Its outcome, held back until the answer has left; nothing where the answer was made before.
+    pub(crate) held: Option<Held>,
+}
+
+/// What an attest request is, before anything is waited for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment on the stack; a box would cost each attestation one"
+)]
+enum Begun {
+    Now(Attested),
     /// Its transcript came before: the answer was made, or is being made by another task.
     Before(Waiter),
 }
@@ -62,10 +79,11 @@ impl Service {
     ///
     /// # Errors
     /// `Unavailable` while no token could be issued for it.
-    pub(crate) fn challenge(&self) -> Result<Vec<u8>, Refusal> {
+    pub(crate) async fn challenge(&self) -> Result<Vec<u8>, Refusal> {
         self.ready()?;
         let nonce = array(&*self.random).map_err(|_| Refusal::Unavailable)?;
-        let challenge = self.challenges.issue(nonce, self.clock.now());
+        let issued = self.challenges.issue(nonce, self.clock.now()).await;
+        let challenge = issued.map_err(|_| Refusal::Unavailable)?;
         self.metrics.challenges.inc();
         let response = ChallengeResponse {
             challenge: b64u::encode(challenge.as_bytes()),
@@ -77,36 +95,55 @@ impl Service {
 
     /// Appraises `request`, which came from `address`, unless its transcript was appraised before.
     ///
-    /// There is no pause in it: a client that hangs up can't leave its challenge spent and unanswered.
+    /// From the use of the challenge to the answer there is no pause that a client could end by hanging up: with the
+    /// embedded store there is none at all, with a shared one it is another task that pauses.
     ///
     /// # Errors
     /// `ChallengeExpired` (also: not ours), `ChallengeSpent` and `Unavailable`: none depends on the Evidence.
-    pub(crate) fn attest(&self, request: &AttestRequest, address: IpAddr) -> Result<Attested, Refusal> {
+    pub(crate) async fn attest(
+        self: &Arc<Self>,
+        request: Arc<AttestRequest>,
+        address: IpAddr,
+    ) -> Result<Attested, Refusal> {
         self.ready()?;
+        match &self.challenges {
+            Challenges::Embedded(store) => match self.begin(store, &request, address)? {
+                Begun::Now(attested) => Ok(attested),
+                Begun::Before(waiter) => self.repeat(waiter.answer().await.ok_or(Refusal::ChallengeSpent)?, &request),
+            },
+            Challenges::Shared(_) => {
+                let permit = self.appraisals.load_full().try_acquire_owned().map_err(|_| Refusal::Unavailable)?;
+                let service = Arc::clone(self);
+                let work = tokio::spawn(async move { service.attest_shared(&request, address, permit).await });
+                work.await.unwrap_or(Err(Refusal::Unavailable))
+            }
+        }
+    }
+
+    /// The attestation over the embedded store. It never waits.
+    fn begin(&self, store: &ChallengeStore, request: &AttestRequest, address: IpAddr) -> Result<Begun, Refusal> {
+        let seats = self.appraisals.load();
+        let _permit = seats.try_acquire().map_err(|_| Refusal::Unavailable)?;
         let now = self.clock.now();
         let challenge = Challenge::from_bytes(&request.challenge)
-            .and_then(|challenge| self.challenges.verify(&challenge, now))
-            .map_err(|_| Refusal::ChallengeExpired)?;
+            .and_then(|challenge| store.verify(&challenge, now))
+            .map_err(|_| self.not_consumed(NotConsumed::Over))?;
         let transcript = request.transcript(&self.key_set);
         // A spent challenge begins nothing new: replaying spent ones can't push other answers out of the cache. Its
         // maker claimed the transcript before it spent the challenge, so a retry finds the claim.
-        let maker = if self.challenges.is_spent(&challenge) {
-            let waiter = self.answers.find(transcript.as_bytes(), now).ok_or(Refusal::ChallengeSpent)?;
-            return Ok(Attested::Before(waiter));
+        let maker = if store.is_spent(&challenge) {
+            let waiter = self.answers.find(transcript.as_bytes(), now);
+            return waiter.map(Begun::Before).ok_or_else(|| self.not_consumed(NotConsumed::Spent));
         } else {
             match self.answers.look(*transcript.as_bytes(), now) {
-                Seen::Again(waiter) => return Ok(Attested::Before(waiter)),
+                Seen::Again(waiter) => return Ok(Begun::Before(waiter)),
                 Seen::First(maker) => maker,
             }
         };
-        let consumed =
-            self.challenges.consume(challenge, Network::of(address), now).map_err(|refused| match refused {
-                NotConsumed::Spent => Refusal::ChallengeSpent,
-                NotConsumed::Over => Refusal::ChallengeExpired,
-                NotConsumed::Full => Refusal::Unavailable,
-            })?;
+        let consumed = store.consume(challenge, Network::of(address), now).map_err(|why| self.not_consumed(why))?;
+        self.count("first");
         let (answer, outcome) = self.appraise(&consumed, request, &transcript, address, now)?;
-        Ok(Attested::Now(maker.made(answer), self.recorder.hold(outcome)))
+        Ok(Begun::Now(Attested { answer: maker.made(answer), held: Some(self.recorder.hold(outcome)) }))
     }
 
     /// An answer made before, for `request`, which has the same transcript. It is given again to who signed the same:
@@ -114,32 +151,58 @@ impl Service {
     ///
     /// # Errors
     /// `ChallengeSpent` for anybody else.
-    pub(crate) fn repeat(&self, answer: Arc<Answer>, request: &AttestRequest) -> Result<Arc<Answer>, Refusal> {
+    fn repeat(&self, answer: Arc<Answer>, request: &AttestRequest) -> Result<Attested, Refusal> {
         let transcript = request.transcript(&self.key_set);
         let again = answer.signature == request.signature
             || (answer.signature_good && request.device_key.verify(&transcript, &request.signature).is_ok());
         if !again {
-            return Err(Refusal::ChallengeSpent);
+            return Err(self.not_consumed(NotConsumed::Spent));
         }
         self.metrics.answers_repeated.inc();
-        Ok(answer)
+        Ok(Attested { answer, held: None })
     }
 
-    /// The signed key-set document, dated now.
+    /// Counts one request of `address` against its rate: here, and with all replicas where they share a store. A store that
+    /// is away leaves the count of this replica.
     ///
     /// # Errors
-    /// Where it can't be signed.
-    pub(crate) fn key_set_document(&self) -> Result<SignedDocument, FeedError> {
-        self.key_sets.sign(&self.store.snapshot(), self.clock.now())
+    /// `RateLimited`.
+    pub(crate) async fn check_rate(&self, address: IpAddr) -> Result<(), Refusal> {
+        let limits = self.limits.load_full();
+        limits.check(address).map_err(|wait| Refusal::RateLimited { wait })?;
+        match &self.challenges {
+            Challenges::Embedded(_) => Ok(()),
+            Challenges::Shared(shared) => {
+                let counted = shared.count(Client::of(address), limits.per_minute()).await;
+                counted.map_err(|wait| Refusal::RateLimited { wait })
+            }
+        }
+    }
+
+    /// Counts a challenge that was not consumed, and says what its client hears.
+    fn not_consumed(&self, why: NotConsumed) -> Refusal {
+        self.count(why.as_str());
+        match why {
+            NotConsumed::Spent => Refusal::ChallengeSpent,
+            NotConsumed::Over => Refusal::ChallengeExpired,
+            NotConsumed::Full | NotConsumed::Away => Refusal::Unavailable,
+        }
+    }
+
+    fn count(&self, result: &'static str) {
+        self.metrics.spends.get_or_create(&Spent { result }).inc();
     }
 
     /// Whether tokens can be issued.
     pub(crate) fn health(&self) -> Health {
-        let snapshot = self.store.snapshot();
+        let snapshot = self.live.snapshot();
         Health {
-            store: self.store.is_readable(),
+            store: self.live.is_readable(),
+            shared_state: self.challenges.shared_health(),
+            clock: self.steadiness.holds(&*self.clock),
             registry_generation: snapshot.generation,
             key_set_number: snapshot.key_set_number,
+            revocation_number: snapshot.revocation_number,
         }
     }
 
@@ -147,15 +210,21 @@ impl Service {
     pub(crate) fn metrics_text(&self) -> String {
         let health = self.health();
         self.metrics.text(&Levels {
-            challenges_held: self.challenges.len(),
+            challenges_held: self.challenges.held(),
             registry_generation: health.registry_generation,
             key_set_number: health.key_set_number,
+            revocation_number: health.revocation_number,
+            signing_keys: self.signing_keys(),
             store_readable: health.store,
-            device_counts_dropped: self.store.dropped(),
+            shared_state_up: health.shared_state,
+            clock_steady: health.clock,
+            device_counts_dropped: self.live.dropped(),
         })
     }
 
+    /// A shared store that is away is found out where it is asked: what it says of itself is as old as the last answer.
     fn ready(&self) -> Result<(), Refusal> {
-        if self.store.is_readable() { Ok(()) } else { Err(Refusal::Unavailable) }
+        let ready = self.live.is_readable() && self.steadiness.holds(&*self.clock);
+        if ready { Ok(()) } else { Err(Refusal::Unavailable) }
     }
 }

@@ -1,12 +1,15 @@
-//! In: the checked configuration. Out: the part of it that the service needs, in one value. What is proven: this process
-//! is the one that serves, and the API's path is one that can be routed.
+//! In: the checked configuration. Out: the part of it that the service needs, in one value; and of two such values, what
+//! a running service can't take over. What is proven: this process is the one that serves, and the API's path is one that
+//! can be routed.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use settings::{AppSettings, AttestationSource, ServeLimits, Settings, TlsFiles, TokenSettings};
+use settings::{
+    AdminApi, AppSettings, AttestationSource, ServeLimits, Settings, StateSettings, TlsFiles, TokenSettings,
+};
 
 /// What the service needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {
     /// Where to listen; port 0 lets the system choose.
     pub address: SocketAddr,
@@ -17,12 +20,16 @@ pub struct ServiceSettings {
     pub gateway_beside: bool,
     /// Path prefix of the API, without a trailing slash.
     pub path: String,
-    /// The folder of the database and of `feed.pub`.
-    pub state_dir: PathBuf,
+    /// Where the admin API listens; absent: it is not served.
+    pub admin: Option<AdminApi>,
+    /// The folder of the database and of `feed.pub`, the database where it is another one, the store that replicas share.
+    pub state: StateSettings,
     /// File of the key under which the service seals its own secrets.
     pub unlock: PathBuf,
     /// File of the bearer token that remote gateways show; absent: none is served.
     pub gateway_token_file: Option<PathBuf>,
+    /// How long gateways may go on with the key sets they have: a key is published for as long before it signs.
+    pub keys_stale: Duration,
     /// Answers leave at the next multiple of this after arrival.
     pub quantum: Duration,
     /// How long a challenge can be used.
@@ -37,6 +44,14 @@ pub struct ServiceSettings {
     pub explain: bool,
 }
 
+/// A change that a running service can't take over.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("{setting} changed: it holds from the next start on; the service goes on with what it has")]
+pub struct NeedsRestart {
+    /// The setting, as it stands in the configuration file.
+    pub setting: &'static str,
+}
+
 impl ServiceSettings {
     /// The service's part of `settings`; nothing where it runs elsewhere or is not configured. Without an address of its
     /// own it listens on a free loopback port, for the gateway in the same process.
@@ -49,9 +64,11 @@ impl ServiceSettings {
             tls: serve.tls.clone(),
             gateway_beside: settings.listeners.public.is_some(),
             path: serve.path.clone(),
-            state_dir: settings.state.dir.clone(),
+            admin: serve.admin.clone(),
+            state: settings.state.clone(),
             unlock: serve.unlock.clone(),
             gateway_token_file: serve.gateway_token_file.clone(),
+            keys_stale: serve.keys_stale,
             quantum: serve.quantum,
             challenge_life: serve.challenge_life,
             limits: serve.limits,
@@ -59,5 +76,28 @@ impl ServiceSettings {
             apps: attestation.apps.clone(),
             explain,
         })
+    }
+
+    /// Whether a service that runs with `self` can go on with `new`: apps, Evidence policies and limits may differ.
+    ///
+    /// # Errors
+    /// The first setting that may not, and does.
+    pub(crate) fn can_become(&self, new: &Self) -> Result<(), NeedsRestart> {
+        let fixed = [
+            ("attestation.serve.address", self.address == new.address),
+            ("attestation.serve.tls", self.tls == new.tls),
+            ("listeners.public", self.gateway_beside == new.gateway_beside),
+            ("attestation.serve.path", self.path == new.path),
+            ("attestation.serve.admin", self.admin == new.admin),
+            ("state", self.state == new.state),
+            ("attestation.serve.unlock", self.unlock == new.unlock),
+            ("attestation.serve.gateway_token_file", self.gateway_token_file == new.gateway_token_file),
+            ("our_faults.key_sets.refuse_after", self.keys_stale == new.keys_stale),
+            ("attestation.serve.quantum", self.quantum == new.quantum),
+            ("attestation.serve.challenge_life", self.challenge_life == new.challenge_life),
+            ("attestation.token", self.token == new.token),
+            ("--dev", self.explain == new.explain),
+        ];
+        fixed.into_iter().find(|(_, same)| !same).map_or(Ok(()), |(setting, _)| Err(NeedsRestart { setting }))
     }
 }

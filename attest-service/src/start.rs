@@ -1,51 +1,55 @@
 //! In: checked settings, a clock, randomness. Out: a running service, or the reason why not, naming port, path or key.
-//! What is proven at the return: the port is ours, the state opens with the unlock key, every secret exists on disk, and
-//! requests are answered. Nothing is written before the port is had.
+//! What is proven at the return: the ports are ours, the state opens with the unlock key, every secret exists on disk,
+//! and requests are answered. Nothing is written before the ports are had.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread::JoinHandle,
+    time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use attest_core::{
     b64u,
     challenge::ChallengeKey,
-    feed::{FeedError, FeedKey, FeedPublicKey, SignedDocument},
+    feed::FeedPublicKey,
     random::{NoRandomness, Random, array},
     time::Clock,
-    token::key_set::KeySetError,
 };
+use attest_store::{Database, OpenError, Opening, Store, StoreError};
 use keystore::{MasterKey, master_key::MasterKeyError};
-use tokio::{net::TcpListener, sync::watch, task};
+use shared_state::{ConnectError, SharedState};
+use tokio::{net::TcpListener, sync::watch, task, time::interval};
 use tokio_rustls::TlsAcceptor;
 use tracing::dispatcher::{self, Dispatch};
 
 use crate::{
-    answer_cache::{self, AnswerCache},
-    api,
-    challenge_store::{Capacity, ChallengeStore},
+    admin::Admin,
+    answer_cache::{self, AnswerCache, sealed::AnswerKey},
+    api, audit,
+    challenges::{Capacity, Challenges, embedded::ChallengeStore, shared::SharedChallenges},
     evidence_policies::EvidencePolicies,
     gateway_token::{GatewayToken, GatewayTokenError},
-    health::Health,
-    key_sets::KeySets,
+    handle::{ServiceHandle, seats},
     limits::RateLimits,
     listener::{self, ListenError},
     metrics::Metrics,
     outcome::Recorder,
     quantum::Quantum,
-    registry::{Registry, RegistryError},
-    secrets::{Secrets, SecretsError, Source},
     service::Service,
     service_settings::ServiceSettings,
-    signer::Signer,
-    store::{self, Store, StoreError},
+    steadiness::Steadiness,
 };
 
 /// The public half of the feed key, for operators to hand to remote gateways.
 const FEED_FILE: &str = "feed.pub";
+/// Characters of a host's name that go into that of its audit chain.
+const MAX_HOST: usize = 48;
+/// How often the clock is looked at when nobody asks for anything.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,18 +64,15 @@ pub enum StartError {
     /// The gateway token's file.
     #[error("attestation.serve.gateway_token_file: {0}")]
     GatewayToken(#[from] GatewayTokenError),
-    /// The state folder or its database.
-    #[error("state.dir: {0}")]
+    /// The durable state can't be opened: its folder or database, the unlock key, a stored secret.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The durable state was opened and can't be read.
+    #[error("state: {0}")]
     Store(#[from] StoreError),
-    /// The service's own secrets.
-    #[error("{0}")]
-    Secrets(#[from] SecretsError),
-    /// Algorithm and concealment, or a stored key, can't be used together.
-    #[error("attestation.token: {0}")]
-    Keys(#[from] KeySetError),
-    /// The feed key can't be used.
-    #[error("the feed key: {0}")]
-    Feed(#[from] FeedError),
+    /// What is said of the shared store can't be used. (One that is away is no reason not to start.)
+    #[error("state.shared: {0}")]
+    Shared(#[from] ConnectError),
     /// A file of the state folder can't be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -97,19 +98,6 @@ pub struct Dependencies {
     pub random: Arc<dyn Random>,
 }
 
-/// A running service. Dropped, it stops at once; [`ServiceHandle::shutdown`] lets answers in work leave first.
-pub struct ServiceHandle {
-    service: Arc<Service>,
-    registry: Registry,
-    address: SocketAddr,
-    internal_address: SocketAddr,
-    internal_secret: String,
-    feed_public: FeedPublicKey,
-    stop: watch::Sender<bool>,
-    serving: Vec<task::JoinHandle<()>>,
-    recorder: JoinHandle<()>,
-}
-
 /// Starts the service on the runtime that this is called from.
 ///
 /// # Errors
@@ -117,11 +105,16 @@ pub struct ServiceHandle {
 pub async fn start(settings: ServiceSettings, dependencies: Dependencies) -> Result<ServiceHandle, StartError> {
     attest_core::install_crypto();
     let sockets = Sockets::bind(&settings).await?;
+    let shared = match &settings.state.shared {
+        Some(shared) => Some(SharedState::connect(shared).await?),
+        None => None,
+    };
     // The threads that it starts log to where the caller's log goes.
     let log = dispatcher::get_default(Dispatch::clone);
-    let parts = task::spawn_blocking(move || dispatcher::with_default(&log, || assemble(settings, &dependencies)))
-        .await
-        .map_err(|error| StartError::Thread(io::Error::other(error)))??;
+    let parts =
+        task::spawn_blocking(move || dispatcher::with_default(&log, || assemble(settings, shared, &dependencies)))
+            .await
+            .map_err(|error| StartError::Thread(io::Error::other(error)))??;
     Ok(parts.serve(sockets))
 }
 
@@ -131,6 +124,14 @@ struct Sockets {
     tls: Option<TlsAcceptor>,
     /// For the gateway in this process, where it can't use the own one.
     internal: Option<(TcpListener, SocketAddr)>,
+    admin: Option<AdminSocket>,
+}
+
+/// Where operators and their tools come in.
+struct AdminSocket {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Sockets {
@@ -141,7 +142,15 @@ impl Sockets {
             Some(_) if settings.gateway_beside => Some(listener::bind((Ipv4Addr::LOCALHOST, 0).into()).await?),
             Some(_) | None => None,
         };
-        Ok(Self { own, tls, internal })
+        let admin = match &settings.admin {
+            Some(admin) => {
+                let tls = admin.tls.as_ref().map(listener::tls).transpose()?;
+                let (socket, address) = listener::bind(admin.address).await?;
+                Some(AdminSocket { socket, address, tls })
+            }
+            None => None,
+        };
+        Ok(Self { own, tls, internal, admin })
     }
 
     /// Where a gateway in this process reaches the service. A listener on all addresses is reached by loopback.
@@ -156,188 +165,144 @@ impl Sockets {
     }
 }
 
-/// All of a service but its socket.
+/// All of a service but its sockets.
 struct Parts {
     service: Arc<Service>,
-    registry: Registry,
+    settings: ServiceSettings,
     recorder: JoinHandle<()>,
     internal_secret: String,
     feed_public: FeedPublicKey,
-    path: String,
-    appraisals: usize,
 }
 
-/// Opens the state and puts the parts together. Blocks on the disk.
-fn assemble(settings: ServiceSettings, dependencies: &Dependencies) -> Result<Parts, StartError> {
+/// Opens the state and puts the parts together. Blocks on the disk, or on the database.
+fn assemble(
+    settings: ServiceSettings,
+    shared: Option<Arc<SharedState>>,
+    dependencies: &Dependencies,
+) -> Result<Parts, StartError> {
     let Dependencies { clock, random } = dependencies;
     let master = MasterKey::from_file(&settings.unlock)?;
     let gateway_token = GatewayToken::from_file(settings.gateway_token_file.as_deref())?;
-
-    let mut connection = store::open(&settings.state_dir)?;
-    let source = Source { master: &master, master_path: settings.unlock.clone(), random: &**random, now: clock.now() };
-    let secrets = Secrets::open(&mut connection, &settings.token.key_set, settings.token.algorithm, &source)?;
-    let signer = Signer::new(&settings.token, &secrets)?;
-    let key_sets = KeySets::new(&settings.token, &secrets, FeedKey::from_seed(&secrets.feed)?)?;
-    let feed_public = key_sets.feed_public_key()?;
-    publish_feed_key(&settings.state_dir, &feed_public)?;
-
-    let store = Arc::new(Store::start(connection, key_sets.content_digest(), Arc::clone(clock))?);
-    let registry = Registry::beside(&settings.state_dir, &store).map_err(|error| match error {
-        RegistryError::Store(error) => StartError::Store(error),
-        other => StartError::Thread(io::Error::other(other)),
+    let store = Store::open(Opening {
+        database: Database::of(&settings.state)?,
+        master,
+        master_path: settings.unlock.clone(),
+        token: &settings.token,
+        keys_stale: settings.keys_stale,
+        random: Arc::clone(random),
+        clock: Arc::clone(clock),
+        writer: writer_name(),
     })?;
-    let metrics = Arc::new(Metrics::new());
+    let live = Arc::new(store.live()?);
+    let feed_public = live.snapshot().issuer.feed_public_key()?;
+    publish_feed_key(&settings.state.dir, &feed_public)?;
+
+    let metrics = Arc::new(Metrics::new(shared.is_some()));
     let (recorder, recorder_thread) =
-        Recorder::start(Arc::clone(&metrics), Arc::clone(&store), settings.explain).map_err(StartError::Thread)?;
-    let challenges = ChallengeStore::new(
-        ChallengeKey::new(&secrets.challenge),
-        &settings.token.key_set,
-        array(&**random)?,
-        settings.challenge_life,
-        Capacity::of(count(settings.limits.open_challenges)),
-    );
+        Recorder::start(Arc::clone(&metrics), Arc::clone(&live), settings.explain).map_err(StartError::Thread)?;
     let service = Service {
         clock: Arc::clone(clock),
+        steadiness: Steadiness::new(&**clock),
         random: Arc::clone(random),
         key_set: settings.token.key_set.clone(),
-        device_salt: *secrets.device_salt,
-        challenges,
+        device_salt: **store.device_salt(),
+        token_lifetime_secs: settings.token.lifetime.as_secs(),
+        challenges: challenges(&settings, &store, shared, &**random)?,
         answers: AnswerCache::new(answer_cache::CAPACITY),
-        policies: EvidencePolicies::of(&settings.apps),
-        signer,
-        key_sets,
+        policies: ArcSwap::from_pointee(EvidencePolicies::of(&settings.apps)),
         gateway_token,
         store,
+        live,
         recorder,
         metrics,
-        limits: RateLimits::new(settings.limits.per_address_per_minute),
+        limits: ArcSwap::from_pointee(RateLimits::new(settings.limits.per_address_per_minute)),
+        appraisals: ArcSwap::from_pointee(seats(settings.limits.concurrency)),
         quantum: Quantum::new(settings.quantum),
     };
     Ok(Parts {
         service: Arc::new(service),
-        registry,
+        settings,
         recorder: recorder_thread,
         internal_secret: b64u::encode(&array::<32>(&**random)?),
         feed_public,
-        path: settings.path,
-        appraisals: count(settings.limits.concurrency),
     })
+}
+
+/// The store of used challenges: the shared one where there is one.
+fn challenges(
+    settings: &ServiceSettings,
+    store: &Store,
+    shared: Option<Arc<SharedState>>,
+    random: &dyn Random,
+) -> Result<Challenges, NoRandomness> {
+    let (key, key_set) = (ChallengeKey::new(store.challenge_key()), settings.token.key_set.as_str());
+    let (life, total) = (settings.challenge_life, settings.limits.open_challenges);
+    Ok(match shared {
+        Some(shared) => {
+            let answers = AnswerKey::new(store.answer_key());
+            Challenges::Shared(SharedChallenges::new(shared, key, answers, key_set, life, total))
+        }
+        // A new epoch at each start: it lasts as long as the store does.
+        None => {
+            let capacity = Capacity::of_setting(total);
+            Challenges::Embedded(ChallengeStore::new(key, key_set, array(random)?, life, capacity))
+        }
+    })
+}
+
+/// The name of this machine's audit chain, the same after a restart: `service@` and the host's name.
+fn writer_name() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let good = |byte: &char| byte.is_ascii_alphanumeric() || matches!(byte, '.' | '-');
+    let host: String = host.trim().chars().filter(good).take(MAX_HOST).collect();
+    if host.is_empty() { "service".to_owned() } else { format!("service@{host}") }
 }
 
 impl Parts {
     fn serve(self, sockets: Sockets) -> ServiceHandle {
-        let router = api::router(
-            self.path.trim_end_matches('/'),
-            Arc::clone(&self.service),
-            self.internal_secret.clone(),
-            self.appraisals,
-        );
+        let Self { service, settings, recorder, internal_secret, feed_public } = self;
+        let router = api::router(settings.path.trim_end_matches('/'), Arc::clone(&service), internal_secret.clone());
         let (stop, stopped) = watch::channel(false);
         let internal_address = sockets.internal_address();
-        let Sockets { own: (socket, address), tls, internal } = sockets;
-        let mut serving = vec![tokio::spawn(listener::serve(socket, tls, router.clone(), stopped.clone()))];
+        let Sockets { own: (socket, address), tls, internal, admin } = sockets;
+        let mut tasks = vec![
+            tokio::spawn(listener::serve(socket, tls, router.clone(), stopped.clone())),
+            tokio::spawn(audit::checkpoints(service.store.clone(), stopped.clone())),
+            tokio::spawn(follow_clock(Arc::clone(&service), stopped.clone())),
+        ];
         if let Some((socket, _)) = internal {
-            serving.push(tokio::spawn(listener::serve(socket, None, router, stopped)));
+            tasks.push(tokio::spawn(listener::serve(socket, None, router, stopped.clone())));
         }
+        let admin_address = admin.as_ref().map(|admin| admin.address);
+        let admin = admin.map(|admin| {
+            let api = Admin::new(service.store.clone(), Arc::clone(&service.clock), &settings);
+            tasks.push(tokio::spawn(listener::serve(admin.socket, admin.tls, api.router(), stopped)));
+            api
+        });
         ServiceHandle {
-            service: self.service,
-            registry: self.registry,
+            service,
+            settings: Mutex::new(settings),
             address,
+            admin_address,
+            admin,
             internal_address,
-            internal_secret: self.internal_secret,
-            feed_public: self.feed_public,
+            internal_secret,
+            feed_public,
             stop,
-            serving,
-            recorder: self.recorder,
+            tasks,
+            recorder,
         }
     }
 }
 
-impl ServiceHandle {
-    /// The address that is listened on; the port is the one the system chose where 0 was asked for.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where a gateway in this process reaches the service, in plaintext; it never leaves the machine.
-    #[must_use]
-    pub fn internal_address(&self) -> SocketAddr {
-        self.internal_address
-    }
-
-    /// What the gateway in this process sends as `assay-internal`, so that its `assay-client-address` is believed. New at
-    /// each start; it never leaves the process but over loopback.
-    #[must_use]
-    pub fn internal_secret(&self) -> &str {
-        &self.internal_secret
-    }
-
-    /// The signed key-set document, dated now: what `GET {path}/gateway/keysets` answers.
-    ///
-    /// # Errors
-    /// Where it can't be signed.
-    pub fn key_sets(&self) -> Result<SignedDocument, FeedError> {
-        self.service.key_set_document()
-    }
-
-    /// A function that gives [`ServiceHandle::key_sets`], for a gateway in this process. It does not keep the service
-    /// alive: after the service has stopped it gives nothing.
-    pub fn key_set_source(&self) -> impl Fn() -> Option<SignedDocument> + Send + Sync + Clone + 'static {
-        let service = Arc::downgrade(&self.service);
-        move || service.upgrade()?.key_set_document().ok()
-    }
-
-    /// The public half of the key that signs the document.
-    #[must_use]
-    pub fn feed_public_key(&self) -> &FeedPublicKey {
-        &self.feed_public
-    }
-
-    /// Whether tokens can be issued.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.service.health()
-    }
-
-    /// The registry of this service: what it changes holds when its call returns.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
-    /// The metrics in the OpenMetrics text form, `# EOF` at the end.
-    #[must_use]
-    pub fn metrics_text(&self) -> String {
-        self.service.metrics_text()
-    }
-
-    /// Stops: no new connections, answers in work leave (at most 5 s), counters are written, threads end.
-    pub async fn shutdown(self) {
-        let Self { service, registry, stop, serving, recorder, .. } = self;
-        drop(registry);
-        let _ = stop.send(true);
-        for listener in serving {
-            let _ = listener.await;
+/// Looks at the clock once a second until `stop` changes or its sender is gone.
+async fn follow_clock(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
+    let mut ticks = interval(LOOK_AT_CLOCK);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => service.steadiness.follow(&*service.clock),
+            _ = stop.changed() => return,
         }
-        let _ = task::spawn_blocking(move || close(service, recorder)).await;
-    }
-}
-
-impl fmt::Debug for ServiceHandle {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("ServiceHandle").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// Ends the threads in the order of the data: the recorder hands the last outcomes to the store, the store writes them.
-fn close(service: Arc<Service>, recorder: JoinHandle<()>) {
-    let Some(service) = Arc::into_inner(service) else { return };
-    let store = Arc::clone(&service.store);
-    drop(service);
-    let _ = recorder.join();
-    if let Some(store) = Arc::into_inner(store) {
-        store.close();
     }
 }
 
@@ -349,11 +314,8 @@ fn publish_feed_key(state_dir: &Path, feed: &FeedPublicKey) -> Result<(), StartE
         return Ok(());
     }
     let partial = state_dir.join(".feed.pub.partial");
-    fs::write(&partial, &text)
+    fs::create_dir_all(state_dir)
+        .and_then(|()| fs::write(&partial, &text))
         .and_then(|()| fs::rename(&partial, &path))
         .map_err(|source| StartError::Write { path, source })
-}
-
-fn count(number: std::num::NonZeroU32) -> usize {
-    usize::try_from(number.get()).unwrap_or(usize::MAX)
 }

@@ -29,25 +29,14 @@ pub(super) async fn attest(State(api): State<Arc<Api>>, request: Request) -> Res
 
 async fn answer(api: &Api, request: Request) -> Result<Response, Refusal> {
     let address = api.client_address(&request).ok_or(Refusal::Unavailable)?;
-    api.check_rate(address)?;
+    api.service.check_rate(address).await?;
     let _seat = api.seat()?;
     let body = read_body(request.into_body()).await?;
     let arrival = Instant::now();
     let request = AttestRequest::parse(&body).map_err(|error| Refusal::NotAnEnvelope { detail: error.to_string() })?;
-    let attested = {
-        // Without a permit the challenge is not spent: the client may come again with it.
-        let _permit = api.appraisals.try_acquire().map_err(|_| Refusal::Unavailable)?;
-        api.service.attest(&request, address)?
-    };
-    let (answer, held) = match attested {
-        Attested::Now(answer, held) => (answer, Some(held)),
-        Attested::Before(waiter) => {
-            let answer = waiter.answer().await.ok_or(Refusal::ChallengeSpent)?;
-            (api.service.repeat(answer, &request)?, None)
-        }
-    };
+    let Attested { answer, held } = api.service.attest(Arc::new(request), address).await?;
     leave_at_the_quantum(api, arrival).await;
-    // Now, and not before, the outcome goes to the log, the counters and the device's tally.
+    // Now, and not before, the outcome goes to the log, the counters and the device's sightings.
     drop(held);
     Ok(respond(&answer))
 }

@@ -21,13 +21,13 @@ pub(super) async fn issue(State(api): State<Arc<Api>>, request: Request) -> Resp
 
 async fn answer(api: &Api, request: Request) -> Result<Vec<u8>, Refusal> {
     let address = api.client_address(&request).ok_or(Refusal::Unavailable)?;
-    api.check_rate(address)?;
+    api.service.check_rate(address).await?;
     let _seat = api.seat()?;
     let body = read_body(request.into_body()).await?;
     if !is_empty_object(&body) {
         return Err(Refusal::NotAnEnvelope { detail: "the body of a challenge request is {} or empty".to_owned() });
     }
-    api.service.challenge()
+    api.service.challenge().await
 }
 
 /// Nothing, or an object without members; fields of a later version would otherwise be silently ignored.

@@ -2,7 +2,7 @@
 
 use attest_core::{
     device_key::DevicePrivateKey,
-    envelope::{AttestRequest, Evidence},
+    envelope::{AttestRequest, Evidence, PreviousKey},
     evidence_kind::EvidenceKind,
     measurement::{self, Measurement},
     reference::Platform,
@@ -24,8 +24,18 @@ impl Attester {
         Self { measurement: Measurement::from_bytes([0x66; 32]), ..Self::genuine() }
     }
 
-    /// A request for `challenge`, changed by `say` before Evidence and signature are made over it.
+    /// A request for `challenge`, changed by `say` before Evidence and signatures are made over it.
     pub fn request(&self, challenge: &[u8], say: impl FnOnce(&mut AttestRequest)) -> AttestRequest {
+        self.request_after(None, challenge, say)
+    }
+
+    /// The same by a key that was renewed: `previous` consents.
+    pub fn request_after(
+        &self,
+        previous: Option<&Self>,
+        challenge: &[u8],
+        say: impl FnOnce(&mut AttestRequest),
+    ) -> AttestRequest {
         let mut request = AttestRequest {
             challenge: challenge.to_vec(),
             app: "sample".to_owned(),
@@ -38,8 +48,8 @@ impl Attester {
             binding: None,
             evidence: vec![Evidence { kind: EvidenceKind::Measurement, data: Vec::new() }],
             signature: [0; 64],
-            previous: None,
-            previous: None,
+            previous: previous
+                .map(|previous| PreviousKey { device_key: previous.key.public_key().unwrap(), signature: [0; 64] }),
         };
         say(&mut request);
         let transcript = request.transcript(KEY_SET);
@@ -47,6 +57,9 @@ impl Attester {
             evidence.data = measurement::mac(&self.measurement, challenge, &transcript).to_vec();
         }
         request.signature = self.key.sign(&transcript).unwrap();
+        if let (Some(said), Some(previous)) = (&mut request.previous, previous) {
+            said.signature = previous.key.sign(&transcript).unwrap();
+        }
         request
     }
 
@@ -57,6 +70,12 @@ impl Attester {
 
     pub async fn attest(&self, world: &World<'_>) -> Reply {
         self.attest_saying(world, |_| ()).await
+    }
+
+    /// Attests as the device that `previous` was.
+    pub async fn attest_after(&self, previous: &Self, world: &World<'_>) -> Reply {
+        let challenge = world.challenge().await;
+        send(world, &self.request_after(Some(previous), &challenge, |_| ())).await
     }
 }
 

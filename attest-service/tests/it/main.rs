@@ -10,12 +10,19 @@
 )]
 
 mod abuse;
+mod admin;
 mod attester;
 mod challenges;
+mod clock;
 mod crash;
+mod evidence;
 mod gateway;
 mod operator;
 mod oracle;
+mod reload;
+mod replicas;
 mod restart;
+mod shared;
+mod statistics;
 mod tokens;
 mod world;

@@ -5,14 +5,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use attest_core::{b64u, reasons::Reasons};
-use attest_service::Registry;
+use attest_core::b64u;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     attester::{Attester, send},
     challenges::wait_for,
-    world::{Folder, NOW, Reply},
+    world::{Folder, Reply},
 };
 
 #[derive(Clone, Default)]
@@ -86,7 +85,7 @@ async fn a_database_that_can_not_be_read_is_our_fault_and_said_aloud() {
     let request = Attester::genuine().request(&world.challenge().await, |_| ());
 
     let database = rusqlite::Connection::open(folder.state().join("assay.db")).unwrap();
-    database.execute("ALTER TABLE meta RENAME TO elsewhere", []).unwrap();
+    database.execute("ALTER TABLE counters RENAME TO elsewhere", []).unwrap();
     wait_for(&world, "assay_store_readable 0").await;
     assert_eq!(health().await.status, 503);
     for reply in [world.post("/challenge", "").await, send(&world, &request).await] {
@@ -94,7 +93,7 @@ async fn a_database_that_can_not_be_read_is_our_fault_and_said_aloud() {
         assert!(reply.headers.contains_key("retry-after"));
     }
 
-    database.execute("ALTER TABLE elsewhere RENAME TO meta", []).unwrap();
+    database.execute("ALTER TABLE elsewhere RENAME TO counters", []).unwrap();
     wait_for(&world, "assay_store_readable 1").await;
     // The challenge was not spent on our fault.
     send(&world, &request).await.token();
@@ -117,9 +116,33 @@ async fn metrics_count_challenges_outcomes_and_refusals() {
         "assay_attestation_reasons_total{reason=\"required_kind_missing\"} 1",
         "assay_attest_refusals_total{code=\"not_an_envelope\"} 1",
         "assay_challenges_held 1",
+        "assay_challenges_spent_total{result=\"first\"} 1",
+        "assay_signing_keys{state=\"active\"} 1",
+        "assay_signing_keys{state=\"next\"} 1",
+        "assay_clock_steady 1",
     ] {
         assert!(text.lines().any(|there| there == line), "{line} in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn audit_checkpoints_are_signed_lines_in_the_log_at_the_start_and_at_the_end() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let folder = Folder::new();
+    let world = folder.start().await;
+    let store = world.handle.store().clone();
+    world.handle.shutdown().await;
+    let text = log.text();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let checkpoints: Vec<attest_store::SignedCheckpoint> = lines
+        .filter(|line| line["target"] == "assay::audit")
+        .map(|line| serde_json::from_str(line["checkpoint"].as_str().unwrap()).unwrap())
+        .collect();
+    assert!(!checkpoints.is_empty(), "{text}");
+    let report = tokio::task::spawn_blocking(move || store.verify_audit(&checkpoints).unwrap()).await.unwrap();
+    assert!(report.problems.is_empty(), "{report:?}");
 }
 
 #[tokio::test]
@@ -142,26 +165,4 @@ async fn tls_is_spoken_and_the_gateway_beside_has_a_door_of_its_own() {
     assert_ne!(world.handle.internal_address(), world.handle.address());
     let url = format!("http://{}/assay/v1/health", world.handle.internal_address());
     assert_eq!(world.client.get(url).send().await.unwrap().status(), 200);
-}
-
-#[tokio::test]
-async fn a_support_code_is_opened_offline_by_the_state_alone() {
-    let folder = Folder::new();
-    let settings = folder.loaded_settings();
-    let refused = attest_service::offline::arc_key(&settings).unwrap_err();
-    assert!(matches!(refused, attest_service::offline::OfflineError::NotStartedYet { .. }), "{refused}");
-    // Opening the registry makes the database, but no keys.
-    Registry::open(&folder.state()).unwrap();
-    assert!(attest_service::offline::key_set(&settings).is_err());
-
-    let world = folder.start_with(attest_service::ServiceSettings::of(&settings, false).unwrap()).await;
-    let token = Attester::patched().attest(&world).await.token();
-    let claims = token.split('.').nth(1).unwrap();
-    let claims: serde_json::Value = serde_json::from_slice(&b64u::decode(claims.as_bytes(), 8192).unwrap()).unwrap();
-    let reasons = attest_service::offline::arc_key(&settings).unwrap().decode(claims["arc"].as_str().unwrap()).unwrap();
-    assert_eq!(reasons, Reasons::MEASUREMENT_MISMATCH | Reasons::REQUIRED_KIND_MISSING);
-
-    let keys = attest_service::offline::key_set(&settings).unwrap();
-    let authenticated = attest_core::token::verify::authenticate(token.as_bytes(), &keys).unwrap();
-    assert_eq!(authenticated.claims().iat(), Some(NOW));
 }

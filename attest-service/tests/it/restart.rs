@@ -1,12 +1,14 @@
 //! What a restart keeps, what it forgets, and what keeps it from starting.
 
 use attest_core::{random::SystemRandom, verdict::Verdict};
-use attest_service::{SecretsError, StartError};
+use attest_service::StartError;
+use attest_store::OpenError;
 use keystore::MasterKey;
 
 use crate::{
     attester::{Attester, send},
     gateway::{document, verify},
+    tokens::claims,
     world::Folder,
 };
 
@@ -31,7 +33,7 @@ async fn secrets_builds_and_numbers_survive_and_challenges_do_not() {
 }
 
 #[tokio::test]
-async fn device_counters_are_written_before_the_end_of_a_shutdown() {
+async fn sightings_are_written_before_the_end_of_a_shutdown() {
     let folder = Folder::new();
     let world = folder.start().await;
     let attester = Attester::genuine();
@@ -44,15 +46,13 @@ async fn device_counters_are_written_before_the_end_of_a_shutdown() {
     let failed = stranger.attest(&world).await.token();
     world.handle.shutdown().await;
 
-    let registry = attest_service::Registry::open(&folder.state()).unwrap();
+    let world = folder.start().await;
     let device: attest_core::device_key::DeviceId = device.unwrap().parse().unwrap();
-    assert_eq!(registry.device_counts(device.as_bytes()).unwrap(), Some((3, 0)));
+    let row = world.store(move |store| store.device(&device).unwrap()).await.unwrap();
+    assert_eq!((row.passed, row.failed), (3, 0));
     // A device that never passed gets no row: its id is free to make.
-    let claims = failed.split('.').nth(1).unwrap();
-    let claims: serde_json::Value =
-        serde_json::from_slice(&attest_core::b64u::decode(claims.as_bytes(), 8192).unwrap()).unwrap();
-    let stranger: attest_core::device_key::DeviceId = claims["did"].as_str().unwrap().parse().unwrap();
-    assert_eq!(registry.device_counts(stranger.as_bytes()).unwrap(), None);
+    let stranger: attest_core::device_key::DeviceId = claims(&failed)["did"].as_str().unwrap().parse().unwrap();
+    assert_eq!(world.store(move |store| store.device(&stranger).unwrap()).await, None);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn another_unlock_key_is_refused_by_name() {
     settings.unlock = folder.path().join("another.key");
     MasterKey::create_file(&settings.unlock, &SystemRandom).unwrap();
     let Err(refused) = folder.try_start(settings.clone()).await else { panic!("it started") };
-    assert!(matches!(refused, StartError::Secrets(SecretsError::WrongUnlockKey { .. })));
+    assert!(matches!(refused, StartError::Open(OpenError::WrongUnlockKey { .. })));
     assert!(refused.to_string().contains("another.key"), "{refused}");
 
     settings.unlock = folder.path().join("absent.key");
@@ -84,7 +84,7 @@ async fn a_port_in_use_and_an_unusable_folder_are_named_and_nothing_is_written()
     assert!(!folder.state().exists());
 
     let mut settings = folder.settings();
-    settings.state_dir = folder.path().join("kek.key");
+    settings.state.dir = folder.path().join("kek.key");
     let Err(refused) = folder.try_start(settings).await else { panic!("it started") };
     assert!(refused.to_string().contains("kek.key"), "{refused}");
 }

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::{
+    attester::{Attester, send},
+    gateway::verify,
+    world::{Config, Folder, MEASUREMENT, RETIRED, actor, sample},
+};
 use attest_core::{
     b64u,
     envelope::AttestRequest,
@@ -10,14 +15,6 @@ use attest_core::{
     tier::Tier,
     token::{binding::pay_text, key_set::Concealment},
     verdict::Verdict,
-};
-use attest_service::{Registry, registry::live_build};
-use settings::TokenAlgorithm;
-
-use crate::{
-    attester::{Attester, send},
-    gateway::verify,
-    world::{Folder, MEASUREMENT, NOW, RETIRED},
 };
 
 #[tokio::test]
@@ -115,55 +112,83 @@ async fn evidence_can_not_be_moved_to_another_request() {
     assert_eq!(verify(&world, &token).await.verdict(), Verdict::Failed);
 }
 
-#[tokio::test]
-async fn a_key_set_that_conceals_nothing_refuses_in_the_open() {
-    let folder = Folder::new();
-    let mut settings = folder.settings();
-    settings.token.algorithm = TokenAlgorithm::Es256;
-    settings.token.concealment = Concealment::Open;
-    let world = folder.start_with(settings).await;
-    let token = Attester::genuine().attest(&world).await.token();
-    assert_eq!(verify(&world, &token).await.verdict(), Verdict::Attested);
-    let refused = Attester::patched().attest(&world).await;
-    assert_eq!((refused.status, refused.code().as_str()), (403, "refused"));
-    assert!(refused.json().get("token").is_none());
+/// A folder's settings with other words under `token:`.
+fn of_token(folder: &Folder, token: &str) -> attest_service::ServiceSettings {
+    folder.settings_of(&Config { token: token.to_owned(), ..Config::default() })
 }
 
 #[tokio::test]
-async fn every_hmac_algorithm_works() {
-    for algorithm in [TokenAlgorithm::Hs384, TokenAlgorithm::Hs512] {
-        let folder = Folder::new();
-        let mut settings = folder.settings();
-        settings.token.algorithm = algorithm;
-        let world = folder.start_with(settings).await;
-        let token = Attester::genuine().attest(&world).await.token();
-        assert_eq!(verify(&world, &token).await.verdict(), Verdict::Attested, "{algorithm:?}");
-        let token = Attester::patched().attest(&world).await.token();
-        assert_eq!(verify(&world, &token).await.verdict(), Verdict::Failed, "{algorithm:?}");
+async fn every_algorithm_conceals_as_it_can() {
+    for (algorithm, concealments) in [
+        ("HS256", &["decoy"][..]),
+        ("HS384", &["decoy"]),
+        ("HS512", &["decoy"]),
+        ("ES256", &["sealed", "open"]),
+        ("ES384", &["sealed", "open"]),
+        ("EdDSA", &["sealed", "open"]),
+        ("RS256", &["sealed", "open"]),
+        ("PS256", &["sealed", "open"]),
+    ] {
+        for concealment in concealments {
+            let folder = Folder::new();
+            let token = format!("algorithm: {algorithm}, concealment: {concealment}");
+            let world = folder.start_with(of_token(&folder, &token)).await;
+            let passed = Attester::genuine().attest(&world).await.token();
+            assert_eq!(verify(&world, &passed).await.verdict(), Verdict::Attested, "{token}");
+            let failed = Attester::patched().attest(&world).await;
+            if *concealment == "open" {
+                assert_eq!((failed.status, failed.code().as_str()), (403, "refused"), "{token}");
+                assert!(failed.json().get("token").is_none());
+                continue;
+            }
+            let failed = failed.token();
+            assert_eq!(verify(&world, &failed).await.verdict(), Verdict::Failed, "{token}");
+            assert_eq!(passed.split('.').next(), failed.split('.').next(), "{token}");
+            assert_eq!(passed.len(), failed.len(), "{token}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_decoy_under_an_asymmetric_algorithm_does_not_start() {
     let folder = Folder::new();
-    let mut settings = folder.settings();
-    settings.token.algorithm = TokenAlgorithm::Es256;
+    let mut settings = of_token(&folder, "algorithm: ES256, concealment: open");
+    settings.token.concealment = Concealment::Decoy;
     let Err(refused) = folder.try_start(settings).await else { panic!("it started") };
     assert!(refused.to_string().contains("HMAC"), "{refused}");
 }
 
 #[tokio::test]
+async fn claims_can_be_left_out_and_put_in() {
+    let folder = Folder::new();
+    let mut settings = folder.settings();
+    let claims_said = &mut settings.token.claims;
+    (claims_said.app, claims_said.ver, claims_said.cnf, claims_said.ip) = (false, false, false, true);
+    (claims_said.did, claims_said.ipk) = (false, true);
+    let world = folder.start_with(settings).await;
+    let reply = Attester::genuine().attest(&world).await;
+    let claims = claims(&reply.token());
+    for absent in ["app", "ver", "cnf", "did"] {
+        assert!(claims.get(absent).is_none(), "{absent}");
+    }
+    assert_eq!(claims["ip"], "127.0.0.1");
+    assert!(claims["ipk"].as_str().unwrap().len() > 100);
+    assert_eq!(verify(&world, &reply.token()).await.verdict(), Verdict::Attested);
+}
+
+#[tokio::test]
 async fn what_another_process_registers_holds_within_a_second() {
     let folder = Folder::new();
-    let world = folder.start().await;
+    let settings = folder.settings();
+    let world = folder.start_with(settings.clone()).await;
+    let elsewhere = folder.try_start(settings).await.unwrap();
     let attester = Attester::genuine();
     let newer = |request: &mut AttestRequest| request.version = "2.0".to_owned();
     let before = attester.attest_saying(&world, newer).await.token();
     assert_eq!(verify(&world, &before).await.verdict(), Verdict::Failed);
 
-    let elsewhere = Registry::open(&folder.state()).unwrap();
-    elsewhere.register_build(&live_build("sample", "2.0", Platform::Linux, "", Some(MEASUREMENT)), NOW).unwrap();
     let generation = world.handle.health().registry_generation;
+    elsewhere.store(|store| store.register(&actor(), &sample("2.0", MEASUREMENT)).unwrap()).await;
     let began = tokio::time::Instant::now();
     while world.handle.health().registry_generation == generation {
         assert!(began.elapsed() < Duration::from_secs(1), "not within a second");
@@ -173,7 +198,7 @@ async fn what_another_process_registers_holds_within_a_second() {
     assert_eq!(verify(&world, &after).await.verdict(), Verdict::Attested);
 }
 
-fn claims(token: &str) -> serde_json::Value {
+pub fn claims(token: &str) -> serde_json::Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&b64u::decode(payload.as_bytes(), 8192).unwrap()).unwrap()
 }

@@ -1,35 +1,59 @@
 //! A service on loopback with a folder and a clock of its own, and an HTTP client beside it.
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use attest_core::{
-    appraisal::EvidencePolicy,
-    evidence_kind::{EvidenceKind, EvidenceKinds},
+    appraisal::DeviceState,
+    device_key::DeviceId,
     measurement::Measurement,
     random::SystemRandom,
-    reference::Platform,
+    reference::{PackageFacts, Platform},
     time::{FixedClock, UnixTime},
-    token::{Algorithm, key_set::Concealment},
 };
-use attest_service::{Dependencies, ServiceHandle, ServiceSettings, StartError, registry::live_build, start::start};
+use attest_service::{Dependencies, ServiceHandle, ServiceSettings, StartError, start::start};
+use attest_store::{Actor, Registration, Store};
 use keystore::MasterKey;
-use settings::{AppPlatform, AppSettings, ServeLimits, TokenClaims, TokenSettings};
 use tempfile::TempDir;
 
 pub const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 pub const MEASUREMENT: Measurement = Measurement::from_bytes([0x42; 32]);
 pub const RETIRED: Measurement = Measurement::from_bytes([0x17; 32]);
-pub const GATEWAY_TOKEN: &str = "a gateway token long enough";
+pub const GATEWAY_TOKEN: &str = "a-gateway-token-of-32-bytes-and-more";
 pub const KEY_SET: &str = "default";
 
 /// A folder with everything a service needs.
 pub struct Folder(pub TempDir);
 
+/// What a test says in the configuration; the rest is as most tests want it.
+pub struct Config {
+    /// Under `state:`, after the folder.
+    pub state: String,
+    /// Under `attestation.serve:`.
+    pub serve: String,
+    /// Under `attestation.token:`.
+    pub token: String,
+    /// Under `attestation.apps.sample:`.
+    pub sample: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state: String::new(),
+            serve: String::new(),
+            token: String::new(),
+            sample: "linux: { require: [measurement], danger_affirm_measurement_alone: true }".to_owned(),
+        }
+    }
+}
+
 impl Folder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         MasterKey::create_file(&folder.path().join("kek.key"), &SystemRandom).unwrap();
-        std::fs::write(folder.path().join("gateway.token"), GATEWAY_TOKEN).unwrap();
+        let token = folder.path().join("gateway.token");
+        std::fs::write(&token, GATEWAY_TOKEN).unwrap();
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
         Self(folder)
     }
 
@@ -42,57 +66,43 @@ impl Folder {
     }
 
     pub fn settings(&self) -> ServiceSettings {
-        let many = NonZeroU32::new(1_000_000).unwrap();
-        let evidence = EvidencePolicy {
-            require: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
-            danger_affirm_measurement_alone: true,
-            ..EvidencePolicy::default()
-        };
-        let sample = AppPlatform { evidence, ..AppPlatform::default() };
-        ServiceSettings {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: None,
-            gateway_beside: false,
-            path: "/assay/v1".to_owned(),
-            state_dir: self.state(),
-            unlock: self.path().join("kek.key"),
-            gateway_token_file: Some(self.path().join("gateway.token")),
-            quantum: Duration::from_millis(1),
-            challenge_life: Duration::from_secs(60),
-            limits: ServeLimits { per_address_per_minute: many, concurrency: many, open_challenges: many },
-            token: TokenSettings {
-                key_set: KEY_SET.to_owned(),
-                issuer: "https://attest.example".to_owned(),
-                audience: "api.example".to_owned(),
-                lifetime: Duration::from_secs(300),
-                leeway: Duration::from_secs(30),
-                algorithm: Algorithm::HS256,
-                concealment: Concealment::Decoy,
-                claims: TokenClaims { cnf: true, ..TokenClaims::default() },
-            },
-            apps: BTreeMap::from([(
-                "sample".to_owned(),
-                AppSettings { platforms: BTreeMap::from([(Platform::Linux, sample)]) },
-            )]),
-            explain: false,
-        }
+        self.settings_of(&Config::default())
     }
 
-    /// The same folder under a configuration file, loaded as every command loads it.
-    pub fn loaded_settings(&self) -> settings::Settings {
-        let file = self.path().join("assay.yaml");
-        let text = "assay: 1
-state: { dir: state }
-keys: { store: keys.sealed, unlock: { file: kek.key } }
+    /// The service's settings under a configuration file, loaded as every command loads it; limits out of the way.
+    pub fn settings_of(&self, config: &Config) -> ServiceSettings {
+        Self::settings_at(self.path(), config)
+    }
+
+    /// The settings of a folder that somebody else owns.
+    pub fn settings_in(folder: &Path) -> ServiceSettings {
+        Self::settings_at(folder, &Config::default())
+    }
+
+    fn settings_at(folder: &Path, config: &Config) -> ServiceSettings {
+        let Config { state, serve, token, sample } = config;
+        let text = format!(
+            "assay: 1
+state: {{ dir: state, {state} }}
+keys: {{ store: keys.sealed, unlock: {{ file: kek.key }} }}
 attestation:
-  serve: { path: /assay/v1, address: 127.0.0.1:0, quantum: 1ms }
-  token: { issuer: https://attest.example, audience: api.example }
+  serve: {{ path: /assay/v1, address: 127.0.0.1:0, quantum: 1ms, gateway_token_file: gateway.token, {serve} }}
+  token: {{ issuer: https://attest.example, audience: api.example, claims: {{ cnf: true }}, {token} }}
   apps:
     sample:
-      linux: { require: [measurement], danger_affirm_measurement_alone: true }
-";
-        std::fs::write(&file, text).unwrap();
-        settings::load(&file, &settings::Overrides::default()).map_err(|report| report.to_string()).unwrap().settings
+      {sample}
+"
+        );
+        let file = folder.join("assay.yaml");
+        std::fs::write(&file, &text).unwrap();
+        let loaded = settings::load(&file, &settings::Overrides::default());
+        let loaded = loaded.unwrap_or_else(|report| panic!("{report}\n{text}")).settings;
+        let mut settings = ServiceSettings::of(&loaded, false).unwrap();
+        let many = NonZeroU32::new(1_000_000).unwrap();
+        settings.limits.per_address_per_minute = many;
+        settings.limits.concurrency = many;
+        settings.limits.open_challenges = many;
+        settings
     }
 
     pub async fn try_start(&self, settings: ServiceSettings) -> Result<World<'_>, StartError> {
@@ -107,17 +117,40 @@ attestation:
     /// A running service with `sample` 1.0 live and 0.9 retired.
     pub async fn start_with(&self, settings: ServiceSettings) -> World<'_> {
         let world = self.try_start(settings).await.unwrap();
-        let registry = world.handle.registry();
-        let build = |version, measurement| live_build("sample", version, Platform::Linux, "", Some(measurement));
-        registry.register_build(&build("1.0", MEASUREMENT), NOW).unwrap();
-        if registry.register_build(&build("0.9", RETIRED), NOW).unwrap() != attest_service::Registered::Unchanged {
-            registry.retire("sample", "0.9", None, NOW).unwrap();
-        }
+        world
+            .store(|store| {
+                store.register(&actor(), &sample("1.0", MEASUREMENT)).unwrap();
+                let builds =
+                    store.builds(&attest_store::BuildFilter::default(), attest_store::Page::default()).unwrap();
+                if !builds.rows.iter().any(|row| row.build.version == "0.9") {
+                    store.register(&actor(), &sample("0.9", RETIRED)).unwrap();
+                    store.retire(&actor(), "sample", "0.9", None, None).unwrap();
+                }
+            })
+            .await;
         world
     }
 
     pub async fn start(&self) -> World<'_> {
         self.start_with(self.settings()).await
+    }
+}
+
+/// Whoever may do everything.
+pub fn actor() -> Actor {
+    Actor::local("test")
+}
+
+/// A build of `sample` for Linux.
+pub fn sample(version: &str, measurement: Measurement) -> Registration {
+    Registration {
+        app: "sample".to_owned(),
+        platform: Platform::Linux,
+        version: version.to_owned(),
+        label: String::new(),
+        measurement: Some(measurement),
+        package: PackageFacts::default(),
+        libraries: Vec::new(),
     }
 }
 
@@ -151,7 +184,7 @@ impl Reply {
     }
 
     pub fn code(&self) -> String {
-        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", String::from_utf8_lossy(&self.body));
         self.json()["code"].as_str().unwrap().to_owned()
     }
 
@@ -170,6 +203,10 @@ impl World<'_> {
         Reply::of(self.client.post(self.url(path)).body(body).send().await.unwrap()).await
     }
 
+    pub async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.client.get(self.url(path)).send().await.unwrap()).await
+    }
+
     /// A request as the gateway in the same process forwards it for a client at `address`.
     pub async fn post_for(&self, address: &str, path: &str, body: impl Into<reqwest::Body>) -> Reply {
         let request = self
@@ -184,5 +221,24 @@ impl World<'_> {
         let reply = self.post("/challenge", "{}").await;
         assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
         attest_core::b64u::decode(reply.json()["challenge"].as_str().unwrap().as_bytes(), 100).unwrap()
+    }
+
+    /// Does something with the durable state, where blocking is allowed; what it changed holds when this returns.
+    pub async fn store<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> T + Send + 'static) -> T {
+        let store = self.handle.store().clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.unwrap()
+    }
+
+    pub async fn mark(&self, device: DeviceId, state: DeviceState, until: Option<UnixTime>) {
+        self.store(move |store| store.mark(&actor(), &device, state, until, "a test", None).unwrap()).await;
+    }
+
+    /// Waits until `holds`, which changes without a request: by the poll of another's change, a batch, a reconnection.
+    pub async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let began = tokio::time::Instant::now();
+        while !holds(self) {
+            assert!(began.elapsed() < Duration::from_secs(20), "{what}: not in time\n{}", self.handle.metrics_text());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

@@ -18,33 +18,11 @@ use attest_core::{
     time::UnixTime,
 };
 
+use super::{Capacity, Consumed, NotConsumed};
 use crate::network::Network;
 
 /// The life of a challenge is cut into this many slots; entries are dropped a slot at a time.
 const SLOTS_PER_LIFE: i64 = 4;
-
-/// How many consumed challenges are remembered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Capacity {
-    /// All together.
-    pub(crate) total: usize,
-    /// Of one network, while there is plenty of room.
-    pub(crate) per_network: usize,
-    /// Of one network once three quarters of the room are used: what is left is for those who hold little.
-    pub(crate) per_network_when_scarce: usize,
-}
-
-impl Capacity {
-    /// Shares of `total`: a quarter for one network, a 4096th when scarce (at least one each).
-    pub(crate) fn of(total: usize) -> Self {
-        let total = total.max(1);
-        Self { total, per_network: (total / 4).max(1), per_network_when_scarce: (total / 4096).max(1) }
-    }
-
-    fn share(&self, used: usize) -> usize {
-        if used >= self.total / 4 * 3 { self.per_network_when_scarce } else { self.per_network }
-    }
-}
 
 /// Issues challenges, and remembers which were used.
 pub(crate) struct ChallengeStore {
@@ -53,32 +31,11 @@ pub(crate) struct ChallengeStore {
     epoch: [u8; 8],
     life: Duration,
     slot_millis: i64,
-    capacity: Capacity,
     used: Mutex<Used>,
 }
 
-/// Proof that this request, and no other, used its challenge. Appraisal demands it.
-#[derive(Debug)]
-pub(crate) struct Consumed {
-    _private: (),
-}
-
-/// Why a challenge can't be used.
-#[derive(Debug, PartialEq, Eq, Clone, Copy, thiserror::Error)]
-pub(crate) enum NotConsumed {
-    /// Used before.
-    #[error("the challenge has been used")]
-    Spent,
-    /// So old that its entry may have been dropped.
-    #[error("the challenge is over")]
-    Over,
-    /// No room, for this network or at all.
-    #[error("no room to remember the challenge")]
-    Full,
-}
-
-#[derive(Default)]
 struct Used {
+    capacity: Capacity,
     /// Oldest first; a challenge belongs to the slot in which it expires.
     slots: VecDeque<Slot>,
     total: usize,
@@ -102,8 +59,7 @@ impl ChallengeStore {
             epoch,
             life,
             slot_millis: (life_millis / SLOTS_PER_LIFE).max(1),
-            capacity,
-            used: Mutex::new(Used { horizon: i64::MIN, ..Used::default() }),
+            used: Mutex::new(Used { capacity, slots: VecDeque::new(), total: 0, horizon: i64::MIN }),
         }
     }
 
@@ -154,14 +110,19 @@ impl ChallengeStore {
             return Err(NotConsumed::Spent);
         }
         let held: usize = used.slots.iter().filter_map(|slot| slot.networks.get(&network)).sum();
-        if used.total >= self.capacity.total || held >= self.capacity.share(used.total) {
+        if used.total >= used.capacity.total || held >= used.capacity.share(used.total) {
             return Err(NotConsumed::Full);
         }
         let slot = used.slot(number);
         slot.nonces.insert(*challenge.nonce());
         *slot.networks.entry(network).or_default() += 1;
         used.total += 1;
-        Ok(Consumed { _private: () })
+        Ok(Consumed::new())
+    }
+
+    /// Holds at most `capacity` from now on. What is held already stays: a live entry is never dropped.
+    pub(crate) fn resize(&self, capacity: Capacity) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).capacity = capacity;
     }
 
     /// How many entries are held.
