@@ -38,7 +38,7 @@ pub use self::{
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
     log::{AccessLog, LogLevel, LogSettings, TracesSettings},
     routes::{HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
-    state::{PostgresSettings, ServerUrl, SharedSettings, StateSettings},
+    state::{BadServerUrl, PostgresSettings, ServerUrl, SharedSettings, StateSettings},
     upstreams::{Queue, Timeouts, UpstreamSettings},
 };
 

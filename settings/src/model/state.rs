@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use zeroize::Zeroizing;
 
+use crate::check::server_url::{self, Engine};
+
 /// `state:` the folder that is written to, and the servers that hold what several machines share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateSettings {
@@ -52,7 +54,31 @@ pub struct ServerUrl {
     pub(crate) tls: bool,
 }
 
+/// A text that is not the address of a server; says what is wrong, and repeats nothing of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadServerUrl(String);
+
 impl ServerUrl {
+    /// The address of PostgreSQL, as `url_file` may hold it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn postgres(text: &str) -> Result<Self, BadServerUrl> {
+        Self::parse(Engine::Postgres, text)
+    }
+
+    /// The address of Redis or Valkey, as `url_file` may hold it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn redis(text: &str) -> Result<Self, BadServerUrl> {
+        Self::parse(Engine::Redis, text)
+    }
+
+    fn parse(engine: Engine, text: &str) -> Result<Self, BadServerUrl> {
+        server_url::parse(engine, text).map(|parsed| parsed.url).map_err(|fault| BadServerUrl(fault.message))
+    }
+
     /// The whole URL, password included. Not for any log.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -78,6 +104,15 @@ impl ServerUrl {
     }
 }
 
+impl fmt::Display for BadServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadServerUrl {}
+
+/// Host and port.
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

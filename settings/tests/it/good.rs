@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use settings::{
-    AccessLog, AttestationSource, CannotVerify, Concealment, HostPattern, IssuerProfile, IssuerRef, LogLevel,
-    Overrides, Scheme, Source, Algorithm,
+    AccessLog, Algorithm, AttestationSource, CannotVerify, Concealment, HostPattern, IssuerProfile, IssuerRef,
+    LogLevel, Overrides, Scheme, Source,
 };
 
 use crate::folder::{Folder, GOOD, with};
@@ -29,10 +29,7 @@ fn every_section_arrives_as_it_is_written() {
     assert_eq!((serve.host.as_deref(), serve.path.as_str()), (Some("api.example.com"), "/assay/v1"));
     assert_eq!(serve.unlock, folder.path("secrets/kek.key"), "that of `keys`, where it has none of its own");
     assert_eq!(attestation.token.lifetime, Duration::from_secs(300));
-    assert_eq!(
-        (attestation.token.algorithm, attestation.token.concealment),
-        (Algorithm::HS256, Concealment::Decoy)
-    );
+    assert_eq!((attestation.token.algorithm, attestation.token.concealment), (Algorithm::HS256, Concealment::Decoy));
     assert_eq!(attestation.apps.len(), 1);
 
     let moving = &settings.issuers["moving"];

@@ -1,0 +1,129 @@
+//! Machines count together, as one that counts alone.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use shared_state::{Away, Count, Counted, Limit, MAX_LIMITS};
+use test_servers::Redis;
+
+use crate::bench::{PATIENT, machine, until};
+
+fn limit(requests: u32, window: Duration) -> Limit {
+    Limit { requests: NonZeroU32::new(requests).unwrap(), window }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn two_machines_share_one_count_and_a_refused_request_does_not_count() {
+    let Some(redis) = Redis::start() else { return };
+    let (one, two) = (machine(&redis, PATIENT).await, machine(&redis, PATIENT).await);
+    let three = limit(3, HOUR);
+    for (machine, remaining) in [(&one, 2), (&two, 1), (&one, 0)] {
+        assert_eq!(machine.limit(b"device", three).await, Ok(Count::Within { remaining }));
+    }
+    for _ in 0..10 {
+        let Ok(Count::Exceeded { retry_after }) = two.limit(b"device", three).await else { panic!("it passed") };
+        assert!(retry_after <= HOUR / 3 && retry_after > HOUR / 3 - Duration::from_secs(60), "{retry_after:?}");
+    }
+    assert_eq!(two.limit(b"another", three).await, Ok(Count::Within { remaining: 2 }));
+}
+
+#[tokio::test]
+async fn all_limits_have_room_or_none_counts() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    let both = [(&b"wide"[..], limit(10, HOUR)), (&b"narrow"[..], limit(2, HOUR))];
+    assert_eq!(machine.limits(&both).await, Ok(Counted::Within { remaining: vec![9, 1] }));
+    assert_eq!(machine.limits(&both).await, Ok(Counted::Within { remaining: vec![8, 0] }));
+    for _ in 0..5 {
+        let counted = machine.limits(&both).await.unwrap();
+        assert!(matches!(counted, Counted::Exceeded { index: 1, .. }), "{counted:?}");
+    }
+    assert_eq!(machine.limit(b"wide", limit(10, HOUR)).await, Ok(Count::Within { remaining: 7 }));
+}
+
+#[tokio::test]
+async fn one_subject_under_two_limits_counts_twice_in_its_one_cell() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    let twice = [(&b"same"[..], limit(10, HOUR)), (&b"same"[..], limit(10, HOUR))];
+    assert_eq!(machine.limits(&twice).await, Ok(Counted::Within { remaining: vec![9, 8] }));
+    assert_eq!(machine.limit(b"same", limit(10, HOUR)).await, Ok(Count::Within { remaining: 7 }));
+}
+
+#[tokio::test]
+async fn no_limit_is_room_and_too_many_are_none() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    assert_eq!(machine.limits(&[]).await, Ok(Counted::Within { remaining: vec![] }));
+    let many = vec![(&b"a"[..], limit(1, HOUR)); MAX_LIMITS + 1];
+    assert_eq!(machine.limits(&many).await, Err(Away));
+    assert_eq!(redis.command(&["DBSIZE"]), ":1");
+}
+
+#[tokio::test]
+async fn a_cell_ends_with_what_it_counted() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    machine.limit(b"device", limit(1, Duration::from_millis(100))).await.unwrap();
+    until("only the epoch stays", || async { redis.command(&["DBSIZE"]) == ":1" }).await;
+}
+
+/// One step of the algorithm of `proxy/src/limits/local.rs`, in nanoseconds.
+fn step(full_at: u64, (cost, window): (u64, u64), now: u64) -> (u64, bool) {
+    let next = full_at.max(now) + cost;
+    if next - now > window { (full_at, false) } else { (next, true) }
+}
+
+/// The server's clock in nanoseconds.
+fn now(redis: &Redis) -> u64 {
+    // TIME answers with a list; EVAL with one text.
+    let micros = redis.command(&[
+        "EVAL",
+        "local t = redis.call('TIME') return string.format('%.0f', t[1] * 1000000 + t[2])",
+        "0",
+    ]);
+    micros.parse::<u64>().unwrap() * 1000
+}
+
+#[test]
+fn counts_as_a_gateway_alone_does_within_one_request() {
+    let Some(redis) = Redis::start() else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let machine = runtime.block_on(machine(&redis, PATIENT));
+    let case = std::cell::Cell::new(0_u32);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() });
+    runner
+        .run(&(1_u32..60, 1_u64..120, 20_usize..160), |(requests, window_ms, asked)| {
+            case.set(case.get() + 1);
+            let subject = format!("case {}", case.get());
+            let window = Duration::from_millis(window_ms);
+            let nanos = u64::try_from(window.as_nanos()).unwrap();
+            let rate = (nanos / u64::from(requests), nanos);
+            // The call happens between two looks at the clock: the truth lies between the two models.
+            let (mut early, mut late) = ((0, 0_usize), (0, 0_usize));
+            let mut passed = 0_usize;
+            for _ in 0..asked {
+                let before = now(&redis);
+                let count = runtime.block_on(machine.limit(subject.as_bytes(), limit(requests, window))).unwrap();
+                let after = now(&redis);
+                passed += usize::from(matches!(count, Count::Within { .. }));
+                for (model, at) in [(&mut early, before), (&mut late, after)] {
+                    let (cell, fits) = step(model.0, rate, at);
+                    *model = (cell, model.1 + usize::from(fits));
+                }
+            }
+            let (least, most) = (early.1.min(late.1), early.1.max(late.1));
+            prop_assert!(
+                passed + 1 >= least && passed <= most + 1,
+                "{} passed, {} to {} by the model",
+                passed,
+                least,
+                most
+            );
+            Ok(())
+        })
+        .unwrap();
+}
