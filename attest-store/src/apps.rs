@@ -175,6 +175,27 @@ impl Store {
         })
     }
 
+    /// Retires one build, and it alone; its tokens are revoked with it. `expect`: its revision.
+    ///
+    /// # Errors
+    /// `NotFound` where it is not there or not live; `Conflict`; `Forbidden`.
+    pub fn retire_build(
+        &self,
+        actor: &Actor,
+        build: &BuildRow,
+        expect: Option<Revision>,
+    ) -> Result<BuildRow, StoreError> {
+        let number = build.build.number;
+        self.change(actor, (Role::Operator, Some(&build.build.app)), |change| {
+            let live = find(change.tx, number)?.filter(|row| row.retired.is_none());
+            let row = live.ok_or(StoreError::NotFound { what: "live build" })?;
+            row.revision.check(expect)?;
+            retire(change, &row)?;
+            change.touch(Part::Builds)?;
+            find(change.tx, number)?.ok_or(StoreError::Damaged { what: "a build that was just written" })
+        })
+    }
+
     /// How long a revocation of tokens that are out there has to last.
     pub(crate) fn revocation_life(token: &settings::TokenSettings) -> Duration {
         token.lifetime.saturating_mul(LIVES).saturating_add(token.leeway).saturating_add(GRACE)

@@ -115,9 +115,7 @@ impl Operator<'_> {
             }
             (BuildState::Retired, false) => {}
         }
-        let (app, version, label) = (&row.build.app, &row.build.version, row.build.label.as_str());
-        desk.store.retire(&desk.actor, app, version, Some(label), Some(row.revision))?;
-        desk.find_build(number).map(|row| build(&row))
+        Ok(build(&desk.store.retire_build(&desk.actor, &row, Some(row.revision))?))
     }
 
     /// Retires a version of an app: all its builds, or one.
