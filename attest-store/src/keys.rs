@@ -120,8 +120,8 @@ impl KeyRing {
         let active = self.in_state(KeyState::Active).filter(|_| concealment != self.concealment)?;
         Some(format!(
             "attestation.token asks for {algorithm} with concealment {}, and key set {} is in use with {} and {}: it goes on as \
-             it is. One key set can't hold both. Either name another key_set, which gateways are given beside this one, and \
-             move over; or `assay keyset rotate --now`, which makes every token in hand worthless at once",
+             it is, for one key set can't hold both. `assay keyset rotate --now` changes it, and makes every token in hand \
+             worthless at once; docs/keys.md has the way without a gap",
             concealment.as_str(),
             self.key_set,
             active.algorithm,

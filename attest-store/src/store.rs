@@ -292,3 +292,6 @@ fn store_error(error: OpenError, kept: &mut Option<OpenError>) -> StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

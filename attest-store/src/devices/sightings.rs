@@ -81,17 +81,20 @@ fn update(change: &Change<'_>, tallies: &[&Tally]) -> Result<Vec<DeviceId>, Stor
     for tally in tallies {
         push(&mut values, tally, key_set);
     }
+    let rows = change.tx.rows(&update_sql(tallies.len()), &values)?;
+    rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes(0)?))).collect()
+}
+
+fn update_sql(rows: usize) -> String {
     // Both engines name the columns of VALUES so.
-    let sql = format!(
+    format!(
         "UPDATE devices SET passed = devices.passed + v.column2, failed = devices.failed + v.column3,
                 last_seen = CASE WHEN devices.last_seen > v.column4 THEN devices.last_seen ELSE v.column4 END,
                 app = v.column5, version = v.column6, platform = v.column7, last_reasons = v.column8,
                 last_findings = v.column9, key_set = v.column10
          FROM (VALUES {}) AS v WHERE devices.id = v.column1 RETURNING devices.id",
-        places(tallies.len(), COLUMNS)
-    );
-    let rows = change.tx.rows(&sql, &values)?;
-    rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes(0)?))).collect()
+        places(rows, COLUMNS)
+    )
 }
 
 /// Adds rows for devices that passed for the first time, as far as there is room.
@@ -169,4 +172,37 @@ fn findings(findings: &[String]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Connection, Sqlite, migrations};
+
+    #[test]
+    fn a_batch_looks_its_devices_up_and_never_walks_through_all_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::Sqlite(Sqlite::open(folder.path()).unwrap());
+        migrations::migrate(&connection).unwrap();
+        let unbound = vec![Value::Null; AT_ONCE * COLUMNS];
+        let plan =
+            connection.read(|tx| tx.rows(&format!("EXPLAIN QUERY PLAN {}", update_sql(AT_ONCE)), &unbound)).unwrap();
+        let plan: Vec<_> = plan.iter().map(|row| row.text(3).unwrap()).collect();
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH devices USING")), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN devices")), "{plan:?}");
+    }
+
+    #[test]
+    fn parameters_are_numbered_through() {
+        assert_eq!(places(2, 3), "($1, $2, $3), ($4, $5, $6)");
+    }
+
+    #[test]
+    fn findings_are_cut_between_lines_and_hold_no_control_character() {
+        let many: Vec<String> = (0..200).map(|n| format!("injected-library:\u{0}lib{n}.so\n")).collect();
+        let text = findings(&many);
+        assert!(
+            text.len() <= MAX_FINDINGS && text.lines().all(|line| line.ends_with(".so") && !line.contains('\u{0}'))
+        );
+    }
 }

@@ -60,6 +60,9 @@ pub(crate) fn follow_configuration(change: &Change<'_>) -> Result<(), StoreError
         values![token.key_set.as_str(), last_token_over(change)],
     )?;
     let ring = ring(tx, token)?;
+    if let Some(differs) = ring.differs() {
+        tracing::warn!(target: "assay::store", "{differs}");
+    }
     let (active, next) = (key(&ring, KeyState::Active)?, key(&ring, KeyState::Next)?);
     let algorithm = algorithm_of(&ring);
     if next.algorithm != algorithm {
@@ -116,9 +119,8 @@ pub(super) fn rotate(change: &Change<'_>, when: RotateWhen) -> Result<Rotation, 
         return match when {
             RotateWhen::Now => begin_anew(change, &ring, active),
             RotateWhen::Safe => Err(StoreError::Refused {
-                why: "the configuration asks for another concealment than this key set has: there is no way to change it \
-                      that locks nobody out. Name another key_set and move over, or rotate at once and let every app fetch a \
-                      new token",
+                why: "the configuration asks for another concealment than this key set has, and one key set can't hold both: \
+                      rotate at once, and every app has to fetch a new token; docs/keys.md has the way without a gap",
             }),
         };
     }

@@ -1,0 +1,24 @@
+//! The whole store from outside, on each engine that is installed: the same tests on both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says what went wrong by stopping"
+)]
+
+mod apps;
+mod audit;
+mod crash;
+mod devices;
+mod faults;
+mod gateway;
+mod issuer;
+mod keys;
+mod live;
+mod migrations;
+mod opening;
+mod revocations;
+mod tls;
+mod tokens;
+mod world;
