@@ -12,6 +12,8 @@ const ANDROID_HARDWARE: [&str; 3] = ["goldfish", "ranchu", "vbox86"];
 /// Guest drivers of desktop machines.
 const DESKTOP_DEVICES: [&str; 3] = ["/dev/vboxguest", "/dev/vboxuser", "/dev/prl_tg"];
 const DESKTOP_MACHINES: [&str; 4] = ["VirtualBox", "VMware Virtual Platform", "VMware20", "Parallels"];
+/// Processors that QEMU makes up when it translates a whole machine.
+const EMULATED_PROCESSORS: [&str; 2] = ["QEMU TCG CPU", "QEMU Virtual CPU"];
 const PRODUCT: &str = "/sys/class/dmi/id/product_name";
 const BUILD_PROPERTIES: &str = "/system/build.prop";
 
@@ -27,17 +29,15 @@ pub(super) fn look(around: &Around) -> Vec<Finding> {
 }
 
 fn is_android_emulator(around: &Around) -> bool {
-    let hardware = around.text("/proc/cpuinfo");
-    let hardware = hardware
-        .lines()
-        .find_map(|line| line.strip_prefix("Hardware"))
-        .map(|line| line.trim_start_matches([' ', '\t', ':']));
+    let hardware = processor(around, "Hardware");
     let properties = around.text(BUILD_PROPERTIES);
     let product =
         properties.lines().filter_map(|line| line.strip_prefix("ro.product.").or(line.strip_prefix("ro.hardware")));
     let product = product.filter_map(|line| line.split_once('=')).map(|(_, value)| value.trim());
     let names = |value: &str| ANDROID_HARDWARE.iter().any(|name| value.starts_with(name));
-    ANDROID_DEVICES.iter().any(|path| around.has(path)) || hardware.is_some_and(names) || product.into_iter().any(names)
+    ANDROID_DEVICES.iter().any(|path| around.has(path))
+        || hardware.as_deref().is_some_and(names)
+        || product.into_iter().any(names)
 }
 
 /// QEMU answers `/proc/self/maps` with what the guest would see, and not every other way to the same file.
@@ -56,8 +56,17 @@ fn is_qemu_user(around: &Around) -> bool {
 
 fn is_desktop_machine(around: &Around) -> bool {
     let product = around.text(PRODUCT);
+    let processor = processor(around, "model name").unwrap_or_default();
     DESKTOP_DEVICES.iter().any(|path| around.has(path))
         || DESKTOP_MACHINES.iter().any(|name| product.trim().starts_with(name))
+        || EMULATED_PROCESSORS.iter().any(|name| processor.starts_with(name))
+}
+
+/// A line of `/proc/cpuinfo`: `name : value`.
+fn processor(around: &Around, name: &str) -> Option<String> {
+    let about = around.text("/proc/cpuinfo");
+    let mut lines = about.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(field, _)| field.trim() == name).map(|(_, value)| value.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -79,8 +88,12 @@ mod tests {
 
     #[test]
     fn a_desktop_machine_is_found_and_a_cloud_machine_is_not() {
-        for (file, text) in [(PRODUCT, "VirtualBox\n"), (PRODUCT, "VMware Virtual Platform\n"), ("/dev/vboxguest", "")]
-        {
+        for (file, text) in [
+            (PRODUCT, "VirtualBox\n"),
+            (PRODUCT, "VMware Virtual Platform\n"),
+            ("/dev/vboxguest", ""),
+            ("/proc/cpuinfo", "processor\t: 0\nmodel name\t: QEMU TCG CPU version 2.5+\n"),
+        ] {
             assert_eq!(look(&machine(&[(file, text)]).1), [Finding::DesktopMachine], "{file} {text}");
         }
         for product in ["Google Compute Engine", "c6i.large", "KVM", "Standard PC (Q35 + ICH9, 2009)", "ThinkPad"] {
@@ -97,6 +110,8 @@ mod tests {
         ] {
             assert_eq!(look(&machine(&[(file, text)]).1), [Finding::AndroidEmulator], "{file} {text}");
         }
-        assert_eq!(look(&machine(&[("/proc/cpuinfo", "Hardware\t: Qualcomm\n")]).1), []);
+        for real in ["Hardware\t: Qualcomm\n", "model name\t: Intel(R) Xeon(R) Processor\nflags\t: fpu hypervisor\n"] {
+            assert_eq!(look(&machine(&[("/proc/cpuinfo", real)]).1), [], "{real}");
+        }
     }
 }
