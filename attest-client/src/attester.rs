@@ -126,7 +126,9 @@ impl Attester {
         let device_key = public_key(key)?;
         let previous = next.map(|_| public_key(&*current)).transpose()?;
         let providers: Vec<_> = self.providers.iter().filter(|provider| provider.is_available()).collect();
-        let kinds = std::iter::once(EvidenceKind::Measurement).chain(providers.iter().map(|provider| provider.kind()));
+        // App Store programs are encrypted on disk and iOS has no `/proc`: there the platform vouches, or nobody.
+        let measured = (self.platform != Platform::Ios).then_some(EvidenceKind::Measurement);
+        let kinds = measured.into_iter().chain(providers.iter().map(|provider| provider.kind()));
         let found = if self.self_check { findings_with_self_check() } else { findings() };
         let mut request = AttestRequest {
             challenge: challenge.to_vec(),
@@ -145,13 +147,16 @@ impl Attester {
             previous: previous.map(|device_key| PreviousKey { device_key, signature: [0; 64] }),
         };
         let transcript = request.transcript(key_set);
-        let measurement =
-            self_image_with(&self.libraries).map_err(|problem| FetchError::Measurement(problem.to_string()))?;
         let bound = Bound {
             transcript: *transcript.as_bytes(),
             transcript_without_device_key: *request.transcript_without_device_key(key_set).as_bytes(),
         };
-        let mut pieces = vec![mac(&measurement, challenge, &transcript).to_vec()];
+        let mut pieces = Vec::new();
+        if measured.is_some() {
+            let image = self_image_with(&self.libraries);
+            let image = image.map_err(|problem| FetchError::Measurement(problem.to_string()))?;
+            pieces.push(mac(&image, challenge, &transcript).to_vec());
+        }
         for provider in providers {
             let failed = |what| FetchError::Evidence { kind: provider.kind(), what };
             pieces.push(provider.evidence(&bound).map_err(failed)?);
@@ -222,6 +227,14 @@ mod tests {
         with_library.libraries = vec!["libshop.so".into(), "lib/shop.so".into()];
         assert_eq!(with_library.checked().err(), Some(BadIdentity::Library("lib/shop.so".into())));
         assert_eq!(attester("shop", "3.2.0+7", "", &[("os", "linux")]).checked().err(), None);
+    }
+
+    #[test]
+    fn on_ios_nothing_is_measured_and_the_device_key_signs_all_the_same() {
+        let attester = Attester { platform: Platform::Ios, ..attester("shop", "1", "", &[]) };
+        let request = AttestRequest::parse(&attester.request(&[1; 73], "default", None, None).unwrap()).unwrap();
+        assert_eq!(request.evidence(EvidenceKind::Measurement), None);
+        request.device_key.verify(&request.transcript("default"), &request.signature).unwrap();
     }
 
     struct Platforms(EvidenceKind);

@@ -96,6 +96,10 @@ impl Service {
             }
             // No TLS is spoken: a system without certificates must not be in the way.
             None if plain => builder.tls_certs_only([]),
+            // There the system's roots are Java's, which the SDK does not call.
+            None if cfg!(target_os = "android") => {
+                return Err(BadService::Roots("on Android the app hands them in".into()));
+            }
             None => builder,
         };
         let client = builder.build().map_err(|problem| BadService::Roots(chain(&problem)))?;

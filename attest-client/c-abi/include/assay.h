@@ -4,7 +4,7 @@
  * Strings in are NUL-terminated UTF-8 of at most 4096 bytes. Bytes in are a pointer and a length; the pointer may be
  * NULL where the length is 0. What a function reads, it copies: nothing of the caller's has to outlive the call.
  *
- * Ownership: what a function named _new, _fetch or _rotate gives you is yours, and its _free takes it back; NULL may be
+ * Ownership: what a function named _new, _fetch or _rotate gives you, and what a callback is handed as a pointer to a handle, is yours, and its _free takes it back; NULL may be
  * freed. Text given out (const char *) belongs to what it was asked of and ends with it; text of the four functions at the top is for ever.
  *
  * Threads: a client may be used from any number of threads at once. A builder and an outcome may be used from any
@@ -38,7 +38,7 @@ enum {
     ASSAY_BAD_VALUE = 4,       /* a number outside its range, or a setting made twice */
     ASSAY_BAD_SETTING = 5,     /* the settings make no client; the error text says which */
     ASSAY_SPENT = 6,           /* the builder has made its client */
-    ASSAY_UNKNOWN_REQUEST = 7, /* the evidence request is answered already, given up, or never was */
+    ASSAY_ANSWERED = 7,        /* the evidence request is answered already, or was given up */
     ASSAY_TOO_OFTEN = 8,       /* more than six times within a minute */
     ASSAY_KEY_FAILED = 9,      /* the device key could not be used */
     ASSAY_IN_CALLBACK = 10,    /* would wait for the very thread that it was called on */
@@ -80,6 +80,7 @@ enum {
 typedef struct assay_builder assay_builder;
 typedef struct assay_client assay_client;
 typedef struct assay_outcome assay_outcome;
+typedef struct assay_request assay_request;
 
 typedef struct assay_bytes {
     const uint8_t *data;
@@ -94,12 +95,9 @@ typedef void (*assay_release_fn)(void *user);
 /* Whether this evidence can be had now: 0 for no. */
 typedef int32_t (*assay_available_fn)(void *user);
 
-/* Make evidence over 32 bytes, and answer request with assay_evidence_complete or _fail: now or later, on any thread,
- * within the fetch's time. transcript names the challenge, the device key and all else that the request says: the hash for
- * App Attest, the nonce or request hash for Play Integrity. transcript_without_device_key is the attestation challenge of
- * an Android key that does not exist yet. Both are 32 bytes, and gone when the callback returns. */
-typedef void (*assay_evidence_fn)(void *user, uint64_t request, const uint8_t *transcript,
-                                  const uint8_t *transcript_without_device_key);
+/* Make evidence over the request's transcript, and answer with assay_evidence_complete or _fail: now or later, on any
+ * thread, within the fetch's time; then free the request. It is yours, and outlives its client. */
+typedef void (*assay_evidence_fn)(void *user, assay_request *request);
 
 /* The device key's public half into out (room for 128 bytes), its length into *length; 0 when done. A point (SEC 1,
  * uncompressed, 65 bytes) or a SubjectPublicKeyInfo (91 bytes). The same at every call. */
@@ -198,12 +196,19 @@ assay_code assay_device_public_key(const assay_client *client, uint8_t *out);
 /* ECDSA with SHA-256, r || s, 64 bytes, over a message of 33 bytes to 64 KiB: what proofs of possession are made of. */
 assay_code assay_sign(const assay_client *client, const uint8_t *message, size_t length, uint8_t *out);
 
-/* ---- Answers to assay_evidence_fn ---- */
+/* ---- Requests for evidence ---- */
 
+/* 32 bytes that live as long as the request. They name the challenge, the device key and all else that the attest request
+ * says: the hash for App Attest, the nonce or request hash for Play Integrity. */
+const uint8_t *assay_request_transcript(const assay_request *request);
+/* 32 bytes likewise: the attestation challenge of an Android key that does not exist yet. */
+const uint8_t *assay_request_transcript_without_device_key(const assay_request *request);
 /* The platform's object, at most 32 KiB. */
-assay_code assay_evidence_complete(const assay_client *client, uint64_t request, const uint8_t *data, size_t length);
+assay_code assay_evidence_complete(const assay_request *request, const uint8_t *data, size_t length);
 /* There is none; what: a sentence for the log. The fetch fails with it. */
-assay_code assay_evidence_fail(const assay_client *client, uint64_t request, const char *what);
+assay_code assay_evidence_fail(const assay_request *request, const char *what);
+/* After its answer; before one, the fetch fails at once. */
+void assay_request_free(assay_request *request);
 
 #ifdef __cplusplus
 }

@@ -3,7 +3,6 @@
 
 use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use attest_client::{Builder, Client, Retry, SoftwareKey};
@@ -12,7 +11,7 @@ use crate::callback::{ReleaseFn, User};
 use crate::client::AssayClient;
 use crate::code::{self, Code};
 use crate::device_key::{HardwareKey, PublicKeyFn, SignFn, in_storage};
-use crate::evidence::{AvailableFn, EvidenceFn, Platform, Requests};
+use crate::evidence::{AvailableFn, EvidenceFn, Patience, Platform};
 use crate::guard::guard;
 use crate::input::text;
 use crate::{input, outcome};
@@ -23,7 +22,7 @@ pub struct AssayBuilder {
     builder: Option<Builder>,
     key_file: Option<PathBuf>,
     has_key: bool,
-    requests: Arc<Requests>,
+    patience: Patience,
 }
 
 impl AssayBuilder {
@@ -69,12 +68,12 @@ pub unsafe extern "C" fn assay_builder_new(
         }
         // SAFETY: passed on from the caller's promise.
         let (url, app, version) = unsafe { (text(service_url)?, text(app)?, text(version)?) };
-        let requests = Arc::new(Requests::new(Retry::default().within));
+        let patience = Patience::new(Retry::default().within);
         let made = AssayBuilder {
             builder: Some(Client::builder(url, app, version)),
             key_file: None,
             has_key: false,
-            requests,
+            patience,
         };
         // SAFETY: not NULL, writable by the caller's word.
         unsafe { builder.write(Box::into_raw(Box::new(made))) };
@@ -206,8 +205,8 @@ pub unsafe extern "C" fn assay_builder_evidence(
         if builder.builder.is_none() {
             return Err(Code::Spent);
         }
-        let requests = Arc::clone(&builder.requests);
-        let platform = Platform { kind, available, evidence, user: User::new(user, release), requests };
+        let patience = builder.patience.clone();
+        let platform = Platform { kind, available, evidence, user: User::new(user, release), patience };
         builder.set(|builder| builder.evidence(platform))
     };
     // SAFETY: passed on from the caller's promise.
@@ -240,7 +239,7 @@ pub unsafe extern "C" fn assay_builder_timeouts(builder: *mut AssayBuilder, requ
             return Err(Code::BadValue);
         }
         let (request, fetch) = (Duration::from_millis(request_ms.into()), Duration::from_millis(fetch_ms.into()));
-        builder.requests.wait_for(fetch);
+        builder.patience.set(fetch);
         builder.set(|builder| builder.request_timeout(request).retry(Retry { within: fetch, ..Retry::default() }))
     };
     // SAFETY: passed on from the caller's promise.
@@ -299,7 +298,7 @@ fn build(builder: &mut AssayBuilder) -> Result<AssayClient, (Code, String)> {
         settings = settings.device_key(SoftwareKey::in_file(file).map_err(|problem| refused(problem.to_string()))?);
     }
     let client = settings.build_blocking().map_err(|problem| refused(problem.to_string()))?;
-    Ok(AssayClient { client, key_file: builder.key_file.take(), requests: Arc::clone(&builder.requests) })
+    Ok(AssayClient { client, key_file: builder.key_file.take() })
 }
 
 /// Writes as much of `sentence` as there is room for, whole characters and a NUL.

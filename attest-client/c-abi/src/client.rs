@@ -4,14 +4,12 @@
 
 use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use attest_client::{FetchError, Reaction, Token, blocking, reaction};
 
 use crate::callback::User;
 use crate::code::{self, Code};
 use crate::device_key::{fault, waiting};
-use crate::evidence::Requests;
 use crate::guard::guard;
 use crate::input::{self, Bytes};
 use crate::outcome::AssayOutcome;
@@ -20,7 +18,6 @@ use crate::outcome::AssayOutcome;
 pub struct AssayClient {
     pub(crate) client: blocking::Client,
     pub(crate) key_file: Option<PathBuf>,
-    pub(crate) requests: Arc<Requests>,
 }
 
 /// `assay_fetched_fn`.

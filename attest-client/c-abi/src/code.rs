@@ -22,8 +22,8 @@ pub enum Code {
     BadSetting = 5,
     /// The builder has made its client.
     Spent = 6,
-    /// The Evidence request is answered already, given up, or never was.
-    UnknownRequest = 7,
+    /// The Evidence request is answered already, or was given up.
+    Answered = 7,
     /// More than six times within a minute.
     TooOften = 8,
     /// The device key could not be used.
@@ -44,7 +44,7 @@ impl Code {
         Self::BadValue,
         Self::BadSetting,
         Self::Spent,
-        Self::UnknownRequest,
+        Self::Answered,
         Self::TooOften,
         Self::KeyFailed,
         Self::InCallback,
@@ -61,7 +61,7 @@ impl Code {
             Self::BadValue => c"BAD_VALUE",
             Self::BadSetting => c"BAD_SETTING",
             Self::Spent => c"SPENT",
-            Self::UnknownRequest => c"UNKNOWN_REQUEST",
+            Self::Answered => c"ANSWERED",
             Self::TooOften => c"TOO_OFTEN",
             Self::KeyFailed => c"KEY_FAILED",
             Self::InCallback => c"IN_CALLBACK",

@@ -1,11 +1,9 @@
 //! Platform Evidence over the ABI. Comes in: an app's function, and later its answer. Goes out: bytes for the request.
-//! Proven between: each request has a number of its own and one answer; one that comes late, twice or unasked is told
-//! so; a platform that never answers is given up with the fetch.
+//! Proven between: each request takes one answer, on any thread, and says so to a second; it outlives its client, so
+//! that a platform which answers late does no harm; one that never answers is given up with the fetch.
 
-use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +11,6 @@ use attest_client::evidence::{Bound, EvidenceProvider};
 use attest_core::evidence_kind::EvidenceKind;
 
 use crate::callback::User;
-use crate::client::AssayClient;
 use crate::code::Code;
 use crate::guard::guard;
 use crate::input;
@@ -21,49 +18,51 @@ use crate::input;
 /// `assay_available_fn`.
 pub type AvailableFn = Option<unsafe extern "C-unwind" fn(user: *mut c_void) -> i32>;
 /// `assay_evidence_fn`.
-pub type EvidenceFn = unsafe extern "C-unwind" fn(
-    user: *mut c_void,
-    request: u64,
-    transcript: *const u8,
-    transcript_without_device_key: *const u8,
-);
+pub type EvidenceFn = unsafe extern "C-unwind" fn(user: *mut c_void, request: *mut AssayRequest);
 
 type Answer = Result<Vec<u8>, String>;
 
-/// Requests that wait for the app's answer.
-pub(crate) struct Requests {
-    last: AtomicU64,
-    waiting: Mutex<HashMap<u64, SyncSender<Answer>>>,
-    patience: Mutex<Duration>,
+/// `assay_request`: what is asked for, and whoever waits for the answer, until there is one.
+pub struct AssayRequest {
+    bound: Bound,
+    asker: Mutex<Option<SyncSender<Answer>>>,
 }
 
-impl Requests {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { last: AtomicU64::new(0), waiting: Mutex::default(), patience: Mutex::new(patience) }
-    }
-
-    pub(crate) fn wait_for(&self, patience: Duration) {
-        *lock(&self.patience) = patience;
-    }
-
-    /// Asks, by `ask` with the request's number, and waits for the answer.
-    fn put(&self, ask: impl FnOnce(u64) -> bool) -> Answer {
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let (tell, told) = sync_channel(1);
-        lock(&self.waiting).insert(number, tell);
-        let asked = ask(number);
-        let patience = *lock(&self.patience);
-        let answer = if asked { told.recv_timeout(patience).ok() } else { Some(Err("the callback failed".into())) };
-        lock(&self.waiting).remove(&number);
-        answer.unwrap_or_else(|| Err("the platform gave no answer in time".into()))
-    }
-
-    fn answer(&self, number: u64, answer: Answer) -> Code {
-        match lock(&self.waiting).remove(&number) {
-            // The asker may have lost its patience in this very moment.
+impl AssayRequest {
+    fn answer(&self, answer: Answer) -> Code {
+        match lock(&self.asker).take() {
+            // The asker may have lost its patience.
             Some(asker) if asker.try_send(answer).is_ok() => Code::Ok,
-            _ => Code::UnknownRequest,
+            _ => Code::Answered,
         }
+    }
+}
+
+/// How long an answer is waited for; set with the builder, asked at each request.
+#[derive(Clone)]
+pub(crate) struct Patience(Arc<Mutex<Duration>>);
+
+impl Patience {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self(Arc::new(Mutex::new(patience)))
+    }
+
+    pub(crate) fn set(&self, patience: Duration) {
+        *lock(&self.0) = patience;
+    }
+
+    /// Asks, by `ask` with the request that is its to free, and waits for the answer.
+    fn wait_for(&self, bound: &Bound, ask: impl FnOnce(*mut AssayRequest) -> bool) -> Answer {
+        let (tell, told) = sync_channel(1);
+        let request = AssayRequest { bound: *bound, asker: Mutex::new(Some(tell)) };
+        if !ask(Box::into_raw(Box::new(request))) {
+            return Err("the callback failed".into());
+        }
+        let patience = *lock(&self.0);
+        told.recv_timeout(patience).unwrap_or_else(|lost| match lost {
+            RecvTimeoutError::Timeout => Err("the platform gave no answer in time".into()),
+            RecvTimeoutError::Disconnected => Err("the request was freed without an answer".into()),
+        })
     }
 }
 
@@ -77,7 +76,7 @@ pub(crate) struct Platform {
     pub(crate) available: AvailableFn,
     pub(crate) evidence: EvidenceFn,
     pub(crate) user: User,
-    pub(crate) requests: Arc<Requests>,
+    pub(crate) patience: Patience,
 }
 
 impl EvidenceProvider for Platform {
@@ -91,45 +90,80 @@ impl EvidenceProvider for Platform {
     }
 
     fn evidence(&self, bound: &Bound) -> Result<Vec<u8>, String> {
-        let (with, without) = (bound.transcript.as_ptr(), bound.transcript_without_device_key.as_ptr());
-        self.requests.put(|number| {
-            // SAFETY: as above; both arrays have 32 bytes and live until the call returns.
-            self.user.call(|user| unsafe { (self.evidence)(user, number, with, without) }).is_some()
+        self.patience.wait_for(bound, |request| {
+            // SAFETY: as above; the request is the app's from here.
+            self.user.call(|user| unsafe { (self.evidence)(user, request) }).is_some()
         })
     }
+}
+
+/// T, 32 bytes that live as long as the request; NULL for NULL.
+///
+/// # Safety
+/// `request` is NULL or not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_request_transcript(request: *const AssayRequest) -> *const u8 {
+    // SAFETY: passed on from the caller's promise.
+    let transcript =
+        || unsafe { request.as_ref() }.map_or(std::ptr::null(), |request| request.bound.transcript.as_ptr());
+    guard(std::ptr::null, transcript)
+}
+
+/// T without the device key, likewise.
+///
+/// # Safety
+/// As [`assay_request_transcript`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_request_transcript_without_device_key(request: *const AssayRequest) -> *const u8 {
+    let transcript = || {
+        // SAFETY: passed on from the caller's promise.
+        let request = unsafe { request.as_ref() };
+        request.map_or(std::ptr::null(), |request| request.bound.transcript_without_device_key.as_ptr())
+    };
+    guard(std::ptr::null, transcript)
 }
 
 /// The platform's object for `request`.
 ///
 /// # Safety
-/// `client` is NULL or alive; `data` is NULL or has `length` bytes that can be read.
+/// `request` is NULL or not freed yet; `data` is NULL or has `length` bytes that can be read.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn assay_evidence_complete(
-    client: *const AssayClient,
-    request: u64,
-    data: *const u8,
-    length: usize,
-) -> i32 {
+pub unsafe extern "C" fn assay_evidence_complete(request: *const AssayRequest, data: *const u8, length: usize) -> i32 {
     // SAFETY: passed on from the caller's promise.
-    answer(|| unsafe { Ok((input::handle(client)?, Ok(input::bytes(data, length, MAX_EVIDENCE)?))) }, request)
+    answer(|| unsafe { Ok((input::handle(request)?, Ok(input::bytes(data, length, MAX_EVIDENCE)?))) })
 }
 
 /// There is no Evidence for `request`, and why.
 ///
 /// # Safety
-/// `client` is NULL or alive; `what` is NULL or NUL-terminated.
+/// `request` is NULL or not freed yet; `what` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn assay_evidence_fail(client: *const AssayClient, request: u64, what: *const c_char) -> i32 {
+pub unsafe extern "C" fn assay_evidence_fail(request: *const AssayRequest, what: *const c_char) -> i32 {
     // SAFETY: passed on from the caller's promise.
-    answer(|| unsafe { Ok((input::handle(client)?, Err(input::text(what)?))) }, request)
+    answer(|| unsafe { Ok((input::handle(request)?, Err(input::text(what)?))) })
 }
 
-fn answer<'a>(read: impl FnOnce() -> Result<(&'a AssayClient, Answer), Code>, request: u64) -> i32 {
+fn answer<'a>(read: impl FnOnce() -> Result<(&'a AssayRequest, Answer), Code>) -> i32 {
     let tell = || match read() {
-        Ok((client, answer)) => client.requests.answer(request, answer),
+        Ok((request, answer)) => request.answer(answer),
         Err(code) => code,
     };
     guard(|| Code::Panicked, tell).number()
+}
+
+/// Frees a request, answered or not.
+///
+/// # Safety
+/// `request` is NULL, or was given out and not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn assay_request_free(request: *mut AssayRequest) {
+    let free = || {
+        if !request.is_null() {
+            // SAFETY: it came out of `Box::into_raw`, and the caller gives it back for the first time.
+            drop(unsafe { Box::from_raw(request) });
+        }
+    };
+    guard(|| (), free);
 }
 
 /// Room in the envelope for one piece, beside what else is in it.
@@ -139,45 +173,77 @@ const MAX_EVIDENCE: usize = 32 * 1024;
 mod tests {
     use super::*;
 
+    const BOUND: Bound = Bound { transcript: [1; 32], transcript_without_device_key: [2; 32] };
+
+    fn patience() -> Patience {
+        Patience::new(Duration::from_secs(30))
+    }
+
     #[test]
-    fn an_answer_that_comes_late_twice_or_unasked_is_told_so() {
-        let requests = Requests::new(Duration::from_secs(5));
-        let mut number = 0;
-        let answer = requests.put(|given| {
-            number = given;
-            assert_eq!(requests.answer(given, Ok(b"one".to_vec())), Code::Ok);
-            assert_eq!(requests.answer(given, Ok(b"two".to_vec())), Code::UnknownRequest);
+    fn a_second_answer_and_one_after_the_end_are_told_so() {
+        let mut kept = std::ptr::null_mut();
+        let answer = patience().wait_for(&BOUND, |request| {
+            kept = request;
+            // SAFETY: not freed yet, here and below.
+            let request = unsafe { &*request };
+            assert_eq!(request.answer(Ok(b"one".to_vec())), Code::Ok);
+            assert_eq!(request.answer(Ok(b"two".to_vec())), Code::Answered);
             true
         });
         assert_eq!(answer, Ok(b"one".to_vec()));
-        assert_eq!(requests.answer(number, Ok(Vec::new())), Code::UnknownRequest);
-        assert_eq!(requests.answer(99, Ok(Vec::new())), Code::UnknownRequest);
+        // SAFETY: as above; nobody waits any more.
+        unsafe {
+            assert_eq!(assay_evidence_complete(kept, std::ptr::null(), 0), Code::Answered.number());
+            assay_request_free(kept);
+        }
     }
 
     #[test]
-    fn a_platform_that_never_answers_is_given_up() {
-        let requests = Requests::new(Duration::from_millis(1));
-        assert!(requests.put(|_| true).unwrap_err().contains("in time"));
-        assert!(requests.put(|_| false).unwrap_err().contains("failed"));
-        assert!(lock(&requests.waiting).is_empty());
-    }
-
-    #[test]
-    fn answers_on_another_thread_find_their_request() {
-        let requests = Arc::new(Requests::new(Duration::from_secs(30)));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                let requests = Arc::clone(&requests);
-                scope.spawn(move || {
-                    let answer = requests.put(|number| {
-                        let requests = Arc::clone(&requests);
-                        std::thread::spawn(move || requests.answer(number, Ok(number.to_be_bytes().to_vec())));
-                        true
-                    });
-                    assert_eq!(answer.unwrap().len(), 8);
-                });
-            }
+    fn a_platform_that_never_answers_is_given_up_and_its_late_answer_told() {
+        let mut kept = std::ptr::null_mut();
+        let patience = Patience::new(Duration::from_millis(1));
+        let answer = patience.wait_for(&BOUND, |request| {
+            kept = request;
+            true
         });
-        assert_eq!(requests.last.load(Ordering::Relaxed), 8);
+        assert!(answer.unwrap_err().contains("in time"));
+        // SAFETY: not freed yet.
+        unsafe {
+            assert_eq!(assay_evidence_fail(kept, c"late".as_ptr()), Code::Answered.number());
+            assay_request_free(kept);
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_freed_unanswered_is_told_at_once() {
+        let answer = patience().wait_for(&BOUND, |request| {
+            // SAFETY: for the first time.
+            unsafe { assay_request_free(request) };
+            true
+        });
+        assert!(answer.unwrap_err().contains("freed"));
+        let failed = patience().wait_for(&BOUND, |request| {
+            // SAFETY: for the first time.
+            unsafe { assay_request_free(request) };
+            false
+        });
+        assert!(failed.unwrap_err().contains("failed"));
+    }
+
+    #[test]
+    fn an_answer_from_another_thread_finds_its_request() {
+        let answer = patience().wait_for(&BOUND, |request| {
+            let request = request as usize;
+            std::thread::spawn(move || {
+                let request = request as *mut AssayRequest;
+                // SAFETY: not freed yet, and then for the first time.
+                unsafe {
+                    assert_eq!(assay_evidence_complete(request, b"x".as_ptr(), 1), 0);
+                    assay_request_free(request);
+                }
+            });
+            true
+        });
+        assert_eq!(answer, Ok(b"x".to_vec()));
     }
 }

@@ -11,7 +11,7 @@
 //! | [`client`] | fetching, reacting, forgetting |
 //! | [`outcome`] | `assay_outcome_*` |
 //! | [`device_key`] | keys in hardware, renewal, signatures |
-//! | [`evidence`] | platform Evidence, answered later by a number |
+//! | [`evidence`] | platform Evidence, asked for now and answered later |
 //!
 //! Inside: `guard` stops panics, `input` reads what C hands in, `callback` calls C functions, `code` names faults.
 //!

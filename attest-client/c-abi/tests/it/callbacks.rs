@@ -21,7 +21,6 @@ use crate::misuse::{builder, client};
 struct App {
     key: SoftwareKey,
     fault: &'static str,
-    client: AtomicUsize,
     asked: Mutex<Vec<[u8; 32]>>,
     released: AtomicUsize,
 }
@@ -30,7 +29,6 @@ fn app(fault: &'static str) -> (&'static App, *mut c_void) {
     let app = &*Box::leak(Box::new(App {
         key: SoftwareKey::in_memory().unwrap(),
         fault,
-        client: AtomicUsize::new(0),
         asked: Mutex::default(),
         released: AtomicUsize::new(0),
     }));
@@ -109,28 +107,34 @@ unsafe extern "C-unwind" fn available(user: *mut c_void) -> i32 {
 }
 
 /// Answers from another thread, as a platform's completion handler does.
-unsafe extern "C-unwind" fn evidence(user: *mut c_void, request: u64, transcript: *const u8, without: *const u8) {
+unsafe extern "C-unwind" fn evidence(user: *mut c_void, request: *mut AssayRequest) {
     let app = of(user);
-    let (transcript, without) = unsafe { (transcript.cast::<[u8; 32]>().read(), without.cast::<[u8; 32]>().read()) };
+    let (transcript, without) = unsafe {
+        let without = assay_request_transcript_without_device_key(request);
+        (assay_request_transcript(request).cast::<[u8; 32]>().read(), without.cast::<[u8; 32]>().read())
+    };
     app.asked.lock().unwrap().push(transcript);
     assert_ne!(transcript, without);
-    if app.fault == "evidence panics" {
-        panic!("provoked");
+    match app.fault {
+        "evidence panics" => panic!("provoked"),
+        "evidence never comes" => return,
+        "evidence is freed" => return unsafe { assay_request_free(request) },
+        _ => {}
     }
-    if app.fault == "evidence never comes" {
-        return;
-    }
-    let client = app.client.load(Ordering::SeqCst);
-    let fails = app.fault == "evidence fails";
+    let (request, fails) = (request as usize, app.fault == "evidence fails");
     std::thread::spawn(move || unsafe {
-        let client = client as *const AssayClient;
+        let request = request as *mut AssayRequest;
         let code = if fails {
-            assay_evidence_fail(client, request, c"quota".as_ptr())
+            assay_evidence_fail(request, c"quota".as_ptr())
         } else {
-            assay_evidence_complete(client, request, b"verdict".as_ptr(), 7)
+            assert_eq!(assay_evidence_complete(request, null(), 1), Code::NullPointer.number());
+            assert_eq!(assay_evidence_complete(request, b"x".as_ptr(), 64 * 1024), Code::TooLong.number());
+            assay_evidence_complete(request, b"verdict".as_ptr(), 7)
         };
         assert_eq!(code, 0);
-        assert_eq!(assay_evidence_complete(client, request, null(), 0), Code::UnknownRequest.number());
+        // By now the client may be gone.
+        assert_eq!(assay_evidence_complete(request, null(), 0), Code::Answered.number());
+        assay_request_free(request);
     });
 }
 
@@ -203,7 +207,6 @@ fn evidence_is_made_over_the_transcript_and_answered_later() {
     unsafe {
         assert_eq!(assay_builder_evidence(made, 3, Some(available), Some(evidence), Some(release), user), 0);
         let built = client(made);
-        app.client.store(built as usize, Ordering::SeqCst);
         let (status, _, error) = read(assay_fetch_token(built, null(), 0));
         assert_eq!((status, error), (0, None));
         let request = verifier.last_request();
@@ -218,6 +221,7 @@ fn evidence_that_fails_panics_or_never_comes_is_a_status_and_what_is_not_availab
     for (fault, told) in [
         ("evidence fails", Some("quota")),
         ("evidence panics", Some("the callback failed")),
+        ("evidence is freed", Some("freed without an answer")),
         ("evidence never comes", Some("in time")),
         ("not available", None),
         ("available panics", None),
@@ -231,7 +235,6 @@ fn evidence_that_fails_panics_or_never_comes_is_a_status_and_what_is_not_availab
             assert_eq!(assay_builder_timeouts(made, 10_000, patience), 0);
             assert_eq!(assay_builder_evidence(made, 1, Some(available), Some(evidence), Some(release), user), 0);
             let built = client(made);
-            app.client.store(built as usize, Ordering::SeqCst);
             let (status, token, error) = read(assay_fetch_token(built, null(), 0));
             match told {
                 None => {

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_void};
 use std::ptr::{null, null_mut};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use assay_sdk::builder::*;
@@ -61,6 +61,12 @@ fn a_token_that_verifies_and_many_threads_that_share_it() {
     unsafe { assay_client_free(built as *mut _) };
 }
 
+/// A channel whose sending end is there for as long as a callback may use it.
+fn channel<T: Send + 'static>() -> (&'static Sender<T>, Receiver<T>) {
+    let (tell, told) = std::sync::mpsc::channel();
+    (Box::leak(Box::new(tell)), told)
+}
+
 unsafe extern "C-unwind" fn tell(user: *mut c_void, outcome: *mut AssayOutcome) {
     let told = unsafe { &*user.cast::<Sender<usize>>() };
     let _ = told.send(outcome as usize);
@@ -75,7 +81,7 @@ fn an_outcome_is_told_later_and_exactly_once() {
     let verifier = verifier();
     let built = client_of(&verifier);
     let (tell_it, told) = channel::<usize>();
-    let user = (&raw const tell_it).cast_mut().cast();
+    let user = std::ptr::from_ref(tell_it).cast_mut().cast();
     assert_eq!(unsafe { assay_fetch_token_async(built, null(), 0, Some(tell), user) }, 0);
     let (status, token, _) = wait_for(&told);
     assert_eq!(status, 0);
@@ -93,7 +99,7 @@ fn an_outcome_is_told_also_when_the_client_is_freed_first() {
     let url = std::ffi::CString::new(format!("http://{}/v1", listener.local_addr().unwrap())).unwrap();
     let mut made = null_mut();
     let (tell_it, told) = channel::<usize>();
-    let user = (&raw const tell_it).cast_mut().cast();
+    let user = std::ptr::from_ref(tell_it).cast_mut().cast();
     unsafe {
         assert_eq!(assay_builder_new(url.as_ptr(), c"shop".as_ptr(), c"1".as_ptr(), &raw mut made), 0);
         let built = client(made);
@@ -108,7 +114,7 @@ fn an_outcome_is_told_also_when_the_client_is_freed_first() {
 
 /// Frees the client, and asks it to wait for itself, inside its own callback.
 unsafe extern "C-unwind" fn wait_inside(user: *mut c_void, outcome: *mut AssayOutcome) {
-    let (client, told) = unsafe { &*user.cast::<(usize, Sender<usize>)>() };
+    let (client, told) = unsafe { &*user.cast::<(usize, &Sender<usize>)>() };
     unsafe {
         assay_outcome_free(outcome);
         let inside = assay_fetch_token(*client as *const _, null(), 0);
@@ -122,8 +128,8 @@ fn waiting_inside_a_callback_is_refused_and_freeing_there_is_fine() {
     let verifier = verifier();
     let built = client_of(&verifier);
     let (tell_it, told) = channel::<usize>();
-    let user = (built as usize, tell_it);
-    let pointer = (&raw const user).cast_mut().cast();
+    let user = Box::leak(Box::new((built as usize, tell_it)));
+    let pointer = std::ptr::from_mut(user).cast();
     assert_eq!(unsafe { assay_fetch_token_async(built, null(), 0, Some(wait_inside), pointer) }, 0);
     let (status, token, error) = wait_for(&told);
     assert_eq!((status, token), (8, None));

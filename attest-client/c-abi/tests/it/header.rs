@@ -106,6 +106,7 @@ fn rust_type(text: &str) -> String {
         "AssayBuilder" => "assay_builder",
         "AssayClient" => "assay_client",
         "AssayOutcome" => "assay_outcome",
+        "AssayRequest" => "assay_request",
         "PublicKeyFn" => "assay_public_key_fn",
         "SignFn" => "assay_sign_fn",
         "ReleaseFn" => "assay_release_fn",

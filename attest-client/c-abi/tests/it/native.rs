@@ -1,4 +1,6 @@
-//! The C example, compiled as its Makefile does and run against a Verifier; plainly, with AddressSanitizer, and under valgrind.
+//! The C example, compiled as its Makefile does and run against a Verifier; plainly, patched, and with
+//! AddressSanitizer and LeakSanitizer. (Not under valgrind: rustix reads the auxiliary vector by `prctl`, which valgrind
+//! passes through, and follows the vDSO's address into nothing.)
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -24,7 +26,9 @@ pub(crate) fn header_folder() -> PathBuf {
 
 /// Whether a program is there; says so where it is not.
 pub(crate) fn has(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let answers = |flag| Command::new(program).arg(flag).output().is_ok_and(|output| output.status.success());
+    // Kotlin's compiler knows only the second.
+    let there = answers("--version") || answers("-version");
     if !there {
         eprintln!("skipped: no {program} here");
     }
@@ -127,36 +131,24 @@ fn the_example_is_clean_under_address_sanitizer() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let probe = folder.path().join("probe.c");
-    std::fs::write(&probe, "int main(void) { return 0; }").unwrap();
-    let linked =
-        Command::new("cc").arg("-fsanitize=address").arg(&probe).arg("-o").arg(folder.path().join("p")).output();
+    let (source, probe) = (folder.path().join("probe.c"), folder.path().join("probe"));
+    std::fs::write(&source, "int main(void) { return 0; }").unwrap();
+    let linked = Command::new("cc").arg("-fsanitize=address").arg(&source).arg("-o").arg(&probe).output();
     if !linked.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: this cc has no AddressSanitizer");
         return;
+    }
+    // LeakSanitizer stops a process with ptrace, which containers may deny; it fails then, of itself.
+    let options = |leaks: bool| format!("detect_leaks={}:halt_on_error=1", u8::from(leaks));
+    let leaks = Command::new(&probe).env("ASAN_OPTIONS", options(true)).output().unwrap().status.success();
+    if !leaks {
+        eprintln!("without leaks: LeakSanitizer can't run here");
     }
     let program = compile(folder.path(), &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
     let verifier = Verifier::start(&[&program]);
     run(Command::new(&program)
         .args([&verifier.url, "shop", "3.2.0"])
         .arg(folder.path().join("storage"))
-        // LeakSanitizer can't run where ptrace is denied (containers); it says so and fails. Leaks are valgrind's.
-        .env("ASAN_OPTIONS", "detect_leaks=0:halt_on_error=1"));
+        .env("ASAN_OPTIONS", options(leaks)));
     assert!(verifier.count() >= 3);
-}
-
-#[test]
-fn the_example_is_clean_under_valgrind() {
-    if !(has("cc") && has("valgrind")) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let program = compile(folder.path(), &[]);
-    let verifier = Verifier::start(&[&program]);
-    let output = run(Command::new("valgrind")
-        .args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite", "--quiet"])
-        .arg(&program)
-        .args([&verifier.url, "shop", "3.2.0"])
-        .arg(folder.path().join("storage")));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("done"));
 }

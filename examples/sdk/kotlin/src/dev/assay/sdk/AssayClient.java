@@ -64,6 +64,7 @@ public final class AssayClient implements AutoCloseable {
         private final byte[] url;
         private final byte[] app;
         private final byte[] version;
+        private byte[] label;
         private byte[] storage;
         private byte[] trustOnly;
         private final List<byte[]> facts = new ArrayList<>();
@@ -76,6 +77,12 @@ public final class AssayClient implements AutoCloseable {
             this.url = utf8(url);
             this.app = utf8(app);
             this.version = utf8(version);
+        }
+
+        /** The build's label. On Android the ABI that runs: {@code Build.SUPPORTED_ABIS[0]}. */
+        public Builder buildLabel(String label) {
+            this.label = utf8(label);
+            return this;
         }
 
         /** A folder of the SDK's alone, such as {@code File(context.noBackupFilesDir, "assay").path}. */
@@ -102,7 +109,7 @@ public final class AssayClient implements AutoCloseable {
             return this;
         }
 
-        /** Trust this PEM and nothing else: a private authority, or a pin. */
+        /** Trust this PEM and nothing else. Needed on Android, whose own roots are Java's. */
         public Builder trustOnly(String pem) {
             trustOnly = utf8(pem);
             return this;
@@ -115,8 +122,9 @@ public final class AssayClient implements AutoCloseable {
         }
 
         public AssayClient build() throws AssayException {
-            return new AssayClient(Native.open(url, app, version, storage, facts.toArray(new byte[0][]),
-                    libraries.toArray(new byte[0][]), trustOnly, kinds, evidence, key));
+            return new AssayClient(Native.open(url, app, version, label, storage, facts.toArray(new byte[0][]),
+                    libraries.toArray(new byte[0][]), trustOnly, kinds, evidence,
+                    new Native.Answers(), key));
         }
     }
 

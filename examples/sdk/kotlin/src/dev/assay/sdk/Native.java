@@ -13,8 +13,8 @@ final class Native {
 
     /** The client's handle. Keeps {@code app} until the client's callbacks are over. */
     static native long open(
-            byte[] url, byte[] app, byte[] version, byte[] storage, byte[][] facts, byte[][] libraries, byte[] trustOnly,
-            int[] evidenceKinds, AppEvidence evidence, DeviceKey key)
+            byte[] url, byte[] app, byte[] version, byte[] label, byte[] storage, byte[][] facts, byte[][] libraries,
+            byte[] trustOnly, int[] evidenceKinds, AppEvidence evidence, Answers answers, DeviceKey key)
             throws AssayException;
 
     static native void close(long client);
@@ -51,7 +51,41 @@ final class Native {
     /** {@code null} when the key failed. */
     static native byte[] sign(long client, byte[] message);
 
-    static native int completeEvidence(long client, long request, byte[] data);
+    static native int completeEvidence(long request, byte[] data);
 
-    static native int failEvidence(long client, long request, byte[] what);
+    static native int failEvidence(long request, byte[] what);
+
+    static native void freeRequest(long request);
+
+    /** What the app answers to; called by the glue. */
+    static final class Answers {
+        AppEvidence.Answer answer(long request) {
+            return new Answer(request);
+        }
+    }
+
+    /** Owns one evidence request until it is answered. */
+    private static final class Answer implements AppEvidence.Answer {
+        private final java.util.concurrent.atomic.AtomicLong request;
+
+        Answer(long request) {
+            this.request = new java.util.concurrent.atomic.AtomicLong(request);
+        }
+
+        @Override
+        public void complete(byte[] evidence) {
+            long mine = request.getAndSet(0);
+            if (mine != 0 && completeEvidence(mine, evidence) != 0) {
+                failEvidence(mine, AssayClient.utf8("the evidence is null or over 32 KiB"));
+            }
+            freeRequest(mine);
+        }
+
+        @Override
+        public void fail(String what) {
+            long mine = request.getAndSet(0);
+            failEvidence(mine, AssayClient.utf8(String.valueOf(what)));
+            freeRequest(mine);
+        }
+    }
 }
