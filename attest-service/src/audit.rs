@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use attest_store::Store;
 use tokio::{sync::watch, task, time::interval};
+use tracing::dispatcher::{self, Dispatch};
 
 /// Time between two checkpoints.
 const EVERY: Duration = Duration::from_secs(60);
@@ -19,8 +20,8 @@ pub(crate) async fn checkpoints(store: Store, mut stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
-        let store = store.clone();
-        let _ = task::spawn_blocking(move || checkpoint(&store)).await;
+        let (store, log) = (store.clone(), dispatcher::get_default(Dispatch::clone));
+        let _ = task::spawn_blocking(move || dispatcher::with_default(&log, || checkpoint(&store))).await;
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task,
 };
+use tracing::dispatcher::{self, Dispatch};
 
 use crate::{
     admin::Admin,
@@ -151,7 +152,9 @@ impl ServiceHandle {
         for running in tasks {
             let _ = running.await;
         }
-        let _ = task::spawn_blocking(move || close(service, recorder)).await;
+        let log = dispatcher::get_default(Dispatch::clone);
+        let closing = move || dispatcher::with_default(&log, || close(service, recorder));
+        let _ = task::spawn_blocking(closing).await;
     }
 }
 

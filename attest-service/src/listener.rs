@@ -1,6 +1,6 @@
 //! In: an address. Out: HTTP/1.1 requests with the peer's address (`ConnectInfo`), one task a connection. What is proven: a port that
 //! can't be had is named at start; a client that sends its head or its TLS handshake slowly, or nothing at all, is cut
-//! off; the number of connections is bounded; a shutdown lets answers in work leave and then ends.
+//! off; the number of connections is bounded, all clients together and each by itself; a shutdown lets answers in work leave and then ends.
 //!
 //! HTTP/1.1 alone: two requests every five minutes gain nothing from streams, and one parser is less to attack. The
 //! gateway in front speaks HTTP/2 with clients.
@@ -22,8 +22,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+mod shares;
+
+use self::shares::Shares;
+
 /// Open connections, all clients together.
 const MAX_CONNECTIONS: usize = 8192;
+/// Those of one client (IPv6: its /64).
+const MAX_OF_CLIENT: usize = MAX_CONNECTIONS / 8;
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for a request head; a kept-alive connection may rest as long.
@@ -103,6 +109,7 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let shares = Shares::of(MAX_OF_CLIENT);
     let mut connections = JoinSet::new();
     loop {
         // A full house leaves new connections in the kernel's queue: they wait, they are not refused.
@@ -122,10 +129,12 @@ pub(crate) async fn serve(
             _ = stop.changed() => break,
         };
         while connections.try_join_next().is_some() {}
+        // Who holds his share is hung up on: waiting, he would hold a seat of the others'.
+        let Some(place) = shares.take(peer.ip()) else { continue };
         let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
         connections.spawn(async move {
             connection(stream, peer, tls, router, stop).await;
-            drop(seat);
+            drop((place, seat));
         });
     }
     drop(listener);

@@ -1,6 +1,10 @@
 //! Clients that do not play by the rules.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -8,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    attester::Attester,
+    attester::{Attester, send},
     world::{Folder, Reply, World},
 };
 
@@ -136,6 +140,99 @@ async fn a_flooding_network_is_refused_while_another_gets_in() {
 async fn attest_from(world: &World<'_>, attester: &Attester, address: &str) -> Reply {
     let request = attester.request(&world.challenge().await, |_| ());
     world.post_for(address, "/attest", request.to_json().to_string()).await
+}
+
+#[tokio::test]
+async fn nesting_as_deep_as_a_body_is_large_is_no_envelope() {
+    let folder = Folder::new();
+    let world = folder.start().await;
+    let good = Attester::genuine().request(&world.challenge().await, |_| ()).to_json().to_string();
+    let deep = "[".repeat(60_000);
+    let objects = "{\"a\":".repeat(10_000);
+    for body in [deep.clone(), objects, good.replacen('{', &format!("{{\"extra\":{deep},"), 1)] {
+        let began = tokio::time::Instant::now();
+        let reply = world.post("/attest", body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "not_an_envelope"));
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    assert_eq!(send(&world, &Attester::genuine().request(&world.challenge().await, |_| ())).await.status, 200);
+}
+
+/// Every flood at once, each from an address of its own: challenges by the thousand, spent challenges again with other
+/// words, nesting, bodies that never end. Genuine clients from other addresses are all served, the flooders get no more
+/// than their rate, and what is held for them stays within their network's share.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn genuine_clients_keep_their_rate_under_every_flood_at_once() {
+    const RATE: u32 = 300;
+    const ROOM: u32 = 2_000;
+    let folder = Folder::new();
+    let mut settings = folder.settings();
+    settings.limits.per_address_per_minute = NonZeroU32::new(RATE).unwrap();
+    settings.limits.open_challenges = NonZeroU32::new(ROOM).unwrap();
+    settings.limits.concurrency = NonZeroU32::new(64).unwrap();
+    let world = folder.start_with(settings).await;
+    let stop = AtomicBool::new(false);
+    let served = AtomicUsize::new(0);
+    let flooder = Attester::genuine();
+    let spent = world.challenge().await;
+    send(&world, &flooder.request(&spent, |_| ())).await.token();
+
+    let flood = async |address: &str, path: &str, body: &dyn Fn() -> String| {
+        while !stop.load(Ordering::Relaxed) {
+            let status = world.post_for(address, path, body()).await.status;
+            assert!([200, 400, 409, 429].contains(&status), "{path}: {status}");
+            if status == 200 {
+                served.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let nonce = AtomicUsize::new(0);
+    let replay = || {
+        let binding = [nonce.fetch_add(1, Ordering::Relaxed).to_be_bytes(); 4].concat();
+        let request = flooder.request(&spent, |request| request.binding = binding.try_into().ok());
+        request.to_json().to_string()
+    };
+    let nesting = || "[".repeat(60_000);
+    let empty = String::new;
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(world.handle.address()).await.unwrap();
+        let head = format!(
+            "POST /assay/v1/attest HTTP/1.1\r\nhost: x\r\nassay-internal: {}\r\nassay-client-address: 192.0.2.4\r\n\
+             content-length: 60000\r\n\r\n{{",
+            world.handle.internal_secret()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+
+    let began = tokio::time::Instant::now();
+    let genuine = async {
+        let mut answers = 0;
+        for number in 0..100 {
+            let address = format!("198.51.{number}.1");
+            let reply = attest_from(&world, &Attester::genuine(), &address).await;
+            assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+            answers += 1;
+        }
+        stop.store(true, Ordering::Relaxed);
+        answers
+    };
+    let (answers, ..) = tokio::join!(
+        genuine,
+        flood("192.0.2.1", "/challenge", &empty),
+        flood("192.0.2.1", "/challenge", &empty),
+        flood("192.0.2.1", "/challenge", &empty),
+        flood("192.0.2.2", "/attest", &replay),
+        flood("192.0.2.3", "/attest", &nesting),
+    );
+    assert_eq!(answers, 100);
+    let allowed = f64::from(RATE) * (1.0 + began.elapsed().as_secs_f64() / 60.0) + 2.0;
+    assert!(served.load(Ordering::Relaxed) as f64 <= allowed, "{} of {allowed}", served.load(Ordering::Relaxed));
+    let held = world.handle.metrics_text();
+    let held = held.lines().find_map(|line| line.strip_prefix("assay_challenges_held ")).unwrap().parse::<u32>();
+    assert_eq!(held, Ok(101), "replays hold nothing");
+    drop(slow);
 }
 
 async fn read_to_end(stream: &mut TcpStream) -> String {
