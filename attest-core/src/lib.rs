@@ -11,8 +11,9 @@
 //! | D | [`token::issue`], [`token::asv`], [`token::arc`] | the result | the result token, a signed JWT |
 //! | 3 | [`token::verify`] | token text, key set, expectations | a proof that names one [`verdict`] |
 //!
-//! Beside the walk: [`target`] (the one canonical request target), [`feed`] (key sets on their way to gateways) and the
-//! plain tools [`json`], [`b64u`], [`time`], [`random`].
+//! Beside the walk: [`target`] (the one canonical request target), [`feed`] (key sets and revocations on their way to
+//! gateways), [`revocations`] (what they amount to there) and the plain tools [`json`], [`b64u`], [`time`], [`random`],
+//! [`version`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod appraisal;

@@ -47,7 +47,7 @@ fn challenge() -> Challenge {
     Challenge::issue([7; 16], [9; 8], "default", issued, &ChallengeKey::new(&[3; 32]))
 }
 
-fn sealed() -> String {
+fn sealed(build: u32) -> String {
     let context = AsvContext { iss: "https://api.example/assay", aud: "api", kid: "k1", iat: ISSUED, exp: ENDS };
     let block = AsvBlock {
         passed: true,
@@ -55,7 +55,7 @@ fn sealed() -> String {
         kinds: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
         device_state: DeviceState::ForcedPass,
         annotations: 0x0102_0304,
-        build: 0,
+        build,
     };
     asv::seal(&VerdictKey::new([5; 32]), &jti_text(&JTI), context, &block)
 }
@@ -84,6 +84,9 @@ fn the_transcript() {
     };
     assert_eq!(hex(transcript.digest().as_bytes()), golden("transcript"));
     assert_eq!(hex(transcript.digest_without_device_key().as_bytes()), golden("transcript_without_device_key"));
+    let before = [&[4][..], &[9; 64]].concat();
+    let renewed = Transcript { previous_key: Some(&before), ..transcript };
+    assert_eq!(hex(renewed.digest().as_bytes()), golden("transcript_of_renewed_key"));
     let measured = measured();
     let mac = measurement::mac(&measured, self::challenge().as_bytes(), &transcript.digest());
     assert_eq!(hex(&mac), golden("measurement_mac"));
@@ -112,6 +115,9 @@ fn measured() -> measurement::Measurement {
 #[test]
 fn the_measurement() {
     assert_eq!(measured().to_text(), format!("sha256:{}", golden("measurement")));
+    let library = |name: &str, byte| (name.to_owned(), measurement::Measurement::from_bytes([byte; 32]));
+    let combined = measurement::combine(&measured(), &[library("libz.so", 2), library("liba.so", 1)]);
+    assert_eq!(hex(combined.as_bytes()), golden("measurement_combined"));
 }
 
 #[test]
@@ -123,13 +129,15 @@ fn the_challenge() {
 fn the_device() {
     assert_eq!(b64u::encode(&device_key().thumbprint()), golden("thumbprint"));
     assert_eq!(did().to_string(), golden("did"));
+    assert_eq!(data_encoding::BASE64.encode(&device_key().to_spki_der()), golden("ipk"));
 }
 
 #[test]
 fn the_token_and_its_sealed_claims() {
-    assert_eq!(sealed(), golden("asv"));
+    assert_eq!(sealed(0), golden("asv"));
+    assert_eq!(sealed(77), golden("asv_of_build"));
     assert_eq!(arc(), golden("arc"));
-    let (asv, arc) = (sealed(), arc());
+    let (asv, arc) = (sealed(0), arc());
     let claims = TokenClaims {
         iss: "https://api.example/assay",
         aud: "api",
@@ -148,6 +156,10 @@ fn the_token_and_its_sealed_claims() {
     };
     let key = SigningKey::hmac("k1", Algorithm::HS256, &[4; 32]).unwrap();
     assert_eq!(issue(&claims, &key).unwrap(), golden("token"));
+    // The private key of seed 1, as RFC 8410 section 7 writes it.
+    let pkcs8 = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[1; 32]].concat();
+    let key = SigningKey::from_pkcs8("k1", Algorithm::EdDSA, &pkcs8).unwrap().sealed().unwrap();
+    assert_eq!(issue(&claims, &key).unwrap(), golden("sealed_token"));
 }
 
 #[test]
@@ -166,5 +178,8 @@ fn the_feed() {
     assert_eq!(key.public_key().unwrap().to_string(), golden("feed_public"));
     let document = SignedDocument::parse(all["feed_document"].to_string().as_bytes()).unwrap();
     assert_eq!(key.sign(b"{}"), document);
-    assert_eq!(FeedPublicKey::parse(&golden("feed_public")).unwrap().verify(&document), Ok(b"{}".to_vec()));
+    let pinned = FeedPublicKey::parse(&golden("feed_public")).unwrap();
+    assert_eq!(pinned.verify(&document), Ok(b"{}".to_vec()));
+    let revocations = SignedDocument::parse(all["revocations"].to_string().as_bytes()).unwrap();
+    assert_eq!(key.sign_revocations(b"{}"), revocations);
 }
