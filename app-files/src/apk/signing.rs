@@ -1,6 +1,7 @@
 //! The APK Signing Block. Comes in: the archive. Goes out: the SHA-256 of each certificate that signed it.
 //! Proven between: every block of scheme v2, v3 and v3.1 that is there holds, signatures and content alike; a block
-//! that Android would take instead of the one that was looked at can't be there twice.
+//! that Android would take instead of the one that was looked at can't be there twice. A newer scheme's block that was
+//! taken away shows. An older one's does not: what is left is still signed, by its own signers alone.
 //!
 //! Source: Android documentation, "APK Signature Scheme v2", "v3", "v3.1".
 

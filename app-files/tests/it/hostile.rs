@@ -140,9 +140,11 @@ fn blocks_of_every_scheme_are_read_the_newest_signers_first() {
     ]);
     let app = bytes(&parts.with_block(&all)).unwrap();
     assert_eq!(app.package.signers, [newest.digest(), new.digest(), old.digest()]);
-    assert_eq!(app.builds.len(), 1);
-    assert_eq!(app.builds[0].measurement, None);
+    assert_eq!((app.builds.len(), app.builds[0].measurement), (1, None));
     assert!(app.notes.iter().any(|note| note.contains("no native libraries")));
+    // The older scheme's block taken away: the newer one's signers alone are named.
+    let newer = block(&[(V3, v3(&new, &parts).signer())]);
+    assert_eq!(bytes(&parts.with_block(&newer)).unwrap().package.signers, [new.digest()]);
 }
 
 #[test]
