@@ -12,6 +12,7 @@ use std::time::Duration;
 use attest_core::device_key::DeviceId;
 use attest_core::random::{Random, SystemRandom};
 use attest_core::time::UnixTime;
+use attest_core::token::Algorithm;
 use attest_core::token::asv::{self, AsvBlock, AsvContext, VerdictKey};
 use attest_core::token::issue::{SigningKey, TokenClaims, issue, jti_text};
 
