@@ -202,3 +202,6 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
