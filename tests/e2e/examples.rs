@@ -28,7 +28,10 @@ fn copy() -> Files {
     }
     let certified = rcgen::generate_simple_self_signed(vec!["api.example.com".to_owned()]).unwrap();
     files.write("tls/fullchain.pem", certified.cert.pem());
+    files.write("tls/internal-roots.pem", certified.cert.pem());
     files.private("tls/privkey.pem", certified.signing_key.serialize_pem());
+    files.private("secrets/database.url", "postgres://assay:not-a-secret@db.internal/assay?sslmode=require\n");
+    files.private("secrets/redis.url", "rediss://assay:not-a-secret@redis.internal\n");
     files.unlock_key("secrets/service-unlock.key");
     files.unlock_key("secrets/keys-unlock.key");
     files.private("secrets/approov.secret", e2e::house::APPROOV_SECRET);

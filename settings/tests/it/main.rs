@@ -10,3 +10,4 @@ mod order;
 mod planned;
 mod refusals;
 mod schema;
+mod shared;

@@ -146,8 +146,12 @@ fn listeners() {
 fn attestation() {
     refuses("address: 127.0.0.1:8082", "address: 0.0.0.0:8082", "plaintext_service", "0.0.0.0:8082", "127.0.0.1:8082");
     refuses("address: 127.0.0.1:8082", "address: 127.0.0.1:8081", "same_port", "127.0.0.1:8081", "a port of its own");
-    refuses("lifetime: 5m", "algorithm: ES256", "concealment", "ES256", "concealment: open");
-    refuses("lifetime: 5m", "concealment: open", "concealment", "open", "algorithm: ES256");
+    for private in ["ES256", "ES384", "EdDSA", "RS256", "PS256"] {
+        refuses("lifetime: 5m", &format!("algorithm: {private}"), "concealment", private, "concealment: sealed");
+    }
+    for word in ["open", "sealed"] {
+        refuses("lifetime: 5m", &format!("concealment: {word}"), "concealment", word, "algorithm: ES256");
+    }
     refuses("require: [measurement]", "require: []", "empty_list", "[", "[measurement]");
     refuses(
         "      linux: { require: [measurement] }",
@@ -232,6 +236,7 @@ fn names_that_routes_refer_to() {
     let cnf = with("lifetime: 5m }", "lifetime: 5m, claims: { cnf: true } }");
     let chat_ok = cnf.replace("bearer] }", "bearer], bearer_ok: true }");
     refuses_text(&chat_ok, "proof_unchecked", "shop-api", "bearer_ok: true");
+    refuses_text(&chat_ok.replace("cnf: true", "ipk: true"), "proof_unchecked", "shop-api", "claims.ipk");
     refuses("    upstream: openai\n", "    upstream: opena\n", "unknown_name", "opena", "did you mean `openai`?");
     refuses("token: { issuer: moving,", "token: { issuer: movin,", "unknown_name", "movin", "did you mean `moving`?");
     let without_keys = with("keys:\n  store: secrets/keys.sealed\n  unlock: { file: secrets/kek.key }\n", "");
