@@ -54,11 +54,11 @@ pub struct DeviceRow {
     pub first_seen: UnixTime,
     /// When it was last heard of.
     pub last_seen: UnixTime,
-    /// The app that it last was; empty: not seen yet.
+    /// The app that it last passed as; empty: it never did.
     pub app: String,
-    /// The version that it last was.
+    /// The version that it last passed as.
     pub version: String,
-    /// The platform that it last was on.
+    /// The platform that it last passed on.
     pub platform: Option<Platform>,
     /// How often it passed.
     pub passed: i64,
@@ -122,9 +122,9 @@ impl fmt::Debug for Seen {
 pub struct DeviceFilter {
     /// In this state, over or not.
     pub state: Option<DeviceState>,
-    /// Last seen as this app.
+    /// Last passed as this app.
     pub app: Option<String>,
-    /// Last seen as one of these, whatever else is asked: what the asker may see.
+    /// Last passed as one of these, whatever else is asked: what the asker may see.
     pub apps: Option<Vec<String>>,
     /// Seen since.
     pub seen_after: Option<UnixTime>,
@@ -285,7 +285,7 @@ impl Store {
         })
     }
 
-    /// A change to a device by an actor whose apps include the one that it was last seen as.
+    /// A change to a device by an actor whose apps include the one that it last passed as.
     fn change_device<T>(
         &self,
         actor: &Actor,

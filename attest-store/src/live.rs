@@ -3,8 +3,9 @@
 //!
 //! One thread owns a connection. It looks four times a second whether any process has raised the generation, and then takes
 //! over what changed. It writes sightings in batches, after the answers they belong to have left: **a crash, or a database
-//! that is away, loses the sightings of the last 200 ms or the last 1024 devices, whichever is less**; they are counters, and
-//! nothing that decides reads them. With PostgreSQL away it connects again, after 250 ms, then more slowly, at most 4 s apart.
+//! that is away, loses those of the last 200 ms or the last 1024 devices, whichever is less**, and where the database is
+//! slower than they come, those that wait for it (8192 at most). They are counters, and nothing that decides reads them.
+//! With PostgreSQL away it connects again, after 250 ms, then more slowly, at most 4 s apart.
 
 use std::{
     sync::{

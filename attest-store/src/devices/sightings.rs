@@ -1,9 +1,10 @@
 //! In: how attestations ended. Out: rows, one transaction for a batch of them, so that the rate of attestations is not bound
-//! by the disk's. What is proven: memory is bounded by [`FULL_BATCH`] devices, and a crash loses this batch at most.
+//! by the disk's. What is proven: memory is bounded by [`FULL_BATCH`] devices, and a crash loses this batch at most; what
+//! the device key did not sign is not laid at the device's door, and a device belongs to the app that it last passed as.
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use attest_core::device_key::DeviceId;
+use attest_core::{device_key::DeviceId, reasons::Reasons, reference::Platform};
 
 use super::{MAX_ROWS, Seen, family};
 use crate::{
@@ -24,6 +25,14 @@ struct Tally {
     passed: u32,
     failed: u32,
     last: Seen,
+    /// What it was when it last passed: a failed one may say that it is anything.
+    proven: Option<Proven>,
+}
+
+struct Proven {
+    app: String,
+    version: String,
+    platform: Platform,
 }
 
 /// Tallies by device.
@@ -38,20 +47,30 @@ impl Batch {
 
     /// Counts one attestation.
     pub(crate) fn count(&mut self, seen: Seen) {
+        // Anybody can send a device's public key; only its holder can sign.
+        if seen.reasons.contains(Reasons::BAD_DEVICE_SIGNATURE) {
+            return;
+        }
         let (passed, failed) = if seen.passed { (1, 0) } else { (0, 1) };
+        let proven = seen.passed.then(|| Proven {
+            app: seen.app.clone(),
+            version: seen.version.clone(),
+            platform: seen.platform,
+        });
         match self.0.get_mut(&seen.device) {
             Some(tally) => {
                 tally.passed = tally.passed.saturating_add(passed);
                 tally.failed = tally.failed.saturating_add(failed);
                 // A link that was proven is not lost to a later sighting without one.
                 let renewed_from = seen.renewed_from.or(tally.last.renewed_from);
+                tally.proven = proven.or(tally.proven.take());
                 if seen.at >= tally.last.at {
                     tally.last = seen;
                 }
                 tally.last.renewed_from = renewed_from;
             }
             None => {
-                self.0.insert(seen.device, Tally { passed, failed, last: seen });
+                self.0.insert(seen.device, Tally { passed, failed, last: seen, proven });
             }
         }
     }
@@ -90,7 +109,9 @@ fn update_sql(rows: usize) -> String {
     format!(
         "UPDATE devices SET passed = devices.passed + v.column2, failed = devices.failed + v.column3,
                 last_seen = CASE WHEN devices.last_seen > v.column4 THEN devices.last_seen ELSE v.column4 END,
-                app = v.column5, version = v.column6, platform = v.column7, last_reasons = v.column8,
+                app = CASE WHEN v.column2 > 0 THEN v.column5 ELSE devices.app END,
+                version = CASE WHEN v.column2 > 0 THEN v.column6 ELSE devices.version END,
+                platform = CASE WHEN v.column2 > 0 THEN v.column7 ELSE devices.platform END, last_reasons = v.column8,
                 last_findings = v.column9, key_set = v.column10
          FROM (VALUES {}) AS v WHERE devices.id = v.column1 RETURNING devices.id",
         places(rows, COLUMNS)
@@ -130,15 +151,15 @@ fn insert(change: &Change<'_>, tallies: &[&Tally]) -> Result<(), StoreError> {
 const COLUMNS: usize = 10;
 
 fn push(values: &mut Vec<Value>, tally: &Tally, key_set: &str) {
-    let last = &tally.last;
+    let (last, proven) = (&tally.last, tally.proven.as_ref());
     values.extend_from_slice(values![
         *last.device.as_bytes(),
         tally.passed,
         tally.failed,
         last.at,
-        last.app.as_str(),
-        last.version.as_str(),
-        last.platform.as_str(),
+        proven.map_or("", |proven| proven.app.as_str()),
+        proven.map_or("", |proven| proven.version.as_str()),
+        proven.map_or("", |proven| proven.platform.as_str()),
         i64::try_from(last.reasons.bits()).unwrap_or(i64::MAX),
         findings(&last.findings),
         key_set

@@ -88,11 +88,15 @@ impl Loader {
             Some(last) => Arc::new(load_marks(tx, (*last.marks).clone(), last.counters.marks)?),
             None => Arc::new(load_marks(tx, Marks::new(), 0)?),
         };
+        let number =
+            u64::try_from(now.revocations).map_err(|_| StoreError::Damaged { what: "the revocation log's number" })?;
         let known = last.filter(|last| last.counters.revocations_pruned == now.revocations_pruned);
         let revocations = match known {
             Some(last) if last.counters.revocations == now.revocations => Arc::clone(&last.revocations),
-            Some(last) => Arc::new(last.revocations.and(revocations::load_after(tx, last.counters.revocations)?)),
-            None => Arc::new(RevocationLog::default().and(revocations::load_after(tx, 0)?)),
+            Some(last) => {
+                Arc::new(last.revocations.and(revocations::load_after(tx, last.counters.revocations)?, number))
+            }
+            None => Arc::new(RevocationLog::default().and(revocations::load_after(tx, 0)?, number)),
         };
         let key_set_number = last.map_or(0, |last| last.key_set_number);
         Ok(Loaded { counters: now, builds, marks, revocations, keys, issuer, key_set_number })

@@ -75,15 +75,17 @@ impl Snapshot {
 /// The revocations, as gateways are told them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RevocationLog {
+    number: u64,
     /// By number; of one thing, the last entry alone.
     entries: Vec<RevocationEntry>,
 }
 
 impl RevocationLog {
-    /// The last number there is; 0: none.
+    /// The last number that was given; 0: none. It stays when its entry is over and forgotten: gateways take only higher
+    /// ones.
     #[must_use]
     pub fn number(&self) -> u64 {
-        self.entries.last().map_or(0, |entry| entry.number)
+        self.number
     }
 
     /// The entries after `number`, by rising number.
@@ -93,14 +95,14 @@ impl RevocationLog {
         self.entries.get(from..).unwrap_or_default()
     }
 
-    /// This log with `news` after it: each takes the place of an earlier entry about the same thing.
-    pub(super) fn and(&self, news: Vec<RevocationEntry>) -> Self {
+    /// This log with `news` after it, up to `number`: each takes the place of an earlier entry about the same thing.
+    pub(super) fn and(&self, news: Vec<RevocationEntry>, number: u64) -> Self {
         let replaced: std::collections::HashSet<_> =
             news.iter().map(|entry| (entry.kind, entry.value.as_str())).collect();
         let kept = self.entries.iter().filter(|entry| !replaced.contains(&(entry.kind, entry.value.as_str())));
         let mut entries: Vec<_> = kept.cloned().collect();
         entries.extend(news);
-        Self { entries }
+        Self { number, entries }
     }
 }
 
@@ -116,8 +118,8 @@ mod tests {
 
     #[test]
     fn a_later_entry_about_the_same_thing_takes_the_earlier_ones_place() {
-        let log = RevocationLog::default().and(vec![entry(1, "a", false), entry(2, "b", false)]);
-        let log = log.and(vec![entry(3, "a", true)]);
+        let log = RevocationLog::default().and(vec![entry(1, "a", false), entry(2, "b", false)], 2);
+        let log = log.and(vec![entry(3, "a", true)], 3);
         assert_eq!(log.after(0), [entry(2, "b", false), entry(3, "a", true)]);
         assert_eq!(log.after(2), [entry(3, "a", true)]);
         assert!(log.after(3).is_empty() && log.after(u64::MAX).is_empty());

@@ -198,6 +198,14 @@ fn revocations_that_are_over_are_forgotten_and_running_views_follow() {
     live.refresh();
     let left = live.snapshot();
     assert_eq!(left.revocations.after(0).len(), 1, "a device's stays until it is lifted");
+    let device = crate::Revocation::Device(DeviceId::from_bytes([1; 16]));
+    store.lift(&admin, &device, "why").unwrap();
+    let number = live.snapshot().revocation_number;
+    let even_later = store_at(folder.path(), 1_800_000_000 + 80 * 24 * 3600);
+    even_later.change(&admin, (Role::Admin, None), crate::revocations::prune).unwrap();
+    live.refresh();
+    assert!(live.snapshot().revocations.after(0).is_empty());
+    assert_eq!(live.snapshot().revocation_number, number, "a number is never taken back");
     live.close();
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Barrier, time::Duration};
 
 use attest_core::appraisal::DeviceState::{Banned, ForcedFail, ForcedPass, Normal};
-use attest_core::device_key::DeviceId;
+use attest_core::{device_key::DeviceId, reasons::Reasons};
 use attest_store::{DeviceFilter, Live, Page, Revision, Revocation, Role, Seen, Store, StoreError};
 
 use crate::world::{DAY, NOW, admin, device, each_engine, mark, registration, scoped, seen};
@@ -154,6 +154,38 @@ fn a_device_that_never_passed_gets_no_row() {
         // Once it has a row, its failures are counted.
         see(&store, &[seen(device(2), false)]);
         assert_eq!(store.device(&device(2)).unwrap().unwrap().failed, 2);
+    });
+}
+
+#[test]
+fn what_the_device_key_did_not_sign_is_not_laid_at_the_devices_door() {
+    each_engine(|world| {
+        let store = world.open();
+        see(&store, &[seen(device(1), true)]);
+        let before = store.device(&device(1)).unwrap();
+        let forged = Seen {
+            reasons: Reasons::BAD_DEVICE_SIGNATURE,
+            renewed_from: Some(device(2)),
+            app: "bank".to_owned(),
+            ..seen(device(1), false)
+        };
+        see(&store, &[forged]);
+        assert_eq!(store.device(&device(1)).unwrap(), before);
+    });
+}
+
+#[test]
+fn a_failed_attestation_moves_no_device_to_another_app() {
+    each_engine(|world| {
+        let store = world.open();
+        let elsewhere = Seen { app: "bank".to_owned(), version: "9".to_owned(), ..seen(device(1), false) };
+        // In a batch with a pass, before it and after it, and in one of its own.
+        see(&store, &[elsewhere.clone(), seen(device(1), true), elsewhere.clone()]);
+        see(&store, &[elsewhere]);
+        let row = store.device(&device(1)).unwrap().unwrap();
+        assert_eq!((row.app.as_str(), row.version.as_str(), row.passed, row.failed), ("shop", "1.0", 1, 3));
+        see(&store, &[Seen { app: "bank".to_owned(), ..seen(device(1), true) }]);
+        assert_eq!(store.device(&device(1)).unwrap().unwrap().app, "bank");
     });
 }
 
