@@ -10,6 +10,7 @@ use assay_sdk::client::*;
 use assay_sdk::code::Code;
 use assay_sdk::outcome::*;
 use attest_core::verdict::Verdict;
+use proptest::prelude::*;
 
 use crate::misuse::{builder, client};
 use crate::verifier::Verifier;
@@ -190,5 +191,30 @@ fn reactions_are_those_of_the_answers_table() {
         assay_outcome_free(next);
         assay_outcome_free(outcome);
         assay_client_free(built);
+    }
+}
+
+proptest! {
+    /// Whatever answer comes, the reaction is one of the four, and a wait has its bounds.
+    #[test]
+    fn any_answer_has_a_reaction(
+        status in prop_oneof![Just(401), Just(403), Just(429), Just(503), any::<i32>()],
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+        after in proptest::collection::vec(1_u8.., 0..20),
+    ) {
+        static SHARED: std::sync::OnceLock<(usize, usize)> = std::sync::OnceLock::new();
+        let (built, outcome) = *SHARED.get_or_init(|| {
+            let built = client_of(&verifier());
+            (built as usize, unsafe { assay_fetch_token(built, null(), 0) } as usize)
+        });
+        let after = std::ffi::CString::new(after).unwrap();
+        let mut wait = u64::MAX;
+        let (client, outcome) = (built as *const _, outcome as *const _);
+        let reaction = unsafe {
+            assay_react(client, outcome, status, body.as_ptr(), body.len(), after.as_ptr(), &raw mut wait)
+        };
+        prop_assert!((0..=3).contains(&reaction));
+        prop_assert_eq!(reaction == 3, wait != u64::MAX);
+        prop_assert!(reaction != 3 || wait <= 75_000);
     }
 }

@@ -11,9 +11,10 @@ use crate::native::{has, header_folder, library_folder, run};
 const HEADER: &str = include_str!("../../include/assay.h");
 
 /// The source files that export something.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     include_str!("../../src/about.rs"),
     include_str!("../../src/builder.rs"),
+    include_str!("../../src/builder/build.rs"),
     include_str!("../../src/client.rs"),
     include_str!("../../src/device_key.rs"),
     include_str!("../../src/evidence.rs"),
