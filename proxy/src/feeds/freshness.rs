@@ -34,6 +34,11 @@ impl Freshness {
         self.confirmed.fetch_max(right_at, Ordering::AcqRel);
     }
 
+    /// Goes on where another left off.
+    pub(crate) fn adopt(&self, other: &Self) {
+        self.confirmed.fetch_max(other.confirmed.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+
     /// Time since then, at this moment of steady time.
     pub(crate) fn age(&self, steady: Duration) -> Option<Duration> {
         match self.confirmed.load(Ordering::Acquire) {

@@ -101,6 +101,12 @@ impl OwnKeySets {
         }
     }
 
+    /// Begins with what another feed of the same publisher has.
+    pub(crate) fn adopt(&self, other: &Self) {
+        self.current.store(other.current.load_full());
+        self.fresh.adopt(&other.fresh);
+    }
+
     /// Identity of this edition of its keys in the token cache. Two feeds may number their editions alike.
     pub(crate) fn id(&self, edition: &Edition) -> KeySetId {
         // Even: named issuers have odd ones.

@@ -69,11 +69,17 @@ impl OwnFeeds {
                 ));
             }
         };
-        Ok(Some(Arc::new(Self {
+        let feeds = Self {
             key_sets: Arc::new(OwnKeySets::new(wanted, sources.0, clock.clone())),
             revocations: Arc::new(OwnRevocations::new(every, sources.1, clock.clone())),
             started: AtomicBool::new(false),
-        })))
+        };
+        if let Some((_, running)) = running.filter(|(old, _)| same_publisher(old, attestation)) {
+            // A change of address or period while the service is away must not cost what is known.
+            feeds.key_sets.adopt(&running.key_sets);
+            feeds.revocations.adopt(&running.revocations);
+        }
+        Ok(Some(Arc::new(feeds)))
     }
 
     /// Asks for the first documents in `first`, and from then on in the background. Once in the life of these feeds.
@@ -94,5 +100,19 @@ fn begin<F: Feed>(feed: &Arc<F>, first: &mut JoinSet<()>, failed: Counter) {
 }
 
 fn same_feeds(old: &Attestation, new: &Attestation) -> bool {
-    old.source == new.source && old.token.key_set == new.token.key_set && old.token.concealment == new.token.concealment
+    old.source == new.source && same_set(old, new)
+}
+
+/// Whether both pin the same feed key: what one has taken, the other would take.
+fn same_publisher(old: &Attestation, new: &Attestation) -> bool {
+    match (&old.source, &new.source) {
+        (AttestationSource::Remote(one), AttestationSource::Remote(other)) => {
+            one.feed_key == other.feed_key && same_set(old, new)
+        }
+        _ => false,
+    }
+}
+
+fn same_set(old: &Attestation, new: &Attestation) -> bool {
+    old.token.key_set == new.token.key_set && old.token.concealment == new.token.concealment
 }

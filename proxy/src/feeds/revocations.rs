@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use attest_core::feed::{RevocationDocument, RevocationKind};
-use attest_core::revocations::Index;
+use attest_core::revocations::{Index, IndexError};
 use attest_core::time::{Clock, UnixTime};
 use attest_core::token::claims::Claims;
 use attest_core::token::verify::{Facts, Revoked};
@@ -67,6 +67,13 @@ impl OwnRevocations {
         }
     }
 
+    /// Begins with what another feed of the same publisher has.
+    pub(crate) fn adopt(&self, other: &Self) {
+        *self.draft() = other.draft().clone();
+        self.current.store(other.current.load_full());
+        self.fresh.adopt(&other.fresh);
+    }
+
     /// What to hold tokens against at this moment of steady time, if nothing older than `refuse_after` may be used.
     ///
     /// # Errors
@@ -108,7 +115,13 @@ impl OwnRevocations {
             next = Draft { index: Index::default(), anew: true };
         }
         let before = next.index.number();
-        next.index.apply(&document)?;
+        if let Err(why) = next.index.apply(&document) {
+            if why == IndexError::TooMany {
+                // What is over stays in an index that only hears of changes: read anew, the list has what holds.
+                *draft = Draft { index: Index::default(), anew: true };
+            }
+            return Err(why.into());
+        }
         let whole = next.index.is_complete();
         if !whole && next.index.number() == before {
             return Err(NotTaken::NoProgress);

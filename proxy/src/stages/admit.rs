@@ -149,7 +149,8 @@ async fn within_limits(
     }
     let used_up = match &runtime.shared {
         None => used_up_here(permit, route, address, runtime, ctx.started),
-        Some(shared) => match shared.used_up(permit, route, address).await {
+        // Boxed: the size of every request's future is that of what it may hold.
+        Some(shared) => match Box::pin(shared.used_up(permit, route, address)).await {
             Ok(used_up) => used_up,
             Err(Away) => {
                 ctx.shared_state_down = true;

@@ -168,6 +168,35 @@ fn silence_is_a_fact_at_once_and_closes_at_the_time_that_the_route_says() {
     assert!(matches!(feed.usable(14 * MINUTE, clock.steady()), Err("revocations_stale")));
 }
 
+#[tokio::test]
+async fn an_index_that_is_full_of_what_is_over_is_read_anew() {
+    let (service, clock) = (Arc::new(Service::default()), Arc::new(FixedClock::new(NOW)));
+    let feed = feed(&service, &clock);
+    let build = |number: u64| RevocationEntry {
+        number,
+        kind: RevocationKind::Build,
+        value: number.to_string(),
+        since: 0,
+        until: Some(1),
+        lifted: false,
+    };
+    let refused = (0..9).find_map(|page| {
+        let (from, number) = (page * 8_000, (page + 1) * 8_000);
+        let entries = (from + 1..=number).map(build).collect();
+        let document = RevocationDocument { number, latest: number, from, entries, ..service.page(0) };
+        feed.take(&signed(&document)).err()
+    });
+    assert!(matches!(refused, Some(NotTaken::Index(IndexError::TooMany))), "{refused:?}");
+    assert_eq!(feed.known(), Some((64_000, 0)), "what was known stays");
+    // The service, asked from the beginning, says only what holds: nothing of all that, and one device.
+    let value = DeviceId::from_bytes([1; 16]).to_string();
+    let ban = RevocationEntry { kind: RevocationKind::Device, value, until: None, ..build(80_001) };
+    let said = RevocationDocument { number: 80_001, latest: 80_001, entries: vec![ban], ..service.page(0) };
+    assert!(feed.take(&signed(&said)).unwrap());
+    assert_eq!(feed.known(), Some((80_001, 1)));
+    assert!(revoked(&feed, 1));
+}
+
 #[test]
 fn a_request_that_asks_allocates_nothing_however_long_the_list_is() {
     let (service, clock) = (Arc::new(Service::default()), Arc::new(FixedClock::new(NOW)));

@@ -143,3 +143,31 @@ async fn a_key_set_that_conceals_otherwise_than_the_configuration_says_is_not_us
     let status = rig.admin("GET", "/status").await.json();
     assert!(status["key_set"]["problem"].as_str().unwrap().contains("concealment"), "{status}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_period_while_the_service_is_away_costs_nothing_that_is_known() {
+    let issuer = Issuer::new();
+    let rig = Rig::start_with(issuer.clone(), elsewhere(&issuer, "refresh: 1h", parts()).await, |_| {}).await;
+    issuer.ban([8; 16]);
+    let (good, banned) = (issuer.token(), issuer.issue(&Token { device: [8; 16], ..Token::default() }));
+    let ask = async |token: &str| rig.get("own.test", "/a", &[("assay-token", token)]).await.status;
+    rig.until("banned", async || ask(&banned).await == 403).await;
+    issuer.up.store(false, Ordering::SeqCst);
+    issuer.tells_revocations.store(false, Ordering::SeqCst);
+    rig.edit(|text| text.replace("refresh: 1h", "refresh: 30m"));
+    rig.gateway.reload().await.unwrap();
+    assert_eq!((ask(&good).await, ask(&banned).await), (200, 403));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_does_not_end_is_not_read_to_its_end() {
+    let issuer = Issuer::new();
+    let rig = Rig::start_with(issuer.clone(), elsewhere(&issuer, "refresh: 1s", parts()).await, |_| {}).await;
+    issuer.bloated.store(true, Ordering::SeqCst);
+    for feed in ["key_set", "revocations"] {
+        let problem = async || rig.admin("GET", "/status").await.json()[feed]["problem"].clone();
+        rig.until(feed, async || problem().await.as_str().is_some_and(|problem| problem.contains("larger"))).await;
+    }
+    let token = issuer.token();
+    assert_eq!(rig.get("own.test", "/a", &[("assay-token", &token)]).await.status, 200, "the last ones stay in use");
+}

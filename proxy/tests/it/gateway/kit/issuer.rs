@@ -31,6 +31,8 @@ pub(crate) struct Issuer {
     pub(crate) up: AtomicBool,
     /// Whether it can be asked for revocations.
     pub(crate) tells_revocations: AtomicBool,
+    /// Whether its documents are longer than any that is one.
+    pub(crate) bloated: AtomicBool,
     pub(crate) number: AtomicU64,
     /// How often it was asked for key sets.
     pub(crate) asked: AtomicU32,
@@ -100,6 +102,7 @@ impl Issuer {
             log: Mutex::default(),
             up: AtomicBool::new(true),
             tells_revocations: AtomicBool::new(true),
+            bloated: AtomicBool::new(false),
             number: AtomicU64::new(1),
             asked: AtomicU32::new(0),
             tokens: AtomicU32::new(0),
