@@ -70,9 +70,9 @@ impl Loader {
         Ok(Some(snapshot))
     }
 
-    /// Reads the parts whose counters rose.
+    /// Reads the parts whose counters rose. A generation that went back is a backup that was restored: all is read anew.
     fn read(&self, tx: &Tx<'_>, now: Counters) -> Result<Loaded, StoreError> {
-        let last = self.last.as_ref();
+        let last = self.last.as_ref().filter(|last| now.generation >= last.counters.generation);
         let inner = &self.store.0;
         let (keys, issuer) = match last {
             Some(last) if last.counters.keys == now.keys => (Arc::clone(&last.keys), Arc::clone(&last.issuer)),

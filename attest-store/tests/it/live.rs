@@ -91,3 +91,19 @@ fn a_view_that_is_dropped_lets_go_of_its_thread_and_writes_what_is_left() {
         mark(&store, &device(1), Banned).unwrap();
     });
 }
+
+#[test]
+fn a_backup_that_is_restored_under_a_running_view_is_taken_over_whole() {
+    each_engine(|world| {
+        let store = world.open();
+        let live = store.live().unwrap();
+        mark(&store, &device(1), Banned).unwrap();
+        // As it was before the ban, the counters too.
+        world.sql("UPDATE devices SET state = 'normal', changed = 0");
+        world.sql("DELETE FROM revocations");
+        world.sql("UPDATE counters SET value = 1 WHERE name IN ('marks_changed', 'generation')");
+        wait_for("the state of the backup", || live.snapshot().device(&device(1), NOW).state == Normal);
+        assert!(live.snapshot().revocations.after(0).is_empty());
+        live.close();
+    });
+}
