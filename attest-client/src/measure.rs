@@ -7,12 +7,11 @@ mod image;
 mod library;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use attest_core::measurement::{ElfError, Measurement, NotAsPlanned, combine, measure_file};
 
-use crate::procfs::{Process, parse_maps, read_memory};
+use crate::procfs::{self, Process, parse_maps};
 
 /// Measures the executable and read-only segments of the running main program.
 ///
@@ -21,8 +20,8 @@ use crate::procfs::{Process, parse_maps, read_memory};
 /// nothing about the image of now.
 ///
 /// # Errors
-/// [`MeasureError`]: `/proc` is not there or closed to us (a process that is not dumpable), or the program in
-/// memory is not a 64-bit little-endian ELF image. Started as an argument of the dynamic loader
+/// [`MeasureError`]: `/proc` is not there or closed to us (on Linux also a process that is not dumpable, whose auxiliary
+/// vector can't be read; an Android app's libraries can be measured all the same), or the program in memory is not a 64-bit little-endian ELF image. Started as an argument of the dynamic loader
 /// (`ld.so ./app`), the main program is the loader, and its measurement is what comes out.
 ///
 /// # Source
@@ -74,7 +73,7 @@ const MAIN: Main = if cfg!(target_os = "android") { Main::FirstLibrary } else { 
 fn measure<Name: AsRef<str>>(process: &Process, libraries: &[Name], main: Main) -> Result<Measurement, MeasureError> {
     let maps = process.text("maps")?;
     let maps = parse_maps(&maps);
-    let memory = ProcessMemory(process.memory()?);
+    let memory = process.memory()?;
     let mut names: Vec<&str> = libraries.iter().map(AsRef::as_ref).collect();
     names.sort_unstable();
     names.dedup();
@@ -131,12 +130,9 @@ pub enum MeasureError {
     NoLibrary,
 }
 
-/// `/proc/pid/mem`.
-struct ProcessMemory(OwnedFd);
-
-impl image::Memory for ProcessMemory {
+impl image::Memory for procfs::Memory {
     fn read_exact_at(&self, out: &mut [u8], address: u64) -> io::Result<()> {
-        read_memory(&self.0, out, address)
+        Self::read_exact_at(self, out, address)
     }
 }
 
@@ -154,5 +150,34 @@ mod tests {
         let libc = maps.iter().find(|mapping| mapping.file_name().starts_with("libc.so")).unwrap();
         let on_disk = file(libc.path).unwrap();
         assert_eq!(measure(&process, &[libc.file_name()], Main::FirstLibrary).unwrap(), on_disk);
+    }
+    const NOT_DUMPABLE: &str = "ASSAY_TEST_IS_NOT_DUMPABLE";
+
+    /// As every released app on Android is. The child is a user of no rights: root would be let in all the same.
+    #[test]
+    fn a_process_that_is_not_dumpable_is_measured_too() {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+
+        if std::env::var_os(NOT_DUMPABLE).is_some() {
+            set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap();
+            assert!(matches!(Process::current().memory().unwrap(), procfs::Memory::Own));
+            return an_android_app_is_measured_by_its_libraries_alone();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("tests");
+        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        for path in [folder.path(), &program] {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let mut child = std::process::Command::new(program);
+        child.args(["--exact", "measure::tests::a_process_that_is_not_dumpable_is_measured_too"]);
+        child.env(NOT_DUMPABLE, "1").current_dir("/");
+        if rustix::process::geteuid().is_root() {
+            child.uid(65_534).gid(65_534);
+        }
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
     }
 }
