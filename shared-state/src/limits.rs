@@ -160,4 +160,24 @@ mod tests {
         assert_eq!(micros(333_333_333), "333333.333");
         assert_eq!(micros(7), "0.007");
     }
+
+    #[tokio::test]
+    async fn newcomers_share_a_cell_by_rate_once_there_are_too_many_names() {
+        let Some(redis) = test_servers::Redis::start() else { return };
+        let url = settings::ServerUrl::redis(&redis.url()).unwrap();
+        let timeout = Duration::from_secs(5);
+        let settings = settings::SharedSettings { url, ca_file: None, timeout, prefix: "test".to_owned() };
+        let state = SharedState::connect(&settings).await.unwrap();
+        let hour = |requests| Limit { requests: NonZeroU32::new(requests).unwrap(), window: Duration::from_secs(3600) };
+        // Room for the epoch and one cell.
+        let count = async |subject: &str, limit| state.limits_within(&[(subject.as_bytes(), limit)], 2).await.unwrap();
+        let within = |left| Counted::Within { remaining: vec![left] };
+        assert_eq!(count("first", hour(2)).await, within(1));
+        assert_eq!(count("second", hour(2)).await, within(1));
+        assert_eq!(count("third", hour(2)).await, within(0), "strangers share one cell");
+        assert!(matches!(count("fourth", hour(2)).await, Counted::Exceeded { .. }));
+        assert_eq!(count("fourth", hour(5)).await, within(4), "another rate has a cell of its own");
+        assert_eq!(count("first", hour(2)).await, within(0), "who was there keeps its cell");
+        assert_eq!(redis.command(&["DBSIZE"]), ":4");
+    }
 }
