@@ -1,6 +1,6 @@
 //! The device key. Comes in: the transcript's hash. Goes out: a P-256 signature over it.
 //! Proven between: whoever asks for a token holds the private key of the device id in it. Hardware keys come in
-//! through [`DeviceKey`]; [`SoftwareKey`] serves where there is none; [`format`] turns what keystores give into
+//! through [`DeviceKey`]; [`SoftwareKey`] serves where there is none; [`mod@format`] turns what keystores give into
 //! what the wire wants.
 
 pub mod format;
