@@ -26,6 +26,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -55,6 +56,13 @@ pub(crate) struct Api {
     open: Semaphore,
 }
 
+/// A request within its client's rate, with a seat until this is dropped, its body whole.
+struct Admitted<'a> {
+    address: IpAddr,
+    body: Bytes,
+    _seat: SemaphorePermit<'a>,
+}
+
 /// The routes of the service under `path` (no slash at its end; may be empty).
 pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String) -> Router {
     let api = Arc::new(Api { service, internal_secret, open: Semaphore::new(MAX_OPEN) });
@@ -71,6 +79,33 @@ pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String)
 }
 
 impl Api {
+    /// Lets a request in.
+    ///
+    /// # Errors
+    /// The answer to whoever is not. Refused before its body was read, it is the last on its connection: what is left of
+    /// the body can't be told from the next request, and behind a gateway that one is somebody else's.
+    async fn admit(&self, request: Request) -> Result<Admitted<'_>, Response> {
+        let unread = !request.body().is_end_stream();
+        let entered = match self.client_address(&request) {
+            Some(address) => self.enter(address).await,
+            None => Err(Refusal::Unavailable),
+        };
+        let (address, seat) = entered.map_err(|refusal| {
+            let mut response = self.refuse(refusal);
+            if unread {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        })?;
+        let body = read_body(request.into_body()).await.map_err(|refusal| self.refuse(refusal))?;
+        Ok(Admitted { address, body, _seat: seat })
+    }
+
+    async fn enter(&self, address: IpAddr) -> Result<(IpAddr, SemaphorePermit<'_>), Refusal> {
+        self.service.check_rate(address).await?;
+        Ok((address, self.seat()?))
+    }
+
     /// A seat for one request; 503 where there is none.
     fn seat(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         self.open.try_acquire().map_err(|_| Refusal::Unavailable)

@@ -13,7 +13,7 @@ use axum::{
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Api, json, read_body};
+use super::{Admitted, Api, json};
 use crate::{
     answer_cache::Answer,
     refusal::{Refusal, problem},
@@ -21,20 +21,17 @@ use crate::{
 };
 
 pub(super) async fn attest(State(api): State<Arc<Api>>, request: Request) -> Response {
-    match answer(&api, request).await {
-        Ok(response) => response,
-        Err(refusal) => api.refuse(refusal),
+    match api.admit(request).await {
+        Ok(admitted) => answer(&api, &admitted).await.unwrap_or_else(|refusal| api.refuse(refusal)),
+        Err(response) => response,
     }
 }
 
-async fn answer(api: &Api, request: Request) -> Result<Response, Refusal> {
-    let address = api.client_address(&request).ok_or(Refusal::Unavailable)?;
-    api.service.check_rate(address).await?;
-    let _seat = api.seat()?;
-    let body = read_body(request.into_body()).await?;
+async fn answer(api: &Api, admitted: &Admitted<'_>) -> Result<Response, Refusal> {
     let arrival = Instant::now();
-    let request = AttestRequest::parse(&body).map_err(|error| Refusal::NotAnEnvelope { detail: error.to_string() })?;
-    let Attested { answer, held } = api.service.attest(Arc::new(request), address).await?;
+    let request =
+        AttestRequest::parse(&admitted.body).map_err(|error| Refusal::NotAnEnvelope { detail: error.to_string() })?;
+    let Attested { answer, held } = api.service.attest(Arc::new(request), admitted.address).await?;
     leave_at_the_quantum(api, arrival).await;
     // Now, and not before, the outcome goes to the log, the counters and the device's sightings.
     drop(held);

@@ -9,22 +9,22 @@ use axum::{
 };
 use http::StatusCode;
 
-use super::{Api, json, read_body};
+use super::{Admitted, Api, json};
 use crate::refusal::Refusal;
 
 pub(super) async fn issue(State(api): State<Arc<Api>>, request: Request) -> Response {
-    match answer(&api, request).await {
+    let admitted = match api.admit(request).await {
+        Ok(admitted) => admitted,
+        Err(response) => return response,
+    };
+    match answer(&api, &admitted).await {
         Ok(body) => json(StatusCode::OK, body),
         Err(refusal) => api.refuse(refusal),
     }
 }
 
-async fn answer(api: &Api, request: Request) -> Result<Vec<u8>, Refusal> {
-    let address = api.client_address(&request).ok_or(Refusal::Unavailable)?;
-    api.service.check_rate(address).await?;
-    let _seat = api.seat()?;
-    let body = read_body(request.into_body()).await?;
-    if !is_empty_object(&body) {
+async fn answer(api: &Api, admitted: &Admitted<'_>) -> Result<Vec<u8>, Refusal> {
+    if !is_empty_object(&admitted.body) {
         return Err(Refusal::NotAnEnvelope { detail: "the body of a challenge request is {} or empty".to_owned() });
     }
     api.service.challenge().await

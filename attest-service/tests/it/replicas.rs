@@ -90,20 +90,30 @@ async fn within_a_second(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_away_stops_issuing_and_heals() {
+async fn a_database_that_is_away_or_silent_stops_issuing_and_heals() {
     let (Some(postgres), Some(redis)) = (Postgres::start(), Redis::start()) else { return };
     let folder = Folder::new();
-    let world = folder.start_with(folder.settings_of(&config(&postgres, &redis))).await;
+    let mut settings = folder.settings_of(&config(&postgres, &redis));
+    let database = settings.state.database.as_mut().unwrap();
+    (database.connect_timeout, database.statement_timeout) = (A_SECOND, A_SECOND);
+    let world = folder.start_with(settings).await;
     let attester = Attester::genuine();
     attester.attest(&world).await.token();
-    let request = attester.request(&world.challenge().await, |_| ());
-    postgres.stop();
-    world.wait_until("away", |world| !world.handle.health().store).await;
-    for reply in [world.post("/challenge", "").await, send(&world, &request).await] {
-        assert_eq!((reply.status, reply.code().as_str()), (503, "unavailable"));
+    let faults: [(&str, Act, Act); 2] =
+        [("away", Postgres::stop, Postgres::restart), ("silent", Postgres::pause, Postgres::resume)];
+    for (name, fault, repair) in faults {
+        let request = attester.request(&world.challenge().await, |_| ());
+        fault(&postgres);
+        world.wait_until(name, |world| !world.handle.health().store).await;
+        for reply in [world.post("/challenge", "").await, send(&world, &request).await] {
+            assert_eq!((reply.status, reply.code().as_str()), (503, "unavailable"), "{name}");
+        }
+        repair(&postgres);
+        world.wait_until(name, |world| world.handle.health().can_issue()).await;
+        // The challenge was not spent on our fault.
+        send(&world, &request).await.token();
     }
-    postgres.restart();
-    world.wait_until("back", |world| world.handle.health().can_issue()).await;
-    // The challenge was not spent on our fault.
-    send(&world, &request).await.token();
 }
+
+/// Something done to the server.
+type Act = fn(&Postgres);

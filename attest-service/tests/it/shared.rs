@@ -16,6 +16,9 @@ fn settings(folder: &Folder, redis: &Redis) -> ServiceSettings {
     folder.settings_of(&Config { state: format!("shared: {{ url: '{}' }}", redis.url()), ..Config::default() })
 }
 
+/// Something done to the server.
+type Act = fn(&Redis);
+
 /// Two services of one state and one Redis.
 async fn two<'a>(folder: &'a Folder, settings: &ServiceSettings) -> (World<'a>, World<'a>) {
     let one = folder.start_with(settings.clone()).await;
@@ -86,7 +89,7 @@ async fn nothing_old_is_accepted_after_a_restart_or_a_flush() {
     let folder = Folder::new();
     let (one, other) = two(&folder, &settings(&folder, &redis)).await;
     let attester = Attester::genuine();
-    let forget: [(&str, fn(&Redis)); 2] = [("flush", Redis::flush), ("restart", Redis::restart)];
+    let forget: [(&str, Act); 2] = [("flush", Redis::flush), ("restart", Redis::restart)];
     for (name, forget) in forget {
         let challenge = one.challenge().await;
         let spent = attester.request(&challenge, |_| ());
@@ -137,8 +140,7 @@ async fn a_shared_store_that_is_slow_or_away_is_503_soon_and_heals() {
     let world = folder.start_with(settings(&folder, &redis)).await;
     let attester = Attester::genuine();
     heals(&world, &attester).await;
-    let faults: [(&str, fn(&Redis), fn(&Redis)); 2] =
-        [("slow", Redis::pause, Redis::resume), ("away", Redis::kill, Redis::restart)];
+    let faults: [(&str, Act, Act); 2] = [("slow", Redis::pause, Redis::resume), ("away", Redis::kill, Redis::restart)];
     for (name, fault, repair) in faults {
         let request = attester.request(&world.challenge().await, |_| ());
         fault(&redis);

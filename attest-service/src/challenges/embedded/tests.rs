@@ -95,6 +95,22 @@ fn a_full_store_evicts_nothing_and_has_room_again_when_challenges_are_over() {
 }
 
 #[test]
+fn a_store_made_smaller_drops_nothing_that_lives() {
+    let store = store(1, Capacity { total: 10, per_network: 10, per_network_when_scarce: 10 });
+    let held: Vec<_> = (0..8).map(|number| fresh(&store, number, START)).collect();
+    for challenge in &held {
+        assert!(store.consume(*challenge, HERE, START).is_ok());
+    }
+    store.resize(Capacity { total: 4, per_network: 4, per_network_when_scarce: 4 });
+    assert_eq!(store.consume(fresh(&store, 20, START), HERE, START).unwrap_err(), NotConsumed::Full);
+    for challenge in held {
+        assert_eq!(store.consume(challenge, HERE, START).unwrap_err(), NotConsumed::Spent);
+    }
+    let later = START.plus(LIFE * 2);
+    assert!(store.consume(fresh(&store, 30, later), HERE, later).is_ok());
+}
+
+#[test]
 fn of_64_threads_one_consumes() {
     let store = store(1, Capacity::of(100));
     let challenge = fresh(&store, 1, START);
