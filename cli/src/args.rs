@@ -7,16 +7,24 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 mod admin;
+mod app;
+mod device;
 mod key;
+mod keyset;
 mod policy;
 mod start;
 mod token;
+mod verifier;
 
 pub(crate) use admin::*;
+pub(crate) use app::*;
+pub(crate) use device::*;
 pub(crate) use key::*;
+pub(crate) use keyset::*;
 pub(crate) use policy::*;
 pub(crate) use start::*;
 pub(crate) use token::*;
+pub(crate) use verifier::*;
 
 /// Serve only genuine, untampered app instances: attestation service, gateway and tools.
 #[derive(Debug, Parser)]

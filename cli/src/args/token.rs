@@ -17,7 +17,7 @@ pub(crate) enum Token {
         after_help = "Example: assay token issue --app shop --route api --as failed | assay token check - --route api\n\n\
         It is written to the audit log. A route takes it only with token: { allow_dev: true }."
     )]
-    Issue(TokenIssue),
+    Issue(Box<TokenIssue>),
 }
 
 /// `assay token check`.

@@ -34,12 +34,12 @@ async fn create(args: &AdminTokenCreate, output: Output) -> Result<End, Stop> {
     let until = args.span.after(now);
     let verifier = Verifier::open(&args.admin)?;
     let made = verifier.create_token(&NewToken { name: args.name.clone(), role, apps, until }).await.map_err(stop)?;
-    if let Some(path) = &args.out {
-        if let Err(error) = super::init::write_private(path, made.token.as_bytes()) {
-            // Nobody has its text: it would be good for nothing but for being found.
-            let _ = verifier.revoke_token(&made.name).await;
-            return Err(Stop::unknown(format!("{} can't be written: {error}; the token was revoked", path.display())));
-        }
+    if let Some(path) = &args.out
+        && let Err(error) = super::init::write_private(path, made.token.as_bytes())
+    {
+        // Nobody has its text: it would be good for nothing but for being found.
+        let _ = verifier.revoke_token(&made.name).await;
+        return Err(Stop::unknown(format!("{} can't be written: {error}; the token was revoked", path.display())));
     }
     say(&made, args, output);
     Ok(End::Yes)

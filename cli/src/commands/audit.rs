@@ -81,7 +81,7 @@ async fn checkpoint(args: &AdminArg, output: Output) -> Result<End, Stop> {
     Ok(End::Yes)
 }
 
-/// The checkpoints in a file: one a line, as `audit checkpoint` prints them and the service's log holds them.
+/// The checkpoints in a file: one a line, as `audit checkpoint` prints them, or lines of the service's log with one.
 fn kept(path: &Path) -> Result<Vec<Checkpoint>, Stop> {
     let unreadable = |e: std::io::Error| Stop::usage(format!("{}: {e}", path.display()));
     let mut text = String::new();
@@ -91,7 +91,13 @@ fn kept(path: &Path) -> Result<Vec<Checkpoint>, Stop> {
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong =
             |e: serde_json::Error| Stop::usage(format!("{}:{}: no checkpoint: {e}", path.display(), number + 1));
-        found.push(serde_json::from_str(line).map_err(wrong)?);
+        let line: serde_json::Value = serde_json::from_str(line).map_err(wrong)?;
+        let checkpoint = match line.get("checkpoint").and_then(serde_json::Value::as_str) {
+            // A line of the service's log carries it as a text.
+            Some(text) => serde_json::from_str(text),
+            None => serde_json::from_value(line),
+        };
+        found.push(checkpoint.map_err(wrong)?);
     }
     if found.is_empty() {
         return Err(Stop::usage(format!("{} holds no checkpoint", path.display())));

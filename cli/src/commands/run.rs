@@ -15,8 +15,8 @@ use http::HeaderValue;
 use proxy::{FetchKeySets, FetchRevocations, Fetched, GatewayHandle, LoadError, LocalService};
 use serde_json::{Map, Value, json};
 use settings::{Overrides, Settings};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,20 +44,24 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
     let mut signals = Signals::new()?;
     let service = match parts {
         Parts::Gateway => None,
-        Parts::All | Parts::Service => start_service(&settings, args.dev, parts).await?,
+        Parts::All | Parts::Service => start_service(&settings, args.dev, parts).await?.map(Arc::new),
     };
+    let file = Arc::new(File { path, overrides, service: service.as_ref().map(Arc::downgrade).unwrap_or_default() });
     let gateway = match parts {
         Parts::Service => None,
-        Parts::All | Parts::Gateway => Some(start_gateway(settings, path, overrides, service.as_ref()).await?),
+        Parts::All | Parts::Gateway => Some(start_gateway(settings, Arc::clone(&file), service.as_deref()).await?),
     };
     if parts == Parts::Service && service.is_none() {
         return Err(Stop::no("the configuration does not serve attestation").hint("add attestation: { serve: … }"));
     }
-    say_where(gateway.as_ref(), service.as_ref(), output);
+    say_where(gateway.as_ref(), service.as_deref(), output);
     while signals.next().await == Asked::Reload {
-        // A gateway listens to this signal itself: asked from here too, it would read everything twice.
-        if gateway.is_none() {
-            tracing::warn!(target: "assay", "the service takes a changed file at its next start");
+        // A gateway listens to this signal itself, and the service goes along: asked from here too, they would read
+        // everything twice.
+        if gateway.is_none()
+            && let Err(refused) = tokio::task::block_in_place(|| file.reload())
+        {
+            tracing::error!(target: "assay", "the changed file is refused, the last good one stays: {}", refused.report);
         }
     }
     stop(gateway, service, &mut signals).await;
@@ -65,13 +69,14 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
 }
 
 /// Stops both within the drain time; a second signal ends it now.
-async fn stop(gateway: Option<GatewayHandle>, service: Option<ServiceHandle>, signals: &mut Signals) {
+async fn stop(gateway: Option<GatewayHandle>, service: Option<Arc<ServiceHandle>>, signals: &mut Signals) {
     let down = async {
         if let Some(gateway) = &gateway {
             gateway.shutdown();
             gateway.wait().await;
         }
-        if let Some(service) = service {
+        // A reload under way may hold it for a moment longer; then it ends with the process.
+        if let Some(service) = service.and_then(Arc::into_inner) {
             service.shutdown().await;
         }
     };
@@ -97,14 +102,13 @@ async fn start_service(settings: &Settings, dev: bool, parts: Parts) -> Result<O
 
 async fn start_gateway(
     settings: Settings,
-    path: PathBuf,
-    overrides: Overrides,
+    file: Arc<File>,
     service: Option<&ServiceHandle>,
 ) -> Result<GatewayHandle, Stop> {
     let local_service = service.map(local).transpose()?;
     let dependencies = proxy::Dependencies {
         clock: Arc::new(SystemClock),
-        reload: Arc::new(move || reload(&path, &overrides)),
+        reload: Arc::new(move || file.reload()),
         local_service,
         access_log: None,
     };
@@ -113,16 +117,42 @@ async fn start_gateway(
     started.map_err(|e| Stop::no(format!("the gateway can't start: {e}")))
 }
 
-/// Reads the file anew, for a reload.
-fn reload(path: &Path, overrides: &Overrides) -> Result<Settings, LoadError> {
-    match config::load_with(path, overrides) {
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
-                tracing::warn!(target: "assay", "{}:{}: {}", warning.file, warning.line, warning.message);
+/// The configuration file of this process, to be read anew.
+struct File {
+    path: PathBuf,
+    overrides: Overrides,
+    /// The service of this process, which goes along with a file that is good.
+    service: Weak<ServiceHandle>,
+}
+
+impl File {
+    fn reload(&self) -> Result<Settings, LoadError> {
+        match config::load_with(&self.path, &self.overrides) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!(target: "assay", "{}:{}: {}", warning.file, warning.line, warning.message);
+                }
+                self.hand_on(&loaded.settings);
+                Ok(loaded.settings)
             }
-            Ok(loaded.settings)
+            Err(report) => Err(LoadError { report: report.to_string(), sources: report.sources }),
         }
-        Err(report) => Err(LoadError { report: report.to_string(), sources: report.sources }),
+    }
+
+    /// Apps, Evidence policies and limits change at once; the rest of a service needs a start.
+    fn hand_on(&self, settings: &Settings) {
+        let Some(service) = self.service.upgrade() else { return };
+        let Some(new) = ServiceSettings::of(settings, self.overrides.dev) else {
+            tracing::warn!(target: "assay", "attestation.serve is gone from the file: the service stays until the next start");
+            return;
+        };
+        match service.reload(new) {
+            Ok(()) => tracing::info!(target: "assay", "the service has taken the file"),
+            Err(fixed) => tracing::warn!(
+                target: "assay",
+                "the service goes on as it was: {} takes effect at its next start", fixed.setting
+            ),
+        }
     }
 }
 
@@ -184,6 +214,9 @@ fn say_where(gateway: Option<&GatewayHandle>, service: Option<&ServiceHandle>, o
     }
     if let Some(service) = service {
         places.insert("service".into(), json!(service.address()));
+        if let Some(address) = service.admin_address() {
+            places.insert("service_admin".into(), json!(address));
+        }
     }
     if output.is_json() {
         output.line(&json!({ "listening": places }));

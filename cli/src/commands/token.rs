@@ -41,6 +41,7 @@ struct Against {
     style: BindingStyle,
     pay_optional: bool,
     bearer_ok: bool,
+    allow_dev: bool,
     bearer: bool,
 }
 
@@ -57,6 +58,7 @@ async fn check_token(args: &TokenCheck, output: Output) -> Result<End, Stop> {
             style: BindingStyle::Concatenated,
             pay_optional: false,
             bearer_ok: true,
+            allow_dev: false,
             bearer: true,
         },
     };
@@ -81,6 +83,7 @@ async fn check_token(args: &TokenCheck, output: Output) -> Result<End, Stop> {
         binding,
         pay_optional: against.pay_optional,
         bearer_ok: against.bearer_ok,
+        allow_dev: against.allow_dev,
         ..defaults
     };
     let (verified, signature, claims) = match &against.keys {
@@ -183,6 +186,7 @@ async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
                 style: if approov { BindingStyle::Concatenated } else { BindingStyle::LengthPrefixed },
                 pay_optional: false,
                 bearer_ok: false,
+                allow_dev: false,
                 bearer: false,
             }
         }
@@ -191,6 +195,7 @@ async fn of_route(args: &TokenCheck, name: &str) -> Result<Against, Stop> {
     against.bind.clone_from(&token.bind);
     against.pay_optional = token.danger_pay_optional;
     against.bearer_ok = token.bearer_ok;
+    against.allow_dev = token.allow_dev;
     against.bearer = token.optional_bearer_prefix;
     Ok(against)
 }
@@ -221,6 +226,7 @@ async fn own(settings: &Settings) -> Result<Against, Stop> {
         style: BindingStyle::LengthPrefixed,
         pay_optional: false,
         bearer_ok: false,
+        allow_dev: false,
         bearer: false,
     })
 }

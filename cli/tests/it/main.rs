@@ -5,6 +5,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+mod apps;
+mod audit;
+mod devices;
+mod docs;
+mod keys;
+mod remote;
+mod tokens;
+
 const ASSAY: &str = env!("CARGO_BIN_EXE_assay");
 
 struct Folder(tempfile::TempDir);
@@ -23,11 +31,23 @@ impl Folder {
 
     /// Runs the command in the folder: what it said, stdout and stderr.
     fn run(&self, args: &[&str], code: i32) -> (String, String) {
-        let ran = Command::new(ASSAY).args(args).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
+        let mut command = Command::new(ASSAY);
+        command.env_remove("ASSAY_ADMIN_URL").env_remove("ASSAY_ADMIN_TOKEN_FILE").env_remove("ASSAY_CONFIG");
+        let ran = command.args(args).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
         let said = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let Output { status, stdout, stderr } = &ran;
         assert_eq!(status.code(), Some(code), "{args:?}: {}{}", said(stdout), said(stderr));
         (said(stdout), said(stderr))
+    }
+
+    /// The same with the folder's configuration.
+    fn here(&self, args: &[&str], code: i32) -> (String, String) {
+        self.run(&[args, &["-c", "gw/assay.yaml"]].concat(), code)
+    }
+
+    /// The same as JSON.
+    fn json(&self, args: &[&str], code: i32) -> serde_json::Value {
+        serde_json::from_str(&self.here(&[args, &["--json"]].concat(), code).0).unwrap()
     }
 
     fn change(&self, file: &str, from: &str, to: &str) {
