@@ -279,3 +279,20 @@ fn private_keys_are_sealed_or_open() {
         assert!(!token.claims.did && token.claims.app && !token.claims.ipk);
     }
 }
+
+#[test]
+fn the_example_of_two_machines_is_one_of_them() {
+    let folder = Folder::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/configurations");
+    for (from, to) in [("cert.pem", "fullchain.pem"), ("cert.pem", "internal-roots.pem"), ("key.pem", "privkey.pem")] {
+        folder.write(&format!("tls/{to}"), std::fs::read(folder.path(&format!("tls/{from}"))).unwrap(), 0o600);
+    }
+    folder.write("secrets/service-unlock.key", std::fs::read(folder.path("secrets/kek.key")).unwrap(), 0o600);
+    folder.write("secrets/database.url", "postgres://assay:x@db.internal/assay?sslmode=require\n", 0o600);
+    folder.write("secrets/redis.url", "rediss://assay:x@redis.internal\n", 0o600);
+    folder.write("policies/shop.yaml", std::fs::read(root.join("policies/shop.yaml")).unwrap(), 0o644);
+    let text = std::fs::read_to_string(root.join("two-machines.yaml")).unwrap();
+    let loaded = folder.load(text).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.warnings, []);
+    assert!(loaded.settings.state.database.is_some_and(|database| database.url.tls() && database.ca_file.is_some()));
+}
