@@ -47,7 +47,6 @@ impl Attester {
             evidence: vec![Evidence { kind: EvidenceKind::Measurement, data: Vec::new() }],
             signature: [0; 64],
             previous: None,
-            previous: None,
         };
         say(&mut request);
         let transcript = request.transcript("default");
