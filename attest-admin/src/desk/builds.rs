@@ -12,6 +12,9 @@ use crate::{
     types::{self, App, Build, BuildOutcome, BuildQuery, BuildState, NewBuild, Registered, Retire, Retired, SetBuild},
 };
 
+/// Bytes of a name, as on the wire.
+const MAX_NAME: usize = 64;
+
 impl Viewer<'_> {
     /// The apps of the configuration and of the registry.
     ///
@@ -47,7 +50,7 @@ impl Viewer<'_> {
             ..BuildFilter::default()
         };
         let listing = self.0.store.builds(&filter, page(query.limit, query.after.as_deref())?)?;
-        let mut builds = told(listing, |row| build(&row).0);
+        let mut builds = told(listing, |row| self.0.told_build(&row).0);
         // The store knows no filter for these; a page may then hold fewer than were asked for.
         builds.items.retain(|build| query.state.is_none_or(|state| build.state == state));
         Ok(builds)
@@ -58,7 +61,7 @@ impl Viewer<'_> {
     /// # Errors
     /// [`Problem`]; `not_found` too where the token does not reach its app.
     pub fn build(&self, number: &str) -> Result<(Build, Version), Problem> {
-        self.0.find_build(number).map(|row| build(&row))
+        self.0.find_build(number).map(|row| self.0.told_build(&row))
     }
 }
 
@@ -72,8 +75,11 @@ impl Operator<'_> {
         let desk = self.0;
         let platform: Platform =
             new.platform.parse().map_err(|_| Problem::invalid("platform", "one of linux, android, ios"))?;
+        if new.app.len() > MAX_NAME {
+            return Err(Problem::invalid("app", format!("at most {MAX_NAME} characters")));
+        }
         let unknown =
-            || Problem::conflict(format!("the configuration has no app of this name for {platform}")).at("app");
+            || Problem::conflict(format!("the configuration has no app {:?} for {platform}", new.app)).at("app");
         let configured = desk.known.apps.get(&new.app).and_then(|app| app.platforms.get(&platform));
         let configured = configured.filter(|_| desk.reaches(Some(&new.app))).ok_or_else(unknown)?;
         let facts = package::read(&new.package)?;
@@ -97,7 +103,7 @@ impl Operator<'_> {
             What::Unchanged => BuildOutcome::Unchanged,
             What::Restored => BuildOutcome::Restored,
         };
-        Ok(Registered { outcome, build: build(&registered.build).0 })
+        Ok(Registered { outcome, build: desk.told_build(&registered.build).0 })
     }
 
     /// Retires one build.
@@ -109,13 +115,13 @@ impl Operator<'_> {
         let row = desk.find_build(number)?;
         expected.check(Some(Version(row.revision.0)))?;
         match (set.state, row.build.retired) {
-            (BuildState::Live, false) | (BuildState::Retired, true) => return Ok(build(&row)),
+            (BuildState::Live, false) | (BuildState::Retired, true) => return Ok(desk.told_build(&row)),
             (BuildState::Live, true) => {
                 return Err(Problem::conflict("to vouch for a retired build again, register it again").at("state"));
             }
             (BuildState::Retired, false) => {}
         }
-        Ok(build(&desk.store.retire_build(&desk.actor, &row, Some(row.revision))?))
+        Ok(desk.told_build(&desk.store.retire_build(&desk.actor, &row, Some(row.revision))?))
     }
 
     /// Retires a version of an app: all its builds, or one.
@@ -143,6 +149,25 @@ impl Desk {
         self.store.build(number)?.filter(|row| self.reaches(Some(&row.build.app))).ok_or_else(none)
     }
 
+    /// A build as it is told, and its version.
+    fn told_build(&self, row: &BuildRow) -> (Build, Version) {
+        let BuildRow { build, registered, revision: Revision(revision), .. } = row;
+        let told = Build {
+            number: build.number,
+            app: build.app.clone(),
+            version: build.version.clone(),
+            platform: build.platform.as_str().to_owned(),
+            label: build.label.clone(),
+            state: if build.retired { BuildState::Retired } else { BuildState::Live },
+            measurement: build.measurement.map(Measurement::to_text),
+            package: package::told(&build.package),
+            libraries: build.libraries.clone(),
+            registered: registered.secs(),
+            configured: self.known.apps.contains_key(&build.app),
+        };
+        (told, Version(*revision))
+    }
+
     fn all_builds(&self) -> Result<Vec<BuildRow>, Problem> {
         let filter = BuildFilter { apps: self.actor.apps.clone(), ..BuildFilter::default() };
         let (mut rows, mut after) = (Vec::new(), None);
@@ -161,21 +186,4 @@ fn measurement(text: &str) -> Result<Measurement, Problem> {
     let hash =
         package::sha256(text).ok_or_else(|| Problem::invalid("measurement", "sha256: and 64 hexadecimal digits"))?;
     Ok(Measurement::from_bytes(hash))
-}
-
-fn build(row: &BuildRow) -> (Build, Version) {
-    let BuildRow { build, registered, revision: Revision(revision), .. } = row;
-    let told = Build {
-        number: build.number,
-        app: build.app.clone(),
-        version: build.version.clone(),
-        platform: build.platform.as_str().to_owned(),
-        label: build.label.clone(),
-        state: if build.retired { BuildState::Retired } else { BuildState::Live },
-        measurement: build.measurement.map(Measurement::to_text),
-        package: package::told(&build.package),
-        libraries: build.libraries.clone(),
-        registered: registered.secs(),
-    };
-    (told, Version(*revision))
 }

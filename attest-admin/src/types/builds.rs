@@ -69,6 +69,8 @@ pub struct Build {
     pub libraries: Vec<String>,
     /// When it was registered.
     pub registered: i64,
+    /// Whether the service's configuration names its app; builds of one that it does not name can't be attested.
+    pub configured: bool,
 }
 
 /// Which builds of a list.

@@ -14,49 +14,49 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use settings::{Algorithm, AppPlatform, AppSettings, Concealment, TokenClaims, TokenSettings};
 
-pub const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
-pub const DEVICE: &str = "AAECAwQFBgcICQoLDA0ODw";
-pub const MEASUREMENT: &str = "sha256:4242424242424242424242424242424242424242424242424242424242424242";
+pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+pub(crate) const DEVICE: &str = "AAECAwQFBgcICQoLDA0ODw";
+pub(crate) const MEASUREMENT: &str = "sha256:4242424242424242424242424242424242424242424242424242424242424242";
 
 /// A running API.
-pub struct World {
+pub(crate) struct World {
     _folder: tempfile::TempDir,
-    pub store: Store,
-    pub clock: Arc<FixedClock>,
-    pub base: String,
-    pub http: reqwest::Client,
-    pub viewer: String,
-    pub operator: String,
-    pub admin: String,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) base: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) viewer: String,
+    pub(crate) operator: String,
+    pub(crate) admin: String,
     /// An operator who is limited to the app `shop`.
-    pub shop: String,
+    pub(crate) shop: String,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub etag: Option<String>,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Value,
-    pub text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) etag: Option<String>,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Reply {
     /// The code of a problem; that it is one in form, too.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.text);
         assert_eq!(self.body["status"], self.status.as_u16());
         self.body["code"].as_str().unwrap()
     }
 
     /// Code and member at fault.
-    pub fn at(&self) -> (&str, &str) {
+    pub(crate) fn at(&self) -> (&str, &str) {
         (self.code(), self.body["field"].as_str().unwrap_or_default())
     }
 }
 
-pub fn token_settings() -> TokenSettings {
+pub(crate) fn token_settings() -> TokenSettings {
     TokenSettings {
         key_set: "default".to_owned(),
         issuer: "https://attest.example".to_owned(),
@@ -70,7 +70,7 @@ pub fn token_settings() -> TokenSettings {
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         attest_core::install_crypto();
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ impl World {
         Self { _folder: folder, store, clock, base, http, viewer, operator, admin, shop }
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -123,22 +123,22 @@ impl World {
         Reply { status, etag, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
     }
 
-    pub async fn get(&self, path: &str, token: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Reply {
         self.send(Method::GET, path, token, &[], None).await
     }
 
-    pub async fn post(&self, path: &str, token: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, token: &str, body: Value) -> Reply {
         self.send(Method::POST, path, token, &[], Some(&body.to_string())).await
     }
 
     /// An edit of what has this `ETag`; `*` for what is not there yet.
-    pub async fn put(&self, path: &str, token: &str, tag: &str, body: Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, token: &str, tag: &str, body: Value) -> Reply {
         let header = if tag == "*" { ("if-none-match", tag) } else { ("if-match", tag) };
         self.send(Method::PUT, path, token, &[header], Some(&body.to_string())).await
     }
 
     /// A build of `app`, registered.
-    pub async fn register(&self, app: &str, version: &str) -> Reply {
+    pub(crate) async fn register(&self, app: &str, version: &str) -> Reply {
         let build =
             serde_json::json!({ "app": app, "platform": "linux", "version": version, "measurement": MEASUREMENT });
         let reply = self.post("/builds", &self.operator, build).await;
@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-pub fn known() -> Known {
+pub(crate) fn known() -> Known {
     let app = || AppSettings { platforms: BTreeMap::from([(Platform::Linux, AppPlatform::default())]) };
     let android =
         AppPlatform { id: Some("com.example.bank".to_owned()), signers: vec![[0x11; 32]], ..AppPlatform::default() };

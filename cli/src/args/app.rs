@@ -56,9 +56,9 @@ pub(crate) struct AppList {
     /// Of this app alone
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Retired builds too
+    /// Those that are vouched for alone
     #[arg(long)]
-    pub(crate) all: bool,
+    pub(crate) live: bool,
     #[command(flatten)]
     pub(crate) page: PageArg,
     #[command(flatten)]

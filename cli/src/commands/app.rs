@@ -12,7 +12,7 @@ use attest_admin::types::{self, Build, BuildOutcome, BuildQuery, BuildState, New
 use attest_core::reference::Platform;
 use attest_core::time::{Clock, SystemClock, UnixTime};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Files from this size on show a progress bar.
 const LARGE: u64 = 32 << 20;
@@ -39,7 +39,7 @@ async fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
     for build in &builds {
         registered.push(verifier.register(build).await.map_err(|failure| unregistered(failure, args, &registered))?);
     }
-    output.answer(&json!({ "builds": registered }), || registered.iter().map(told).collect::<Vec<_>>().join("\n"));
+    output.answer(&answer(&registered), || registered.iter().map(told).collect::<Vec<_>>().join("\n"));
     Ok(End::Yes)
 }
 
@@ -127,13 +127,34 @@ fn unregistered(failure: Failure, args: &AppRegister, before: &[Registered]) -> 
     }
 }
 
-fn told(registered: &Registered) -> String {
-    let Build { app, version, platform, label, measurement, libraries, number, .. } = &registered.build;
-    let news = match registered.outcome {
+/// One build as itself; the builds of an archive as the list of them beside the first.
+fn answer(registered: &[Registered]) -> Value {
+    let one = |registered: &Registered| {
+        let mut build = json!(registered.build);
+        if let Some(members) = build.as_object_mut() {
+            members.insert("outcome".into(), news(registered.outcome).into());
+        }
+        build
+    };
+    let builds: Vec<_> = registered.iter().map(one).collect();
+    let mut first = builds.first().cloned().unwrap_or_default();
+    if let Some(members) = first.as_object_mut() {
+        members.insert("builds".into(), builds.into());
+    }
+    first
+}
+
+const fn news(outcome: BuildOutcome) -> &'static str {
+    match outcome {
         BuildOutcome::Added => "registered",
         BuildOutcome::Unchanged => "registered already, with the same measurement",
         BuildOutcome::Restored => "live again",
-    };
+    }
+}
+
+fn told(registered: &Registered) -> String {
+    let Build { app, version, platform, label, measurement, libraries, number, .. } = &registered.build;
+    let news = news(registered.outcome);
     let label = if label.is_empty() { String::new() } else { format!(" {label}") };
     let mut text = format!("{app} {version} for {platform}{label}: {news} (build {number})");
     text.push_str(&measurement.as_ref().map(|m| format!("\n  {m}")).unwrap_or_default());
@@ -146,7 +167,7 @@ fn told(registered: &Registered) -> String {
 async fn list(args: &AppList, output: Output) -> Result<End, Stop> {
     let query = BuildQuery {
         app: args.name.clone(),
-        state: (!args.all).then_some(BuildState::Live),
+        state: args.live.then_some(BuildState::Live),
         limit: Some(args.page.limit),
         after: args.page.after.clone(),
     };
@@ -196,7 +217,7 @@ fn table(builds: &[Build], now: UnixTime) -> String {
         let label = if build.label.is_empty() { "-" } else { &build.label };
         [
             state.to_owned(),
-            build.app.clone(),
+            if build.configured { build.app.clone() } else { format!("{} (not in the configuration)", build.app) },
             build.version.clone(),
             build.platform.clone(),
             label.to_owned(),

@@ -30,15 +30,16 @@ fn a_build_is_registered_once_shown_and_retired() {
     let folder = Folder::begun();
     let register = ["app", "register", PROGRAM, "--name", "shop", "--version", "1.0"];
     let first = folder.json(&register, 0);
-    assert_eq!((&first["builds"][0]["outcome"], &first["builds"][0]["build"]["number"]), (&json!("added"), &json!(1)));
+    assert_eq!((&first["outcome"], &first["number"]), (&json!("registered"), &json!(1)));
+    assert_eq!(first["builds"][0]["measurement"], first["measurement"]);
     assert!(folder.here(&register, 0).0.contains("registered already"));
     let (list, _) = folder.here(&["app", "list"], 0);
     assert!(list.contains("live") && list.contains("shop") && list.contains("sha256:"), "{list}");
     let other = ["app", "register", "/bin/false", "--name", "shop", "--version", "1.0"];
     assert!(folder.here(&other, 1).1.contains("another measurement"));
     assert!(folder.here(&["app", "retire", "--name", "shop", "--version", "1.0"], 0).0.contains("1 build retired"));
-    assert_eq!(folder.json(&["app", "list"], 0)["builds"], json!([]));
-    assert_eq!(folder.json(&["app", "list", "--all"], 0)["builds"][0]["state"], "retired");
+    assert_eq!(folder.json(&["app", "list", "--live"], 0)["builds"], json!([]));
+    assert_eq!(folder.json(&["app", "list"], 0)["builds"][0]["state"], "retired");
     assert!(folder.here(&["app", "show", "shop"], 0).0.contains("0 live, 1 retired"));
     assert!(folder.here(&register, 0).0.contains("live again"));
 }
