@@ -20,7 +20,7 @@ pub(crate) enum Device {
     Fail(DeviceMark),
     /// Let it fail, and have gateways refuse the tokens that it has
     #[command(after_help = "Example: assay device ban 4sT0-mXvQyu0oKLgYyoj2A --reason 'scraping, case 813'\n\n\
-        Gateways refuse its tokens within seconds. The id is the `did` of its tokens, `device` in the access log.")]
+        Gateways refuse its tokens within seconds. The id is the `did` of its tokens, and in `device list`.")]
     Ban(DeviceMark),
     /// Take a pass, fail, ban or enrolment back
     Clear(DeviceMark),
@@ -68,7 +68,7 @@ pub(crate) enum DeviceStateArg {
 /// A device by id.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceId {
-    /// Its id: the `did` of its tokens, `device` in the access log
+    /// Its id: the `did` of its tokens, and in `device list`
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) admin: AdminArg,
