@@ -15,4 +15,6 @@ mod demo;
 mod examples;
 mod faults;
 mod first_hour;
+mod replicas;
+//mod verifier;
 mod wire;

@@ -291,7 +291,7 @@ fn start_gateway(files: &Files, plan: &Plan) -> Program {
 }
 
 /// As verbose as it can be made, whatever comes of it.
-fn long_running<'a>(command: &'a mut Command, part: &str, dev: bool) -> &'a mut Command {
+pub(crate) fn long_running<'a>(command: &'a mut Command, part: &str, dev: bool) -> &'a mut Command {
     command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").args(["--json", part]);
     if dev {
         command.arg("--dev");

@@ -8,6 +8,8 @@
 //! | [`command`] | one run of `assay` from words to exit code |
 //! | [`files`] | a temporary folder with an operator's files in it |
 //! | [`house`] | service, gateway and API on loopback, on ports that the system chose |
+//! | [`replicas`] | two services and two gateways on one PostgreSQL and one Redis |
+//! | [`jwt`] | what a token says to whoever reads it |
 //! | [`wire`] | an HTTP/1.1 client that sends exactly the bytes it is given |
 //! | [`upstream`] | an API that writes down all it is sent |
 //! | [`attester`] | an app in the test's own hands, honest or not |
@@ -28,9 +30,11 @@ pub mod attester;
 pub mod command;
 pub mod files;
 pub mod house;
+pub mod jwt;
 pub mod needles;
 pub mod process;
 pub mod programs;
+pub mod replicas;
 pub mod upstream;
 pub mod wait;
 pub mod wire;

@@ -1,0 +1,10 @@
+//! Two services and two gateways on one PostgreSQL and one Redis: they behave as one, and when a part of it fails, as
+//! `docs/operations.md` says.
+
+mod challenges;
+mod crashes;
+mod database;
+mod decisions;
+mod limits;
+mod rotation;
+mod shared_state;

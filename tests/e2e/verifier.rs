@@ -1,0 +1,7 @@
+//! The attestation service as those see it who run it: from here and from afar.
+
+mod audit;
+mod dev;
+mod documents;
+mod key_sets;
+mod remote;
