@@ -126,7 +126,7 @@ pub enum SignatureProblem {
     /// The signed digest is not the file's.
     #[error("the file was changed after it was signed")]
     Changed,
-    /// A newer scheme's signature was there, and was taken away.
-    #[error("the signature of scheme v3 was stripped")]
+    /// A newer scheme's signature was there, and was taken away or exchanged.
+    #[error("its signer says that a newer scheme signs this file too, and that signature is not there")]
     Stripped,
 }

@@ -31,7 +31,7 @@ pub(super) enum Value {
 pub(super) struct Attribute {
     /// The framework's number of it (`android:versionCode`), which is what Android goes by; 0 where it has none.
     pub(super) resource: u32,
-    /// Its name where it has no number, and no namespace.
+    /// Its name where it has no namespace. Android finds such a one by its name alone, whatever its number is.
     pub(super) name: Option<String>,
     pub(super) value: Value,
 }
@@ -105,14 +105,21 @@ fn attributes(element: &[u8], strings: &Strings<'_>, resources: &[u8]) -> Option
         let (namespace, name, raw) = (u32_at(attribute, 0)?, u32_at(attribute, 4)?, u32_at(attribute, 8)?);
         let place = usize::try_from(name).ok()?.checked_mul(4)?;
         let resource = u32_at(resources, place).unwrap_or(0);
-        let name = if resource == 0 && namespace == NONE { Some(strings.text(name)?) } else { None };
+        let name = if namespace == NONE { Some(strings.text(name)?) } else { None };
         let data = u32_at(attribute, 16)?;
         let value = match attribute.get(15)? {
-            // TYPE_STRING
-            0x03 => Value::Text(strings.text(data)?),
+            // TYPE_STRING. Some of Android's readers take the raw text instead: another one there is a trap.
+            0x03 => {
+                let text = strings.text(data)?;
+                if raw != NONE && raw != data && strings.text(raw)? != text {
+                    return None;
+                }
+                Value::Text(text)
+            }
             // TYPE_INT_DEC, TYPE_INT_HEX
             0x10 | 0x11 => Value::Number(data),
-            _ if raw != NONE => Value::Text(strings.text(raw)?),
+            // TYPE_REFERENCE, TYPE_ATTRIBUTE, and their dynamic forms: what they name lies elsewhere.
+            0x01 | 0x02 | 0x07 | 0x08 => Value::Other,
             _ => Value::Other,
         };
         found.push(Attribute { resource, name, value });

@@ -48,8 +48,12 @@ pub(super) struct Signer {
     pub(super) certificate: [u8; 32],
     /// The signed digests of the content.
     pub(super) digests: Vec<(Algorithm, Vec<u8>)>,
+    /// The oldest Android that the signer counts for; 0 in scheme v2, which does not say.
+    pub(super) from_version: u32,
     /// Scheme v2 only: the signer signed with v3 too.
     pub(super) says_v3: bool,
+    /// Scheme v3 only: another key signed with v3.1, for this Android version and later.
+    pub(super) says_v31_from: Option<u32>,
 }
 
 /// As many as Android takes.
@@ -58,6 +62,8 @@ const MAX_SIGNERS: usize = 10;
 const MAX_ITEMS: usize = 32;
 /// In v2: "a newer scheme is there".
 const STRIPPING_PROTECTION: u32 = 0xbeef_f00d;
+/// In v3: "v3.1 is there, from this Android version on".
+const ROTATION_FROM: u32 = 0x559f_8b02;
 
 use SignatureProblem::{Certificate, Digests, Forged, Malformed, Signers};
 
@@ -112,9 +118,14 @@ fn signer(mut bytes: &[u8], scheme: Scheme) -> Result<Signer, SignatureProblem> 
     let known = digests.iter().filter_map(|(id, digest)| Some((Algorithm::of(*id)?, digest.to_vec()))).collect();
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, certificate).as_ref());
-    let says_v3 = scheme == Scheme::V2
-        && attributes.iter().any(|(id, value)| *id == STRIPPING_PROTECTION && u32_at(value, 0) == Some(3));
-    Ok(Signer { scheme, certificate: hash, digests: known, says_v3 })
+    let said = |wanted| attributes.iter().filter(move |(id, _)| *id == wanted).map(|(_, value)| u32_at(value, 0));
+    let says_v3 = scheme == Scheme::V2 && said(STRIPPING_PROTECTION).any(|version| version == Some(3));
+    let says_v31_from = match said(ROTATION_FROM).next() {
+        Some(version) if scheme == Scheme::V3 => Some(version.ok_or(Malformed)?),
+        _ => None,
+    };
+    let from_version = range.and_then(|range| u32_at(range, 0)).unwrap_or_default();
+    Ok(Signer { scheme, certificate: hash, digests: known, from_version, says_v3, says_v31_from })
 }
 
 /// How to check a signature of this number by this key. `None`: DSA, curves and lengths that are not checked here.

@@ -48,6 +48,11 @@ pub(super) fn verify(archive: &Archive<'_>, progress: &Progress<'_>) -> Result<V
     if v3_was_there && !has(Scheme::V3) {
         return Err(AppFileError::Signature { scheme: "v2", problem: SignatureProblem::Stripped });
     }
+    let v31 = signers.iter().filter(|signer| signer.scheme == Scheme::V31);
+    let v31_from = v31.map(|signer| signer.from_version).min();
+    if signers.iter().any(|signer| signer.says_v31_from.is_some() && signer.says_v31_from != v31_from) {
+        return Err(AppFileError::Signature { scheme: "v3", problem: SignatureProblem::Stripped });
+    }
     let signed = signers.iter().flat_map(|signer| &signer.digests);
     let wanted = signed.fold(Algorithms::default(), |all, (one, _)| all.with(*one));
     let digests = content_digests(archive, block.start, wanted, progress)?;

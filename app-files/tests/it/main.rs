@@ -10,6 +10,7 @@
 mod apks;
 mod hostile;
 mod ipas;
+mod manifests;
 mod programs;
 mod writer;
 
