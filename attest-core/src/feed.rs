@@ -18,7 +18,7 @@ use crate::token::key_set::KeySetError;
 
 pub use document::{FORMAT, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Revoked, SecretBytes};
 pub use revocations::{
-    MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
+    LIFTED_STAYS, MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
 };
 
 #[cfg(doc)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use attest_core::{
     device_key::DeviceId,
-    feed::{RevocationEntry, RevocationKind},
+    feed::{LIFTED_STAYS, RevocationEntry, RevocationKind},
     time::UnixTime,
 };
 use serde_json::json;
@@ -47,9 +47,6 @@ pub struct RevocationRow {
 
 /// Rows at most, lifted ones included: what a gateway can hold.
 const MAX_ROWS: usize = 2_000_000;
-/// How long a lifted entry stays for gateways that were away. One that was away for longer goes on refusing until it is
-/// restarted.
-const KEEP_LIFTED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long an entry that is over stays, for clocks that differ.
 const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
 
@@ -204,11 +201,11 @@ pub(crate) fn load_after(tx: &Tx<'_>, number: i64) -> Result<Vec<RevocationEntry
     rows.iter().map(|row| Ok(parse(row)?.entry)).collect()
 }
 
-/// Forgets what no gateway needs any more: entries that are over, and lifted ones that were there for 30 days.
+/// Forgets what no gateway needs any more: entries that are over, and lifted ones that were there for [`LIFTED_STAYS`].
 pub(crate) fn prune(change: &Change<'_>) -> Result<(), StoreError> {
     let gone = change.tx.execute(
         "DELETE FROM revocations WHERE until < $1 OR (lifted = 1 AND since < $2)",
-        values![change.now.minus(KEEP_ENDED), change.now.minus(KEEP_LIFTED)],
+        values![change.now.minus(KEEP_ENDED), change.now.minus(LIFTED_STAYS)],
     )?;
     if gone > 0 {
         // Running services hold them in memory: they begin anew.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -20,6 +21,10 @@ pub const REVOCATIONS_FORMAT: &str = "assay-revocations-v1";
 /// Entries of one document at most: with the longest values it stays below [`super::MAX_DOCUMENT_BYTES`]. What does not
 /// fit comes in the next one.
 pub const MAX_REVOCATION_ENTRIES: usize = 8_192;
+
+/// How long a lifted entry stays in the log at least. A gateway that heard nothing for half as long reads the list from
+/// its beginning: from changes alone it might never hear of what was lifted.
+pub const LIFTED_STAYS: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The longest value of an entry, in bytes.
 const MAX_VALUE_BYTES: usize = 256;

@@ -5,13 +5,14 @@
 //! and swapped in.
 //!
 //! Proven between, beside what holds for every feed: changes are applied without a gap; a list that is read from its
-//! beginning takes the place of the one in use when it is whole, so that nothing is forgotten on the way.
+//! beginning takes the place of the one in use when it is whole, so that nothing is forgotten on the way. Whoever was away
+//! for weeks reads it from its beginning, so that nothing which was lifted meanwhile is refused for ever.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use attest_core::feed::{RevocationDocument, RevocationKind};
+use attest_core::feed::{LIFTED_STAYS, RevocationDocument, RevocationKind};
 use attest_core::revocations::{Index, IndexError};
 use attest_core::time::{Clock, UnixTime};
 use attest_core::token::claims::Claims;
@@ -41,6 +42,20 @@ struct Draft {
     index: Index,
     /// Whether it is read from the beginning: until it is whole, it knows less than the index in use.
     anew: bool,
+}
+
+impl Draft {
+    /// Nothing read yet, and the index in use stays in use until all of it is.
+    fn from_the_beginning() -> Self {
+        Self { index: Index::default(), anew: true }
+    }
+
+    /// Whether so long passed between the last document and this one that something may have been lifted, and forgotten
+    /// by the service, of which neither tells. Both dates are the service's own.
+    fn may_have_missed(&self, document: &RevocationDocument) -> bool {
+        let passed = document.issued().since(self.index.issued());
+        self.index.number() != 0 && passed.is_some_and(|passed| passed > LIFTED_STAYS / 2)
+    }
 }
 
 /// The index as one request sees it.
@@ -112,13 +127,16 @@ impl OwnRevocations {
         let mut next = draft.clone();
         if document.from == 0 {
             // The service no longer tells what changed, or nothing was known: all of it, from the beginning.
-            next = Draft { index: Index::default(), anew: true };
+            next = Draft::from_the_beginning();
+        } else if draft.may_have_missed(&document) {
+            *draft = Draft::from_the_beginning();
+            return Ok(false);
         }
         let before = next.index.number();
         if let Err(why) = next.index.apply(&document) {
             if why == IndexError::TooMany {
                 // What is over stays in an index that only hears of changes: read anew, the list has what holds.
-                *draft = Draft { index: Index::default(), anew: true };
+                *draft = Draft::from_the_beginning();
             }
             return Err(why.into());
         }
@@ -161,7 +179,7 @@ impl Feed for OwnRevocations {
     }
 
     async fn fetch(&self) -> Result<(), NotTaken> {
-        // Ends: each document but the last brings the number further.
+        // Ends: each document but the last brings the number further, or back to the beginning, once.
         loop {
             let reached = self.draft().index.number();
             let fetched = self.source.fetch(reached).await.map_err(NotTaken::Fetch)?;

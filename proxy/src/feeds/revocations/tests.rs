@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attest_core::device_key::DeviceId;
-use attest_core::feed::{FeedKey, REVOCATIONS_FORMAT, RevocationEntry};
+use attest_core::feed::{FeedKey, LIFTED_STAYS, REVOCATIONS_FORMAT, RevocationEntry};
 use attest_core::time::FixedClock;
 
 use super::*;
@@ -109,6 +109,27 @@ async fn while_the_list_is_read_anew_nothing_is_forgotten() {
     assert!((1..=3).all(|device| revoked(&feed, device)));
     feed.fetch().await.unwrap();
     assert!((1..=4).all(|device| revoked(&feed, device)));
+}
+
+#[test]
+fn a_gateway_that_was_away_for_weeks_reads_the_list_anew() {
+    let (service, clock) = (Arc::new(Service::default()), Arc::new(FixedClock::new(NOW)));
+    let feed = feed(&service, &clock);
+    (1..=2).for_each(|device| service.ban(device));
+    feed.take(&signed(&service.page(0))).unwrap();
+    // Meanwhile 1 was lifted, under number 3, and that is so long ago that the service has forgotten it.
+    let issued = NOW.plus(LIFTED_STAYS).secs();
+    let later = RevocationDocument { number: 3, latest: 3, issued, entries: vec![], ..service.page(2) };
+    assert!(!feed.take(&signed(&later)).unwrap(), "what was lifted may be missing in it");
+    assert!(revoked(&feed, 1) && revoked(&feed, 2), "nothing is forgotten until the list is whole");
+    assert_eq!(feed.draft().index.number(), 0, "asked from the beginning");
+    let entries = service.page(0).entries.split_off(1);
+    let whole = RevocationDocument { from: 0, entries, ..later };
+    assert!(feed.take(&signed(&whole)).unwrap());
+    assert!(!revoked(&feed, 1) && revoked(&feed, 2));
+    // From then on changes are changes again.
+    let next = RevocationDocument { from: 3, entries: vec![], ..whole };
+    assert!(feed.take(&signed(&next)).unwrap());
 }
 
 #[test]
