@@ -106,6 +106,8 @@ async fn a_test_token_is_marked_counted_and_what_was_asked_for() {
     ] {
         assert_eq!(world.post("/test-tokens", &world.operator, body.clone()).await.at(), expected, "{body}");
     }
+    let log = world.get("/audit?limit=500", &world.admin).await;
+    assert!(!log.text.contains("token.issue"), "a token that nobody got stands in the log: {}", log.text);
     let issued =
         world.post("/test-tokens", &world.operator, json!({ "app": "shop", "version": "9", "seconds": 60 })).await;
     assert_eq!(
