@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use e2e::attester::Attester;
-use e2e::command::{assay, assay_fed};
+use e2e::command::{Ran, assay, assay_fed};
 use e2e::files::Files;
 use e2e::house::{House, KEY_NAME, Plan, put_key};
 use e2e::needles::{self, Needle, found};
@@ -165,6 +165,29 @@ fn search(plan: Plan) {
     }
     outputs.push(("a refused reload".into(), bytes_of(&refused)));
 
+    // The admin API, with a token of its own, right and wrong, and a test token.
+    let admin_file = house.files.at("anna.token");
+    let out = admin_file.to_str().unwrap();
+    outputs.push((
+        "admin token create".into(),
+        told(&house.here(&["admin", "token", "create", "anna", "--role", "admin", "--out", out]).ends(0)),
+    ));
+    let admin_token = std::fs::read_to_string(&admin_file).unwrap().trim().to_owned();
+    let url = format!("http://{}", house.service_admin());
+    for words in [["admin", "token", "list"], ["audit", "list", "--json"], ["app", "show", "nothing"]] {
+        let ran = assay(&[&words[0], &words[1], &words[2], &"--remote", &url, &"--token-file", &admin_file]);
+        outputs.push((ran.words.clone(), told(&ran)));
+    }
+    let mistaken = format!("Bearer {admin_token}x");
+    for sent in [format!("Bearer {admin_token}"), mistaken, admin_token.clone()] {
+        let answer = wire::get(&house.service_admin(), "/admin/v1/tokens", &[("Authorization", &sent)]);
+        outputs.push(("the admin API".into(), bytes_of(&answer)));
+        // As a careless operator types it: into the address, and to the wrong door.
+        let answer = house.get(&format!("/own/x?token={admin_token}"), &[("Authorization", &sent)]);
+        outputs.push(("an admin token at the public door".into(), bytes_of(&answer)));
+    }
+    std::fs::remove_file(&admin_file).unwrap();
+
     // What the processes say, and what they keep.
     let metrics = wire::get(&house.admin, "/metrics", &[]);
     assert!(metrics.text().contains("assay_scrubbed_total"), "{}", metrics.text());
@@ -190,12 +213,18 @@ fn search(plan: Plan) {
     outputs.extend(files.into_iter().map(|(path, bytes)| (path.display().to_string(), bytes)));
 
     let mut needles = needles::of_secret("the key", KEY);
+    needles.extend(needles::of_secret("the admin token", &admin_token));
     needles.extend(token);
     for (what, bytes) in &outputs {
         assert_eq!(found(&needles, bytes), [""; 0], "in {what}: {}", String::from_utf8_lossy(bytes));
         // The API writes the client's own credential nowhere, so wherever it is found, we wrote it.
         assert_eq!(found(&other, bytes), [""; 0], "in {what}: {}", String::from_utf8_lossy(bytes));
     }
+}
+
+/// Both streams of a command.
+fn told(ran: &Ran) -> Vec<u8> {
+    format!("{}\n{}", ran.out, ran.err).into_bytes()
 }
 
 /// A token's text, and the two parts of it that are its own.

@@ -10,11 +10,12 @@
 )]
 
 mod canary;
+mod canary_replicas;
 mod contract;
 mod demo;
 mod examples;
 mod faults;
 mod first_hour;
 mod replicas;
-//mod verifier;
+mod verifier;
 mod wire;

@@ -18,7 +18,7 @@ use crate::wire::{self, Answer};
 
 mod yaml;
 
-pub use yaml::{gateway_yaml, service_yaml};
+pub use yaml::{USUAL_TOKENS, gateway_yaml, service_yaml};
 
 /// The API that demands its key, as a process of its own.
 pub struct SampleApi {
@@ -65,11 +65,13 @@ pub struct Plan {
     pub dev: bool,
     /// Life of a token, in seconds.
     pub token_seconds: u32,
+    /// How tokens are made: algorithm and concealment, as the configuration says it.
+    pub tokens: &'static str,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { apart: false, dev: false, token_seconds: 300 }
+        Self { apart: false, dev: false, token_seconds: 300, tokens: USUAL_TOKENS }
     }
 }
 
@@ -115,19 +117,19 @@ impl House {
         files.unlock_key("secrets/keys-unlock.key");
         files.private("secrets/gateway.token", attest_core::b64u::encode(&random::<32>()));
         files.private("secrets/approov.secret", APPROOV_SECRET);
-        let life = plan.token_seconds;
+        let (life, made) = (plan.token_seconds, plan.tokens);
         let mut service_program = None;
         let mut remote = None;
         if plan.apart {
-            files.write("service.yaml", service_yaml("127.0.0.1:0", life));
+            files.write("service.yaml", service_yaml("127.0.0.1:0", life, made));
             register(&files, "service.yaml", "1.0");
             let (program, address) = start_service(&files, plan.dev);
             // From now on the same port: it has to be found again after a restart.
-            files.write("service.yaml", service_yaml(&address, life));
+            files.write("service.yaml", service_yaml(&address, life, made));
             service_program = Some(program);
             remote = Some(address);
         }
-        files.write("gateway.yaml", gateway_yaml(api, remote.as_deref(), life));
+        files.write("gateway.yaml", gateway_yaml(api, remote.as_deref(), life, made));
         if !plan.apart {
             register(&files, "gateway.yaml", "1.0");
         }
@@ -171,6 +173,19 @@ impl House {
         if !self.plan.apart {
             self.service.address = self.public.clone();
         }
+    }
+
+    /// The admin API of the service, wherever it runs.
+    #[must_use]
+    pub fn service_admin(&self) -> String {
+        let program = self.service_program.as_ref().unwrap_or(&self.gateway);
+        program.expect("listening")["service_admin"].as_str().unwrap().to_owned()
+    }
+
+    /// `assay --json WORDS` on the service's machine.
+    pub fn here(&self, words: &[&str]) -> Ran {
+        let config = if self.plan.apart { "service.yaml" } else { "gateway.yaml" };
+        run(Command::new(programs::assay()).arg("--json").args(words).arg("-c").arg(self.files.at(config)), b"")
     }
 
     /// GET through the gateway.

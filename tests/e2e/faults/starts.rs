@@ -5,7 +5,7 @@ use std::process::Command;
 
 use e2e::command::{Ran, assay, run};
 use e2e::files::Files;
-use e2e::house::{gateway_yaml, put_key, service_yaml};
+use e2e::house::{USUAL_TOKENS, gateway_yaml, put_key, service_yaml};
 use e2e::programs;
 
 const API: &str = "127.0.0.1:9";
@@ -17,8 +17,8 @@ fn prepared() -> Files {
     files.unlock_key("secrets/keys-unlock.key");
     files.private("secrets/gateway.token", "0123456789abcdef0123456789abcdef");
     files.private("secrets/approov.secret", e2e::house::APPROOV_SECRET);
-    files.write("service.yaml", service_yaml("127.0.0.1:0", 300));
-    files.write("gateway.yaml", gateway_yaml(API, None, 300));
+    files.write("service.yaml", service_yaml("127.0.0.1:0", 300, USUAL_TOKENS));
+    files.write("gateway.yaml", gateway_yaml(API, None, 300, USUAL_TOKENS));
     put_key(&files, "vendor", API, "sk_live_0123456789abcdef").ends(0);
     files
 }
@@ -34,7 +34,7 @@ fn a_port_in_use_is_named_with_what_it_was_for_and_who_has_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let myself = format!("process {}", std::process::id());
-    let yaml = gateway_yaml(API, None, 300);
+    let yaml = gateway_yaml(API, None, 300, USUAL_TOKENS);
     for listener in ["public", "probe", "admin"] {
         let field = format!("{listener}: {{ address: 127.0.0.1:0");
         assert!(yaml.contains(&field));
@@ -42,7 +42,7 @@ fn a_port_in_use_is_named_with_what_it_was_for_and_who_has_it() {
         let ran = start(&files, "run", "gateway.yaml").ends(1);
         ran.complains(&[&address, &format!("listeners.{listener}"), "in use", &myself]);
     }
-    files.write("service.yaml", service_yaml(&address, 300));
+    files.write("service.yaml", service_yaml(&address, 300, USUAL_TOKENS));
     start(&files, "service", "service.yaml").ends(1).complains(&[&address, "in use"]);
     // Another machine's address.
     files.write("gateway.yaml", yaml.replacen("127.0.0.1:0", "192.0.2.1:0", 1));
@@ -57,8 +57,8 @@ fn a_state_folder_that_can_not_be_written_is_named() {
     let files = prepared();
     files.write("file", "not a folder");
     for (dir, named) in [("file/state", "file/state"), ("/proc/assay-state", "/proc/assay-state")] {
-        files.write("gateway.yaml", gateway_yaml(API, None, 300).replace("gateway-state", dir));
-        files.write("service.yaml", service_yaml("127.0.0.1:0", 300).replace("service-state", dir));
+        files.write("gateway.yaml", gateway_yaml(API, None, 300, USUAL_TOKENS).replace("gateway-state", dir));
+        files.write("service.yaml", service_yaml("127.0.0.1:0", 300, USUAL_TOKENS).replace("service-state", dir));
         start(&files, "run", "gateway.yaml").ends(1).complains(&[named]);
         start(&files, "service", "service.yaml").ends(1).complains(&[named]);
         let register = assay(&[

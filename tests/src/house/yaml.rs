@@ -2,14 +2,17 @@
 //!
 //! In: where things are. Out: text as an operator would write it, with a route for each way of being treated.
 
-fn token_yaml(life: u32) -> String {
-    format!("token: {{ issuer: https://attest.example, audience: api.example, lifetime: {life}s, leeway: 1s }}")
+/// How tokens are made where nothing else is said.
+pub const USUAL_TOKENS: &str = "algorithm: HS256, concealment: decoy";
+
+fn token_yaml(life: u32, made: &str) -> String {
+    format!("token: {{ issuer: https://attest.example, audience: api.example, lifetime: {life}s, leeway: 1s, {made} }}")
 }
 
-/// A service of its own.
+/// A service of its own; `made` says how tokens are made.
 #[must_use]
-pub fn service_yaml(address: &str, life: u32) -> String {
-    let token = token_yaml(life);
+pub fn service_yaml(address: &str, life: u32, made: &str) -> String {
+    let token = token_yaml(life, made);
     format!(
         r"assay: 1
 state: {{ dir: service-state }}
@@ -19,6 +22,7 @@ attestation:
     gateway_token_file: secrets/gateway.token
     unlock: {{ file: secrets/service-unlock.key }}
     limits: {{ per_address_per_minute: 1000000 }}
+    admin: {{ address: 127.0.0.1:0 }}
   {token}
   apps: {{ shop: {{ linux: {{ require: [measurement], danger_affirm_measurement_alone: true }} }} }}
 "
@@ -27,14 +31,14 @@ attestation:
 
 /// A gateway in front of `api`; with the service inside, unless it runs at `remote`.
 #[must_use]
-pub fn gateway_yaml(api: &str, remote: Option<&str>, life: u32) -> String {
-    let token = token_yaml(life);
+pub fn gateway_yaml(api: &str, remote: Option<&str>, life: u32, made: &str) -> String {
+    let token = token_yaml(life, made);
     let attestation = match remote {
         Some(address) => format!(
             "remote: {{ url: \"http://{address}/assay/v1\", gateway_token_file: secrets/gateway.token, feed_key_file: service-state/feed.pub, refresh: 1s }}\n  {token}"
         ),
         None => format!(
-            "serve: {{ path: /assay/v1, unlock: {{ file: secrets/service-unlock.key }}, limits: {{ per_address_per_minute: 1000000 }} }}\n  {token}\n  apps: {{ shop: {{ linux: {{ require: [measurement], danger_affirm_measurement_alone: true }} }} }}"
+            "serve: {{ path: /assay/v1, admin: {{ address: 127.0.0.1:0 }}, unlock: {{ file: secrets/service-unlock.key }}, limits: {{ per_address_per_minute: 1000000 }} }}\n  {token}\n  apps: {{ shop: {{ linux: {{ require: [measurement], danger_affirm_measurement_alone: true }} }} }}"
         ),
     };
     format!(
@@ -73,6 +77,13 @@ routes:
   own:
     match: {{ path: "/own/**" }}
     upstream: own
+    policy:
+      default: block
+      rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
+  dev:
+    match: {{ path: "/dev/**" }}
+    upstream: own
+    token: {{ allow_dev: true }}
     policy:
       default: block
       rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
