@@ -6,6 +6,7 @@ use std::time::Duration;
 use attest_core::{
     device_key::DeviceId,
     feed::{LIFTED_STAYS, RevocationEntry, RevocationKind},
+    revocations::{MAX_REVOKED_DEVICES, MAX_REVOKED_OTHERS},
     time::UnixTime,
 };
 use serde_json::json;
@@ -45,8 +46,6 @@ pub struct RevocationRow {
     pub made_by: String,
 }
 
-/// Rows at most, lifted ones included: what a gateway can hold.
-const MAX_ROWS: usize = 2_000_000;
 /// How long an entry that is over stays, for clocks that differ.
 const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
 
@@ -70,7 +69,7 @@ impl Store {
     /// now can live, and 7 days.
     ///
     /// # Errors
-    /// `NotAText`, `NotAName`; `TooMany`; `Forbidden`.
+    /// `NotAText`, `NotAName`; `Refused` for what no token can be; `TooMany`; `Forbidden`.
     pub fn revoke(&self, actor: &Actor, what: &Revocation, reason: &str) -> Result<(), StoreError> {
         check::reason(reason)?;
         match what {
@@ -80,6 +79,10 @@ impl Store {
         }
         self.change(actor, (Role::Admin, app_of(what)), |change| {
             let (kind, value) = what.words();
+            // One entry that gateways can't read would cost them all others.
+            if !kind.takes(&value) {
+                return Err(StoreError::Refused { why: "no token has such a build, or is as old" });
+            }
             if let Revocation::IssuedBefore(moment) = what
                 && *moment > change.now
             {
@@ -153,9 +156,12 @@ pub(crate) fn put(
         .tx
         .row("SELECT number FROM revocations WHERE kind = $1 AND value = $2", values![kind.as_str(), value.as_str()])?;
     if there.is_none() {
-        let rows = change.tx.row("SELECT count(*) FROM revocations", &[])?.map_or(Ok(0), |row| row.int(0))?;
-        if usize::try_from(rows).unwrap_or(usize::MAX) >= MAX_ROWS {
-            return Err(StoreError::TooMany { what: "revocations", max: MAX_ROWS });
+        // What a gateway can hold, lifted ones included.
+        let max = if kind == RevocationKind::Device { MAX_REVOKED_DEVICES } else { MAX_REVOKED_OTHERS };
+        let rows = change.tx.row("SELECT count(*) FROM revocations WHERE kind = $1", values![kind.as_str()])?;
+        let rows = rows.map_or(Ok(0), |row| row.int(0))?;
+        if usize::try_from(rows).unwrap_or(usize::MAX) >= max {
+            return Err(StoreError::TooMany { what: "revocations of one kind", max });
         }
     }
     write(change, kind, &value, until, false, reason)

@@ -49,11 +49,15 @@ fn parse(kind: RevocationKind, value: &str) -> Result<attest_store::Revocation, 
             Stored::Device(value.parse().map_err(|_| wrong("a device's id, 22 characters of base64url"))?)
         }
         RevocationKind::App => Stored::App(value.to_owned()),
-        RevocationKind::Build => Stored::Build(value.parse().map_err(|_| wrong("a build's number"))?),
-        RevocationKind::Kid => Stored::Kid(value.to_owned()),
-        RevocationKind::IssuedBefore => {
-            Stored::IssuedBefore(UnixTime::from_secs(value.parse().map_err(|_| wrong("a moment, Unix seconds"))?))
+        RevocationKind::Build => {
+            Stored::Build(value.parse().ok().filter(|number| *number != 0).ok_or_else(|| wrong("a build's number"))?)
         }
+        RevocationKind::Kid => Stored::Kid(value.to_owned()),
+        RevocationKind::IssuedBefore => Stored::IssuedBefore(UnixTime::from_secs(
+            value
+                .parse()
+                .map_err(|_| wrong("issued-before takes a moment in Unix seconds, as `date +%s` prints it"))?,
+        )),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The revocation log.
 
-use attest_core::feed::RevocationKind;
+use attest_core::{feed::RevocationKind, time::UnixTime};
 use attest_store::{Page, Revocation, Role, StoreError};
 
 use crate::world::{DAY, NOW, admin, device, each_engine, registration, scoped};
@@ -20,6 +20,38 @@ fn refuses_what_would_revoke_tokens_not_yet_issued_and_what_nobody_named() {
         assert!(matches!(store.revoke(&operator, &app, "why"), Err(StoreError::Forbidden { .. })));
         assert!(store.revocations(Page::default()).unwrap().rows.is_empty());
         assert!(store.audit_entries(Page::default()).unwrap().rows.is_empty(), "a refused change leaves no entry");
+    });
+}
+
+#[test]
+fn what_no_gateway_could_read_is_refused_and_the_feed_goes_on() {
+    each_engine(|world| {
+        let store = world.open();
+        let live = store.live().unwrap();
+        for unreadable in [Revocation::Build(0), Revocation::IssuedBefore(UnixTime::from_secs(-1))] {
+            let refused = store.revoke(&admin(), &unreadable, "why");
+            assert!(matches!(refused, Err(StoreError::Refused { .. })), "{unreadable:?}");
+        }
+        let snapshot = live.snapshot();
+        assert!(snapshot.issuer.revocation_document(&snapshot, 0, NOW).is_ok());
+        live.close();
+    });
+}
+
+#[test]
+fn no_more_is_revoked_of_a_kind_than_a_gateway_holds() {
+    each_engine(|world| {
+        let store = world.open();
+        world.sql(
+            "INSERT INTO revocations (kind, value, number, since, lifted, reason, made_by)
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 65536)
+             SELECT 'build', CAST(i AS TEXT), i, 0, 0, 'r', 't' FROM n",
+        );
+        world.sql("UPDATE counters SET value = 65536 WHERE name = 'revocation_number'");
+        let refused = store.revoke(&admin(), &Revocation::Build(65_537), "one too many");
+        assert!(matches!(refused, Err(StoreError::TooMany { .. })), "{refused:?}");
+        store.revoke(&admin(), &Revocation::Build(7), "again").unwrap();
+        store.revoke(&admin(), &Revocation::Device(device(1)), "another kind").unwrap();
     });
 }
 
