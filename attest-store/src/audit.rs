@@ -8,6 +8,7 @@
 use attest_core::time::UnixTime;
 use aws_lc_rs::hmac;
 use serde::Serialize;
+use subtle::ConstantTimeEq as _;
 
 use crate::{
     actor::{Actor, Role},
@@ -111,12 +112,14 @@ const START: [u8; 32] = [0; 32];
 
 /// Adds `line` to this writer's chain.
 pub(crate) fn append(tx: &Tx<'_>, inner: &Inner, line: &Line<'_>) -> Result<(), StoreError> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &*inner.secrets.audit);
-    let head = Head::load(tx, &inner.writer)?;
+    let key = key(inner);
+    let head = Head::load(tx, &key, &inner.writer)?;
+    // After an end that is not ours one number is left out: writing on must not make good what was cut off.
+    let ahead = if head.is_genuine { 1 } else { 2 };
     let entry = AuditEntry {
         sequence: count_up(tx, "audit_sequence", 1)?,
         writer: inner.writer.clone(),
-        number: head.count.saturating_add(1),
+        number: head.count.saturating_add(ahead),
         at: line.at.millis(),
         actor: line.actor.name.clone(),
         role: line.actor.role.as_str().to_owned(),
@@ -151,18 +154,26 @@ pub(crate) fn append(tx: &Tx<'_>, inner: &Inner, line: &Line<'_>) -> Result<(), 
     Ok(())
 }
 
+/// The key of entries and ends.
+fn key(inner: &Inner) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &*inner.secrets.audit)
+}
+
 /// Where a chain ends.
 struct Head {
     count: u64,
     head: [u8; 32],
+    /// Whether we wrote it, or nobody did yet.
+    is_genuine: bool,
 }
 
 impl Head {
-    fn load(tx: &Tx<'_>, writer: &str) -> Result<Self, StoreError> {
-        match tx.row("SELECT count, head FROM audit_heads WHERE writer = $1", values![writer])? {
-            Some(row) => Ok(Self { count: row.u64(0)?, head: row.bytes(1)? }),
-            None => Ok(Self { count: 0, head: START }),
-        }
+    fn load(tx: &Tx<'_>, key: &hmac::Key, writer: &str) -> Result<Self, StoreError> {
+        let Some(row) = tx.row("SELECT count, head, mac FROM audit_heads WHERE writer = $1", values![writer])? else {
+            return Ok(Self { count: 0, head: START, is_genuine: true });
+        };
+        let (count, head, mac) = (row.u64(0)?, row.bytes(1)?, row.bytes::<32>(2)?);
+        Ok(Self { count, head, is_genuine: head_mac(key, writer, count, &head).ct_eq(&mac).into() })
     }
 }
 

@@ -38,10 +38,13 @@ impl Store {
     /// A checkpoint of this process's chain, signed.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// `Damaged` where the record of its end was changed: nothing forged is signed.
     pub fn checkpoint(&self) -> Result<SignedCheckpoint, StoreError> {
         let inner = &self.0;
-        let head = self.read(|tx| Head::load(tx, &inner.writer))?;
+        let head = self.read(|tx| Head::load(tx, &super::key(inner), &inner.writer))?;
+        if !head.is_genuine {
+            return Err(StoreError::Damaged { what: "the record of where the audit chain ends" });
+        }
         sign(&inner.secrets.audit_checkpoint, &inner.writer, &head, inner.clock.now())
     }
 

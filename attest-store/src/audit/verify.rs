@@ -98,7 +98,7 @@ fn verify_chain(
     said: &BTreeMap<u64, Vec<&str>>,
     report: &mut AuditReport,
 ) -> Result<(), StoreError> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &*inner.secrets.audit);
+    let key = super::key(inner);
     let (mut count, mut before) = (0_u64, START);
     let held_against = |count: u64, head: &[u8; 32], report: &mut AuditReport| {
         let head = b64u::encode(head);
