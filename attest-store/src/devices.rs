@@ -2,11 +2,9 @@
 //! know. What is proven: a mark holds for every key of an installation, renewed before it or after; a device that never
 //! passed gets no row (its id is free to make); rows are bounded, and unmarked ones are forgotten when long unseen.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use attest_core::{
-    appraisal::DeviceState, device_key::DeviceId, reasons::Reasons, reference::Platform, time::UnixTime,
-};
+use attest_core::{appraisal::DeviceState, device_key::DeviceId, time::UnixTime};
 use serde_json::json;
 
 use crate::{
@@ -15,14 +13,20 @@ use crate::{
     error::StoreError,
     page::{Listing, Page, Revision},
     revocations::{self, Revocation},
-    sql::{Filter, Row, Tx, values},
+    sql::{Filter, Tx, values},
     store::{Change, Part, Store, count_up, counter},
 };
 
 pub(crate) mod family;
+mod row;
 mod sightings;
 
-pub(crate) use self::sightings::{Batch, FULL_BATCH};
+use self::row::{COLUMNS, find, found, parse};
+pub use self::row::{DeviceFilter, DeviceRow, Seen};
+pub(crate) use self::{
+    row::{Mark, is_banned, load_marks},
+    sightings::{Batch, FULL_BATCH},
+};
 
 /// A forced pass lasts at most this long.
 pub const MAX_FORCED_PASS_DAYS: u32 = 30;
@@ -36,101 +40,6 @@ const MAX_ROWS: i64 = 5_000_000;
 const FORGET_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Rows that one transaction forgets: others wait meanwhile.
 const FORGET_AT_ONCE: i64 = 5000;
-
-const COLUMNS: &str = "id, place, key_set, first_seen, last_seen, app, version, platform, passed, failed, last_reasons, \
-                       last_findings, state, until, reason, marked_by, enrolled_until, counter, renewed_from, renewed_to, \
-                       revision";
-
-/// What is known of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceRow {
-    /// Its id.
-    pub id: DeviceId,
-    /// Its place in listings.
-    pub place: i64,
-    /// The key set under whose salt the id was made; empty where only a mark is known.
-    pub key_set: String,
-    /// When it was first heard of.
-    pub first_seen: UnixTime,
-    /// When it was last heard of.
-    pub last_seen: UnixTime,
-    /// The app that it last passed as; empty: it never did.
-    pub app: String,
-    /// The version that it last passed as.
-    pub version: String,
-    /// The platform that it last passed on.
-    pub platform: Option<Platform>,
-    /// How often it passed.
-    pub passed: i64,
-    /// How often it failed.
-    pub failed: i64,
-    /// What spoke against it last.
-    pub last_reasons: Reasons,
-    /// What its app last reported, one a line.
-    pub last_findings: Vec<String>,
-    /// What an operator decided; past `until`, it no longer holds.
-    pub state: DeviceState,
-    /// When that ends; absent: when it is taken back.
-    pub until: Option<UnixTime>,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    pub marked_by: String,
-    /// Until when it is enrolled for development.
-    pub enrolled_until: Option<UnixTime>,
-    /// The counter of its platform's assertions.
-    pub counter: Option<u32>,
-    /// The key that this one took over from.
-    pub renewed_from: Option<DeviceId>,
-    /// The key that took over from this one.
-    pub renewed_to: Option<DeviceId>,
-    /// Rises with every decision of an operator; sightings leave it.
-    pub revision: Revision,
-}
-
-/// One attestation, as the service saw it end.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The device.
-    pub device: DeviceId,
-    /// What it said it was.
-    pub app: String,
-    /// Its version.
-    pub version: String,
-    /// Its platform.
-    pub platform: Platform,
-    /// How it ended.
-    pub passed: bool,
-    /// What spoke against it.
-    pub reasons: Reasons,
-    /// What its app reported.
-    pub findings: Vec<String>,
-    /// The device whose key proved that this one takes over from it.
-    pub renewed_from: Option<DeviceId>,
-    /// When.
-    pub at: UnixTime,
-}
-
-impl fmt::Debug for Seen {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Seen({}, passed: {})", self.device, self.passed)
-    }
-}
-
-/// Which devices to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceFilter {
-    /// In this state, over or not.
-    pub state: Option<DeviceState>,
-    /// Last passed as this app.
-    pub app: Option<String>,
-    /// Last passed as one of these, whatever else is asked: what the asker may see.
-    pub apps: Option<Vec<String>>,
-    /// Seen since.
-    pub seen_after: Option<UnixTime>,
-    /// Only those enrolled for development, over or not.
-    pub enrolled_only: bool,
-}
 
 impl Store {
     /// One device.
@@ -166,7 +75,8 @@ impl Store {
     /// back.
     ///
     /// # Errors
-    /// `NotAText` for the reason (1 to 200 printable characters); `NotAnEnd`; `Conflict`; `TooMany`; `Forbidden`.
+    /// `NotAText` for the reason (1 to 200 printable characters); `NotAnEnd`; `Conflict`; `TooMany`; `Forbidden`, also for
+    /// a forced pass by anybody but an administrator of all apps.
     pub fn mark(
         &self,
         actor: &Actor,
@@ -177,6 +87,10 @@ impl Store {
         expect: Option<Revision>,
     ) -> Result<DeviceRow, StoreError> {
         check::reason(reason)?;
+        if state == DeviceState::ForcedPass {
+            // Whoever is let in passes as any app.
+            actor.may(Role::Admin, None)?;
+        }
         self.change_device(actor, id, |change| {
             let until = match (state, until) {
                 (DeviceState::Normal, _) => None,
@@ -198,12 +112,13 @@ impl Store {
             )?;
             let changed = change.touch(Part::Marks)?;
             for member in family::members(change.tx, id)? {
+                let was = found(change.tx, &member)?.state;
                 change.tx.execute(
                     "UPDATE devices SET state = $2, until = $3, reason = $4, marked_by = $5, changed = $6,
                             revision = revision + 1 WHERE id = $1",
                     values![*member.as_bytes(), state.as_str(), until, reason, change.actor.name.as_str(), changed],
                 )?;
-                revoke_as_marked(change, &member, state, until, reason)?;
+                revoke_as_marked(change, &member, (was, state), until, reason)?;
             }
             found(change.tx, id)
         })
@@ -213,12 +128,21 @@ impl Store {
     /// say so.
     ///
     /// # Errors
-    /// `NotAText`, `NotAnEnd`; `TooMany`; `Forbidden`.
-    pub fn enrol(&self, actor: &Actor, id: &DeviceId, until: UnixTime, reason: &str) -> Result<DeviceRow, StoreError> {
+    /// `NotAText`, `NotAnEnd`; `Conflict`; `TooMany`; `Forbidden`, also for who is limited to some apps.
+    pub fn enrol(
+        &self,
+        actor: &Actor,
+        id: &DeviceId,
+        until: UnixTime,
+        reason: &str,
+        expect: Option<Revision>,
+    ) -> Result<DeviceRow, StoreError> {
         check::reason(reason)?;
+        // Whoever is let in passes as any app.
+        actor.may(Role::Operator, None)?;
         self.change_device(actor, id, |change| {
             check::end("until", until, change.now, MAX_ENROLMENT_DAYS)?;
-            find_or_add(change, id, None)?;
+            find_or_add(change, id, expect)?;
             let detail = json!({ "reason": reason, "until": until.secs() });
             change.audit("device.enrol", &id.to_string(), &detail)?;
             set_enrolment(change, id, Some(until))
@@ -228,13 +152,19 @@ impl Store {
     /// Ends a device's enrolment.
     ///
     /// # Errors
-    /// `NotAText`; `NotFound` where it is not enrolled; `Forbidden`.
-    pub fn end_enrolment(&self, actor: &Actor, id: &DeviceId, reason: &str) -> Result<DeviceRow, StoreError> {
+    /// `NotAText`; `NotFound` where it is not enrolled; `Conflict`; `Forbidden`.
+    pub fn end_enrolment(
+        &self,
+        actor: &Actor,
+        id: &DeviceId,
+        reason: &str,
+        expect: Option<Revision>,
+    ) -> Result<DeviceRow, StoreError> {
         check::reason(reason)?;
         self.change_device(actor, id, |change| {
-            if find(change.tx, id)?.is_none_or(|row| row.enrolled_until.is_none()) {
-                return Err(StoreError::NotFound { what: "enrolled device" });
-            }
+            let row = find(change.tx, id)?.filter(|row| row.enrolled_until.is_some());
+            let row = row.ok_or(StoreError::NotFound { what: "enrolled device" })?;
+            row.revision.check(expect)?;
             change.audit("device.end_enrolment", &id.to_string(), &json!({ "reason": reason }))?;
             set_enrolment(change, id, None)
         })
@@ -244,10 +174,11 @@ impl Store {
     /// be a way around a ban.
     ///
     /// # Errors
-    /// `NotFound`; `Refused`; `Forbidden`.
-    pub fn forget(&self, actor: &Actor, id: &DeviceId) -> Result<(), StoreError> {
+    /// `NotFound`; `Refused`; `Conflict`; `Forbidden`.
+    pub fn forget(&self, actor: &Actor, id: &DeviceId, expect: Option<Revision>) -> Result<(), StoreError> {
         self.change_device(actor, id, |change| {
-            let row = find(change.tx, id)?.ok_or(StoreError::NotFound { what: "device" })?;
+            let row = found(change.tx, id)?;
+            row.revision.check(expect)?;
             if row.state != DeviceState::Normal || row.enrolled_until.is_some() {
                 return Err(StoreError::Refused { why: "the device is marked or enrolled: make it normal first" });
             }
@@ -310,19 +241,19 @@ fn set_enrolment(change: &Change<'_>, id: &DeviceId, until: Option<UnixTime>) ->
     found(change.tx, id)
 }
 
-/// A ban is a revocation for as long as it lasts; anything else is none.
+/// A ban is a revocation for as long as it lasts, and lifted with it; what was revoked otherwise stays.
 fn revoke_as_marked(
     change: &Change<'_>,
     id: &DeviceId,
-    state: DeviceState,
+    (was, state): (DeviceState, DeviceState),
     until: Option<UnixTime>,
     reason: &str,
 ) -> Result<(), StoreError> {
     let revocation = Revocation::Device(*id);
-    if state == DeviceState::Banned {
-        revocations::put(change, &revocation, until, reason)
-    } else {
-        revocations::lift_if_there(change, &revocation).map(|_| ())
+    match (was, state) {
+        (_, DeviceState::Banned) => revocations::put(change, &revocation, until, reason),
+        (DeviceState::Banned, _) => revocations::lift_if_there(change, &revocation).map(|_| ()),
+        _ => Ok(()),
     }
 }
 
@@ -350,20 +281,6 @@ fn add(tx: &Tx<'_>, id: &DeviceId, key_set: &str, now: UnixTime) -> Result<(), S
     Ok(())
 }
 
-fn find(tx: &Tx<'_>, id: &DeviceId) -> Result<Option<DeviceRow>, StoreError> {
-    let row = tx.row(&format!("SELECT {COLUMNS} FROM devices WHERE id = $1"), values![*id.as_bytes()])?;
-    row.as_ref().map(parse).transpose()
-}
-
-fn found(tx: &Tx<'_>, id: &DeviceId) -> Result<DeviceRow, StoreError> {
-    find(tx, id)?.ok_or(StoreError::NotFound { what: "device" })
-}
-
-/// Whether `id` is marked as banned.
-pub(crate) fn is_banned(tx: &Tx<'_>, id: &DeviceId) -> Result<bool, StoreError> {
-    Ok(find(tx, id)?.is_some_and(|row| row.state == DeviceState::Banned))
-}
-
 /// Forgets unmarked devices that were not seen for 90 days, some thousand of them; whether there may be more. A device
 /// that ever was marked stays.
 pub(crate) fn forget_unseen(tx: &Tx<'_>, now: UnixTime) -> Result<bool, StoreError> {
@@ -375,60 +292,4 @@ pub(crate) fn forget_unseen(tx: &Tx<'_>, now: UnixTime) -> Result<bool, StoreErr
     let gone = i64::try_from(gone).unwrap_or(i64::MAX);
     count_up(tx, "device_rows", -gone)?;
     Ok(gone == FORGET_AT_ONCE)
-}
-
-/// What an operator decided of a device, as appraisal needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) state: DeviceState,
-    pub(crate) until: Option<UnixTime>,
-    pub(crate) enrolled_until: Option<UnixTime>,
-}
-
-/// The marks that changed after `changed`; one that says nothing any more takes an earlier one back.
-pub(crate) fn load_marks(tx: &Tx<'_>, changed: i64) -> Result<Vec<(DeviceId, Mark)>, StoreError> {
-    let rows = tx.rows(
-        "SELECT id, state, until, enrolled_until FROM devices WHERE changed > 0 AND changed > $1",
-        values![changed],
-    )?;
-    rows.iter()
-        .map(|row| {
-            let mark = Mark { state: state(row, 1)?, until: row.opt_time(2)?, enrolled_until: row.opt_time(3)? };
-            Ok((DeviceId::from_bytes(row.bytes(0)?), mark))
-        })
-        .collect()
-}
-
-fn state(row: &Row, column: usize) -> Result<DeviceState, StoreError> {
-    let word = row.text(column)?;
-    let known = DeviceState::ALL.into_iter().find(|known| known.as_str() == word);
-    known.ok_or(StoreError::Damaged { what: "a device's state" })
-}
-
-fn parse(row: &Row) -> Result<DeviceRow, StoreError> {
-    let platform = row.text(7)?;
-    let counter = row.opt_int(17)?.map(u32::try_from).transpose();
-    Ok(DeviceRow {
-        id: DeviceId::from_bytes(row.bytes(0)?),
-        place: row.int(1)?,
-        key_set: row.text(2)?,
-        first_seen: row.time(3)?,
-        last_seen: row.time(4)?,
-        app: row.text(5)?,
-        version: row.text(6)?,
-        platform: platform.parse().ok(),
-        passed: row.int(8)?,
-        failed: row.int(9)?,
-        last_reasons: Reasons::from_bits(row.u64(10)?),
-        last_findings: row.text(11)?.lines().map(str::to_owned).collect(),
-        state: state(row, 12)?,
-        until: row.opt_time(13)?,
-        reason: row.text(14)?,
-        marked_by: row.text(15)?,
-        enrolled_until: row.opt_time(16)?,
-        counter: counter.map_err(|_| StoreError::Damaged { what: "a device's counter" })?,
-        renewed_from: row.opt_bytes(18)?.map(DeviceId::from_bytes),
-        renewed_to: row.opt_bytes(19)?.map(DeviceId::from_bytes),
-        revision: Revision(row.int(20)?),
-    })
 }

@@ -39,7 +39,7 @@ impl Viewer<'_> {
 }
 
 impl Operator<'_> {
-    /// Decides of a device. A forced pass takes an administrator.
+    /// Decides of a device. A forced pass takes an administrator of all apps: the device passes as any of them.
     ///
     /// # Errors
     /// [`Problem`]; `precondition_failed` where it has changed.
@@ -48,6 +48,7 @@ impl Operator<'_> {
         let id = parse(id)?;
         if mark.state == DeviceState::ForcedPass {
             desk.admin()?;
+            desk.unlimited()?;
         }
         if mark.state == DeviceState::Normal && mark.until.is_some() {
             return Err(Problem::invalid("until", "a decision is taken back for good"));
@@ -58,15 +59,17 @@ impl Operator<'_> {
         Ok(device(&row, desk.now))
     }
 
-    /// Enrols a debug device.
+    /// Enrols a debug device, which then passes as any app on routes that take test tokens.
     ///
     /// # Errors
-    /// [`Problem`]; `precondition_failed` where it has changed.
+    /// [`Problem`]; `precondition_failed` where it has changed; `forbidden` for a token that is limited to apps.
     pub fn enrol(&self, id: &str, enrol: &Enrol, expected: Expected) -> Result<(Device, Version), Problem> {
         let desk = self.0;
         let id = parse(id)?;
-        desk.expect(id, expected)?;
-        let row = desk.store.enrol(&desk.actor, &id, UnixTime::from_secs(enrol.until), &enrol.reason)?;
+        desk.unlimited()?;
+        let revision = desk.expect(id, expected)?;
+        let until = UnixTime::from_secs(enrol.until);
+        let row = desk.store.enrol(&desk.actor, &id, until, &enrol.reason, revision)?;
         Ok(device(&row, desk.now))
     }
 
@@ -82,8 +85,8 @@ impl Operator<'_> {
     ) -> Result<(Device, Version), Problem> {
         let desk = self.0;
         let id = parse(id)?;
-        desk.expect(id, expected)?;
-        let row = desk.store.end_enrolment(&desk.actor, &id, &why.reason)?;
+        let revision = desk.expect(id, expected)?;
+        let row = desk.store.end_enrolment(&desk.actor, &id, &why.reason, revision)?;
         Ok(device(&row, desk.now))
     }
 
@@ -95,8 +98,8 @@ impl Operator<'_> {
         let desk = self.0;
         let id = parse(id)?;
         desk.find_device(id)?.ok_or_else(unknown)?;
-        desk.expect(id, expected)?;
-        Ok(desk.store.forget(&desk.actor, &id)?)
+        let revision = desk.expect(id, expected)?;
+        Ok(desk.store.forget(&desk.actor, &id, revision)?)
     }
 }
 

@@ -60,7 +60,7 @@ async fn an_enrolled_device_passes_with_any_build_on_routes_for_development_alon
     let debug_build = Attester::patched();
     let id = device(&debug_build.attest(&world).await.token());
     let until = NOW.plus(Duration::from_secs(86_400));
-    world.store(move |store| store.enrol(&actor(), &id, until, "ann's laptop").unwrap()).await;
+    world.store(move |store| store.enrol(&actor(), &id, until, "ann's laptop", None).unwrap()).await;
 
     let token = debug_build.attest(&world).await.token();
     assert_eq!(verify_by(&world, &token, true).await.verdict(), Verdict::Attested);

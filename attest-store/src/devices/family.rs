@@ -3,7 +3,7 @@
 
 use attest_core::{appraisal::DeviceState, device_key::DeviceId, time::UnixTime};
 
-use super::{DeviceRow, add, find, revoke_as_marked};
+use super::{DeviceRow, add, revoke_as_marked, row::find};
 use crate::{
     error::StoreError,
     sql::{Tx, values},
@@ -41,7 +41,7 @@ pub(super) fn link(
     at: UnixTime,
 ) -> Result<(), StoreError> {
     let Some(old) = find(change.tx, old)? else { return Ok(()) };
-    let marked = old.state != DeviceState::Normal || old.enrolled_until.is_some();
+    let marked = old.state_at(change.now) != DeviceState::Normal || old.is_enrolled_at(change.now);
     let known = find(change.tx, new)?;
     let linked = known.as_ref().is_some_and(|row| row.renewed_from.is_some() || row.renewed_to.is_some());
     if linked || *new == old.id || (!passed && !marked) {
@@ -67,11 +67,12 @@ pub(super) fn link(
     inherit(change, new, known.as_ref(), &old)
 }
 
-/// Gives `new` the stricter of its own mark and its predecessor's.
+/// Gives `new` the stricter of its own mark and its predecessor's, of those that still hold.
 fn inherit(change: &Change<'_>, new: &DeviceId, known: Option<&DeviceRow>, old: &DeviceRow) -> Result<(), StoreError> {
-    let own = known.map_or(DeviceState::Normal, |row| row.state);
-    let unmarked = old.state == DeviceState::Normal && old.enrolled_until.is_none();
-    if unmarked || stricter(own, old.state) != old.state {
+    let own = known.map_or(DeviceState::Normal, |row| row.state_at(change.now));
+    let theirs = old.state_at(change.now);
+    let unmarked = theirs == DeviceState::Normal && !old.is_enrolled_at(change.now);
+    if unmarked || stricter(own, theirs) != theirs {
         return Ok(());
     }
     let changed = change.touch(Part::Marks)?;
@@ -88,7 +89,8 @@ fn inherit(change: &Change<'_>, new: &DeviceId, known: Option<&DeviceRow>, old: 
             changed
         ],
     )?;
-    revoke_as_marked(change, new, old.state, old.until, &old.reason)
+    let was = known.map_or(DeviceState::Normal, |row| row.state);
+    revoke_as_marked(change, new, (was, theirs), old.until, &old.reason)
 }
 
 /// Forgets the oldest unmarked key but `keep`; whether there was one.

@@ -4,7 +4,7 @@ use std::{sync::Barrier, time::Duration};
 
 use attest_core::appraisal::DeviceState::{Banned, ForcedFail, ForcedPass, Normal};
 use attest_core::{device_key::DeviceId, reasons::Reasons};
-use attest_store::{DeviceFilter, Live, Page, Revision, Revocation, Role, Seen, Store, StoreError};
+use attest_store::{Actor, DeviceFilter, Live, Page, Revision, Revocation, Role, Seen, Store, StoreError};
 
 use crate::world::{DAY, NOW, admin, device, each_engine, mark, registration, scoped, seen};
 
@@ -107,20 +107,53 @@ fn a_ban_is_revoked_at_gateways_and_lifted_with_it() {
 }
 
 #[test]
+fn who_acts_for_some_apps_lets_nobody_in_for_all() {
+    each_engine(|world| {
+        let store = world.open();
+        see(&store, &[seen(device(1), true)]);
+        let until = NOW.plus(DAY);
+        // A device that is let in passes as any app.
+        for actor in [scoped(Role::Admin, &["shop"]), Actor { role: Role::Operator, ..admin() }] {
+            let refused = store.mark(&actor, &device(1), ForcedPass, Some(until), "why", None);
+            assert!(matches!(refused, Err(StoreError::Forbidden { .. })), "{actor:?}");
+        }
+        let refused = store.enrol(&scoped(Role::Admin, &["shop"]), &device(1), until, "why", None);
+        assert!(matches!(refused, Err(StoreError::Forbidden { .. })));
+    });
+}
+
+#[test]
+fn a_mark_lifts_its_own_ban_alone() {
+    each_engine(|world| {
+        let store = world.open();
+        store.revoke(&admin(), &Revocation::Device(device(1)), "its tokens leaked").unwrap();
+        for state in [ForcedFail, Normal, ForcedPass] {
+            mark(&store, &device(1), state).unwrap();
+            let row = &store.revocations(Page::default()).unwrap().rows[0];
+            assert!(!row.entry.lifted, "{state:?}");
+        }
+    });
+}
+
+#[test]
 fn an_enrolment_ends_by_itself_or_when_it_is_ended() {
     each_engine(|world| {
         let store = world.open();
         let live = store.live().unwrap();
         let enrolled = |at| live.snapshot().device(&device(1), at).enrolled;
         for until in [NOW, NOW.plus(DAY * 91)] {
-            assert!(matches!(store.enrol(&admin(), &device(1), until, "ci"), Err(StoreError::NotAnEnd { .. })));
+            assert!(matches!(store.enrol(&admin(), &device(1), until, "ci", None), Err(StoreError::NotAnEnd { .. })));
         }
-        store.enrol(&admin(), &device(1), NOW.plus(DAY), "ci").unwrap();
+        let row = store.enrol(&admin(), &device(1), NOW.plus(DAY), "ci", Some(Revision(0))).unwrap();
+        let late = store.enrol(&admin(), &device(1), NOW.plus(DAY), "another's", Some(Revision(row.revision.0 - 1)));
+        assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+        let late = store.end_enrolment(&admin(), &device(1), "another's", Some(Revision(row.revision.0 - 1)));
+        assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
         assert!(enrolled(NOW) && !enrolled(NOW.plus(DAY)));
         assert_eq!(live.snapshot().device(&device(1), NOW).state, Normal);
-        store.end_enrolment(&admin(), &device(1), "done").unwrap();
+        store.end_enrolment(&admin(), &device(1), "done", None).unwrap();
         assert!(!enrolled(NOW));
-        assert!(matches!(store.end_enrolment(&admin(), &device(1), "twice"), Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.end_enrolment(&admin(), &device(1), "twice", None), Err(StoreError::NotFound { .. })));
         live.close();
     });
 }
@@ -131,10 +164,12 @@ fn forgetting_is_no_way_around_a_ban() {
         let store = world.open();
         let live = store.live().unwrap();
         mark(&store, &device(1), Banned).unwrap();
-        assert!(matches!(store.forget(&admin(), &device(1)), Err(StoreError::Refused { .. })));
-        mark(&store, &device(1), Normal).unwrap();
-        store.forget(&admin(), &device(1)).unwrap();
-        assert!(matches!(store.forget(&admin(), &device(1)), Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.forget(&admin(), &device(1), None), Err(StoreError::Refused { .. })));
+        let row = mark(&store, &device(1), Normal).unwrap();
+        let late = store.forget(&admin(), &device(1), Some(Revision(row.revision.0 - 1)));
+        assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+        store.forget(&admin(), &device(1), Some(row.revision)).unwrap();
+        assert!(matches!(store.forget(&admin(), &device(1), None), Err(StoreError::NotFound { .. })));
         assert_eq!(live.snapshot().device(&device(1), NOW).state, Normal);
         assert_eq!(world.sql("SELECT value FROM counters WHERE name = 'device_rows'"), "0");
         live.close();
@@ -291,13 +326,34 @@ fn a_forced_pass_and_an_enrolment_go_along_with_a_renewal() {
         let store = world.open();
         let live = store.live().unwrap();
         mark(&store, &device(1), ForcedPass).unwrap();
-        store.enrol(&admin(), &device(1), NOW.plus(DAY), "ci").unwrap();
+        store.enrol(&admin(), &device(1), NOW.plus(DAY), "ci", None).unwrap();
         see_live(&live, &[Seen { renewed_from: Some(device(1)), ..seen(device(2), true) }]);
         let facts = live.snapshot().device(&device(2), NOW);
         assert_eq!((facts.state, facts.enrolled), (ForcedPass, true));
         // A ban of its own is not bought off by naming a favoured key.
         mark(&store, &device(7), Banned).unwrap();
         assert_eq!(live.snapshot().renewed_device(&device(7), &device(1), NOW).state, Banned);
+        live.close();
+    });
+}
+
+#[test]
+fn a_mark_that_is_over_neither_goes_along_nor_stands_in_the_way() {
+    each_engine(|world| {
+        let store = world.open();
+        let live = store.live().unwrap();
+        let brief = |id: u8| store.mark(&admin(), &device(id), Banned, Some(NOW.plus(DAY)), "brief", None).unwrap();
+        brief(1);
+        brief(4);
+        mark(&store, &device(3), ForcedFail).unwrap();
+        world.clock.advance(DAY * 2);
+        let now = NOW.plus(DAY * 2);
+        let until = Some(now.plus(DAY));
+        store.mark(&admin(), &device(2), ForcedPass, until, "a tester", None).unwrap();
+        let renewed = |new, old, passed| Seen { renewed_from: Some(device(old)), at: now, ..seen(device(new), passed) };
+        see_live(&live, &[renewed(2, 1, true), renewed(4, 3, false)]);
+        assert_eq!(live.snapshot().device(&device(2), now).state, ForcedPass, "an old ban is over");
+        assert_eq!(live.snapshot().device(&device(4), now).state, ForcedFail, "a ban that is over is none");
         live.close();
     });
 }

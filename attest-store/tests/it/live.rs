@@ -30,7 +30,7 @@ fn another_process_sees_a_change_without_being_told() {
             snapshot.builds("shop").len() == 1 && snapshot.device(&device(1), NOW).state == Banned
         });
         mark(&one, &device(1), Normal).unwrap();
-        one.forget(&admin(), &device(1)).unwrap();
+        one.forget(&admin(), &device(1), None).unwrap();
         wait_for("the ban's end", || live.snapshot().device(&device(1), NOW).state == Normal);
         assert!(live.is_readable());
         live.close();
