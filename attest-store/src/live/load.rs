@@ -34,7 +34,14 @@ struct Loaded {
     revocations: Arc<RevocationLog>,
     keys: Arc<KeyRing>,
     issuer: Arc<Issuer>,
-    key_set_number: u64,
+    key_set: Numbered,
+}
+
+/// The key-set document: what it says, and the number that goes with it; 0 while it has none.
+#[derive(Clone, Copy)]
+struct Numbered {
+    digest: [u8; 32],
+    number: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +53,11 @@ struct Counters {
     keys: i64,
     revocations: i64,
     revocations_pruned: i64,
+    key_set: i64,
 }
+
+/// The counter of key-set documents.
+const KEY_SET_NUMBER: &str = "key_set_number";
 
 impl Loader {
     pub(super) fn new(store: Store) -> Self {
@@ -55,19 +66,25 @@ impl Loader {
 
     /// The next snapshot; none where nothing changed.
     pub(super) fn load(&mut self, connection: &Connection) -> Result<Option<Snapshot>, StoreError> {
-        let last = self.last.as_ref();
-        let loaded = connection.read(|tx| {
-            let counters = Counters::load(tx)?;
-            if last.is_some_and(|last| last.counters == counters) {
-                return Ok(None);
+        loop {
+            let last = self.last.as_ref();
+            let loaded = connection.read(|tx| {
+                let counters = Counters::load(tx)?;
+                if last.is_some_and(|last| last.counters == counters) {
+                    return Ok(None);
+                }
+                self.read(tx, counters).map(Some)
+            })?;
+            let Some(mut loaded) = loaded else { return Ok(None) };
+            if loaded.key_set.number == 0 {
+                let Some(number) = number(connection, &loaded)? else { continue };
+                loaded.counters.key_set = number;
+                loaded.key_set.number = not_negative(number)?;
             }
-            self.read(tx, counters).map(Some)
-        })?;
-        let Some(mut loaded) = loaded else { return Ok(None) };
-        loaded.key_set_number = self.number(connection, &loaded)?;
-        let snapshot = loaded.snapshot();
-        self.last = Some(loaded);
-        Ok(Some(snapshot))
+            let snapshot = loaded.snapshot();
+            self.last = Some(loaded);
+            return Ok(Some(snapshot));
+        }
     }
 
     /// Reads the parts whose counters rose. A generation that went back is a backup that was restored: all is read anew.
@@ -98,41 +115,57 @@ impl Loader {
             }
             None => Arc::new(RevocationLog::default().and(revocations::load_after(tx, 0)?, number)),
         };
-        let key_set_number = last.map_or(0, |last| last.key_set_number);
-        Ok(Loaded { counters: now, builds, marks, revocations, keys, issuer, key_set_number })
+        let known = last.filter(|last| Arc::ptr_eq(&last.issuer, &issuer)).map(|last| last.key_set);
+        let key_set = match known {
+            // Another replica gave a number to the same document: it is this one's too, for gateways take no lower one.
+            Some(known)
+                if now.key_set != last.map_or(0, |last| last.counters.key_set) && is_latest(tx, &known.digest)? =>
+            {
+                Numbered { number: not_negative(now.key_set)?, ..known }
+            }
+            Some(known) => known,
+            None => Numbered { digest: issuer.content_digest()?, number: 0 },
+        };
+        Ok(Loaded { counters: now, builds, marks, revocations, keys, issuer, key_set })
     }
+}
 
-    /// The number of the key-set document that `loaded` leads to: raised when its content is another one than before, also
-    /// when the configuration has made it so.
-    fn number(&self, connection: &Connection, loaded: &Loaded) -> Result<u64, StoreError> {
-        if let Some(last) = &self.last
-            && Arc::ptr_eq(&last.issuer, &loaded.issuer)
-        {
-            return Ok(last.key_set_number);
+/// Whether the key-set document of this digest is the one that was given the latest number.
+fn is_latest(tx: &Tx<'_>, digest: &[u8; 32]) -> Result<bool, StoreError> {
+    let row = tx.row("SELECT value FROM labels WHERE name = 'key_set_digest'", &[])?;
+    Ok(row.map_or(Ok(None), |row| row.opt_blob(0))?.as_deref() == Some(digest))
+}
+
+/// The number of the key-set document that `loaded` leads to: raised when its content is another one than before, also
+/// when the configuration has made it so. None where the keys have changed since: what is out of date gets no number
+/// above what is not.
+fn number(connection: &Connection, loaded: &Loaded) -> Result<Option<i64>, StoreError> {
+    let digest = &loaded.key_set.digest;
+    connection.write(|tx| {
+        if counter(tx, Part::Keys.counter())? != loaded.counters.keys {
+            return Ok(None);
         }
-        let digest = loaded.issuer.content_digest()?;
-        connection.write(|tx| {
-            let row = tx.row("SELECT value FROM labels WHERE name = 'key_set_digest'", &[])?;
-            let number = if row.map_or(Ok(None), |row| row.opt_blob(0))?.as_deref() == Some(&digest) {
-                counter(tx, "key_set_number")?
-            } else {
-                tx.execute(
-                    "INSERT INTO labels (name, value) VALUES ('key_set_digest', $1)
-                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    values![digest],
-                )?;
-                count_up(tx, "key_set_number", 1)?
-            };
-            u64::try_from(number).map_err(|_| StoreError::Damaged { what: "the key-set number" })
-        })
-    }
+        if is_latest(tx, digest)? {
+            return counter(tx, KEY_SET_NUMBER).map(Some);
+        }
+        tx.execute(
+            "INSERT INTO labels (name, value) VALUES ('key_set_digest', $1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            values![*digest],
+        )?;
+        count_up(tx, KEY_SET_NUMBER, 1).map(Some)
+    })
+}
+
+fn not_negative(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Damaged { what: "the key-set number" })
 }
 
 impl Loaded {
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             generation: self.counters.generation,
-            key_set_number: self.key_set_number,
+            key_set_number: self.key_set.number,
             revocation_number: self.revocations.number(),
             keys: Arc::clone(&self.keys),
             issuer: Arc::clone(&self.issuer),
@@ -159,6 +192,7 @@ impl Counters {
             keys: of(Part::Keys.counter())?,
             revocations: of(Part::Revocations.counter())?,
             revocations_pruned: of(Part::RevocationsPruned.counter())?,
+            key_set: of(KEY_SET_NUMBER)?,
         })
     }
 }

@@ -116,8 +116,13 @@ impl Writer {
             due.chores = now + CHORES;
         }
         if now >= due.forget {
-            self.try_to("what is long over could not be forgotten", |writer, connection| writer.forget(connection));
-            due.forget = now + FORGET;
+            // Piece by piece: a long list of them must not keep a ban from being seen.
+            let mut more = false;
+            self.try_to("what is long over could not be forgotten", |writer, connection| {
+                more = writer.forget(connection)?;
+                Ok(())
+            });
+            due.forget = now + if more { POLL } else { FORGET };
         }
         if now >= due.checkpoint {
             self.checkpoint();
@@ -199,10 +204,13 @@ impl Writer {
         Ok(())
     }
 
-    fn forget(&self, connection: &Connection) -> Result<(), StoreError> {
+    /// Forgets some of what is long over; whether there is more.
+    fn forget(&self, connection: &Connection) -> Result<bool, StoreError> {
         let inner = &self.store.0;
-        while connection.write(|tx| devices::forget_unseen(tx, inner.clock.now()))? {}
-        inner.change(connection, &Actor::service(), revocations::prune).map(|_| ())
+        if connection.write(|tx| devices::forget_unseen(tx, inner.clock.now()))? {
+            return Ok(true);
+        }
+        inner.change(connection, &Actor::service(), revocations::prune).map(|_| false)
     }
 
     /// Writes where the audit chain ends to the log stream, which who holds the database can't take back.

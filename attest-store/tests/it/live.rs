@@ -1,8 +1,9 @@
 //! The running view: two processes, one state.
 
 use attest_core::appraisal::DeviceState::{Banned, Normal};
+use attest_store::{Opening, Store};
 
-use crate::world::{NOW, admin, device, each_engine, mark, registration, seen, wait_for};
+use crate::world::{NOW, admin, device, each_engine, mark, registration, seen, token, wait_for};
 
 #[test]
 fn a_change_holds_in_this_process_when_the_call_returns() {
@@ -49,6 +50,28 @@ fn two_processes_agree_on_keys_and_numbers() {
         assert_eq!(one.device_salt(), two.device_salt());
         a.close();
         b.close();
+    });
+}
+
+#[test]
+fn replicas_that_say_the_same_of_their_keys_say_it_under_one_number() {
+    each_engine(|world| {
+        let store = world.open();
+        let live = store.live().unwrap();
+        let number = live.snapshot().key_set_number;
+        // A replica of the next configuration comes, and is taken back.
+        let mut next = token();
+        next.lifetime *= 2;
+        let newer = Store::open(Opening { writer: "newer".to_owned(), ..world.opening(&next) }).unwrap();
+        newer.live().unwrap().close();
+        let back = world.open_as("back");
+        let live_back = back.live().unwrap();
+        let latest = live_back.snapshot().key_set_number;
+        assert_eq!(latest, number + 2);
+        // Gateways take no lower number: who stayed has to know.
+        wait_for("the latest number", || live.snapshot().key_set_number == latest);
+        live.close();
+        live_back.close();
     });
 }
 
