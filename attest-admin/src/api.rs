@@ -170,16 +170,21 @@ impl Api {
             return Err(Problem::new(Code::Internal));
         };
         let address = peer.ip();
+        let token = bearer(&parts.headers);
+        let shown = token.as_deref().map_or(&[][..], Vec::as_slice);
         let slow = |wait| Problem::new(Code::RateLimited).after(wait);
-        self.attempts.check(address, now()).map_err(slow)?;
-        let Some(token) = bearer(&parts.headers) else { return Err(self.wrong(address)) };
-        let origin = Origin::Remote(address);
-        let known = Arc::clone(&self).blocking(move |api| api.store.authenticate(&token, origin)).await?;
-        known?.ok_or_else(|| self.wrong(address))
+        self.attempts.check(address, shown, now()).map_err(slow)?;
+        let Some(token) = token else { return Err(self.wrong(address, &[])) };
+        let (known, token) = Arc::clone(&self)
+            .blocking(move |api| (api.store.authenticate(&token, Origin::Remote(address)), token))
+            .await?;
+        let actor = known?.ok_or_else(|| self.wrong(address, &token))?;
+        self.attempts.good(&token);
+        Ok(actor)
     }
 
-    fn wrong(&self, address: IpAddr) -> Problem {
-        self.attempts.wrong(address, now());
+    fn wrong(&self, address: IpAddr, token: &[u8]) -> Problem {
+        self.attempts.wrong(address, token, now());
         Problem::new(Code::Unauthorised)
     }
 

@@ -29,7 +29,23 @@ async fn strangers_learn_nothing_and_are_counted() {
     assert_eq!(slow.code(), "rate_limited");
     let wait: u64 = slow.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(world.get("/status", &world.viewer).await.status, 429, "the address waits, whatever it shows");
+    assert_eq!(world.get("/status", &world.viewer).await.status, 429, "a token that was never shown waits, too");
+}
+
+#[tokio::test]
+async fn wrong_tokens_from_the_same_address_keep_nobody_out_who_was_in() {
+    let world = World::new().await;
+    assert_eq!(world.get("/status", &world.operator).await.status, 200);
+    assert_eq!(world.get("/status", &world.admin).await.status, 200);
+    for _ in 0..ATTEMPTS {
+        assert_eq!(world.get("/status", "x").await.status, 401);
+    }
+    assert_eq!(world.get("/status", "x").await.code(), "rate_limited");
+    assert_eq!(world.get("/status", &world.operator).await.status, 200);
+    let revoked = world.send(Method::DELETE, "/tokens/otto", &world.admin, &[], None).await;
+    assert_eq!(revoked.status, 204, "{}", revoked.text);
+    assert_eq!(world.get("/status", &world.operator).await.status, 401);
+    assert_eq!(world.get("/status", &world.operator).await.status, 429);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod authorisation;
 mod builds;
 mod client;
 mod described;
