@@ -124,6 +124,26 @@ async fn a_renewed_key_keeps_what_was_said_of_the_one_before_it() {
 }
 
 #[tokio::test]
+async fn what_anybody_may_read_does_not_move_when_a_ban_goes_along_with_a_renewed_key() {
+    let folder = Folder::new();
+    let world = folder.start().await;
+    let before = Attester::genuine();
+    let id = device(&before.attest(&world).await.token());
+    world.mark(id, DeviceState::Banned, None).await;
+    let read = async || world.get("/health").await.body;
+    let (told, number) = (read().await, world.handle.health().revocation_number);
+    Attester::genuine().attest_after(&before, &world).await.token();
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while world.handle.health().revocation_number == number {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the ban of the new key");
+    assert_eq!(read().await, told, "a client learns that its device is banned");
+}
+
+#[tokio::test]
 async fn nobody_takes_over_a_device_without_its_key() {
     let folder = Folder::new();
     let world = folder.start().await;
