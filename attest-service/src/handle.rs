@@ -171,7 +171,7 @@ pub(crate) fn seats(number: std::num::NonZeroU32) -> Semaphore {
 
 /// Ends the threads in the order of the data: the recorder hands the last outcomes to the store, the store writes them.
 fn close(service: Arc<Service>, recorder: JoinHandle<()>) {
-    audit::checkpoint(&service.store);
+    audit::checkpoint(&service.store, &mut audit::Told::default());
     let live = Arc::clone(&service.live);
     drop(service);
     let _ = recorder.join();

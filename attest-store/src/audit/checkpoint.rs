@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use serde::{Deserialize, Serialize};
 
 use super::Head;
-use crate::{error::StoreError, secrets::Secret32, store::Store};
+use crate::{error::StoreError, secrets::Secret32, sql::values, store::Store};
 
 /// Where a writer's chain ended at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,27 @@ impl Store {
             return Err(StoreError::Damaged { what: "the record of where the audit chain ends" });
         }
         sign(&inner.secrets.audit_checkpoint, &inner.writer, &head, inner.clock.now())
+    }
+
+    /// Checkpoints of all other writers' chains, signed: of commands on any machine, and of services that are gone, which have
+    /// no log of their own. A chain whose end was changed is left out: nothing forged is signed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn checkpoints_of_others(&self) -> Result<Vec<SignedCheckpoint>, StoreError> {
+        let inner = &self.0;
+        let key = super::key(inner);
+        let heads = self.read(|tx| {
+            let rows = tx.rows(
+                "SELECT writer FROM audit_heads WHERE writer <> $1 ORDER BY writer",
+                values![inner.writer.as_str()],
+            )?;
+            let head = |writer: String| Head::load(tx, &key, &writer).map(|head| (writer, head));
+            rows.iter().map(|row| head(row.text(0)?)).collect::<Result<Vec<_>, StoreError>>()
+        })?;
+        let (seed, now) = (&inner.secrets.audit_checkpoint, inner.clock.now());
+        let genuine = heads.iter().filter(|(_, head)| head.is_genuine);
+        genuine.map(|(writer, head)| sign(seed, writer, head, now)).collect()
     }
 
     /// The public half of the key that signs checkpoints, base64url: with it they are checked without the store.

@@ -214,3 +214,31 @@ fn refuses_entries_that_would_break_a_log() {
         assert_eq!(store.audit_entries(Page::default()).unwrap().rows, []);
     });
 }
+
+#[test]
+fn one_writer_tells_where_the_chains_of_all_others_end_and_vouches_for_no_forged_end() {
+    each_engine(|world| {
+        let (service, command) = (world.open_as("service@host"), world.open_as("cli@host"));
+        assert_eq!(service.checkpoints_of_others().unwrap(), [], "there is nobody yet");
+        for store in [&service, &command, &command] {
+            store.audit(&admin(), "an.action", "x", &json!({})).unwrap();
+        }
+        let told = service.checkpoints_of_others().unwrap();
+        assert!(told.len() == 1 && (told[0].checkpoint.writer.as_str(), told[0].checkpoint.count) == ("cli@host", 2));
+        let report = service.verify_audit(&told).unwrap();
+        assert!(
+            report.problems.is_empty() && report.writers.iter().any(|writer| writer.checkpoints == 1),
+            "{report:?}"
+        );
+        // Gone without a trace: only what was told knows.
+        world.sql("DELETE FROM audit WHERE writer = 'cli@host'");
+        world.sql("DELETE FROM audit_heads WHERE writer = 'cli@host'");
+        assert_eq!(problems(&service), []);
+        let found = service.verify_audit(&told).unwrap().problems;
+        assert!(found.len() == 1 && found[0].what.contains("cut"), "{found:?}");
+        // An end that somebody else wrote is not signed.
+        command.audit(&admin(), "an.action", "x", &json!({})).unwrap();
+        world.sql("UPDATE audit_heads SET count = 9 WHERE writer = 'cli@host'");
+        assert_eq!(service.checkpoints_of_others().unwrap(), []);
+    });
+}
