@@ -70,11 +70,13 @@ impl Recorder {
             dispatcher::with_default(&log, || {
                 while let Ok(first) = inbox.recv() {
                     gather();
-                    for outcome in std::iter::once(first).chain(inbox.try_iter()) {
+                    let outcomes: Vec<Outcome> = std::iter::once(first).chain(inbox.try_iter().take(QUEUE)).collect();
+                    for outcome in &outcomes {
                         outcome.count(&counters);
                         outcome.log(explain);
-                        live.seen(outcome.into_sighting());
                     }
+                    // One after the other, so that the store's thread wakes once for all of them.
+                    outcomes.into_iter().for_each(|outcome| live.seen(outcome.into_sighting()));
                 }
             });
         })?;
