@@ -6,26 +6,18 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Certificate, Response, Url, redirect};
-use serde::{Serialize, de::DeserializeOwned};
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::{Certificate, Url, redirect};
 use zeroize::Zeroizing;
 
-use crate::{
-    PREFIX,
-    etag::{Expected, Version},
-    problem::{Code, Problem},
-    types::{
-        AdminToken, App, AuditEntry, AuditReport, AuditVerify, Build, BuildQuery, Checkpoint, CreatedToken, Device,
-        DeviceQuery, Enrol, KeySet, Lift, Mark, NewBuild, NewRevocation, NewTestToken, NewToken, Page, PageQuery,
-        Reason, Registered, Retire, Retired, Revocation, Rotate, Rotation, SetBuild, Status, TestToken,
-    },
-};
+use crate::{PREFIX, problem::Problem};
+use exchange::away;
+
+mod exchange;
+mod operations;
 
 /// Time for a whole answer; a verification of a long audit log takes its while.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes of an answer.
-const MAX_ANSWER: usize = 8 << 20;
 
 /// A client of one service.
 #[derive(Clone)]
@@ -92,259 +84,12 @@ impl Client {
         let http = builder.build().map_err(|error| away(&base, &error))?;
         Ok(Self { http, base })
     }
-
-    /// What the service says of itself and of the token.
-    ///
-    /// # Errors
-    /// [`ClientError`], as for each of the following.
-    pub async fn status(&self) -> Result<Status, ClientError> {
-        self.get(&["status"], &()).await
-    }
-
-    /// The apps.
-    pub async fn apps(&self) -> Result<Page<App>, ClientError> {
-        self.get(&["apps"], &()).await
-    }
-
-    /// The builds.
-    pub async fn builds(&self, query: &BuildQuery) -> Result<Page<Build>, ClientError> {
-        self.get(&["builds"], query).await
-    }
-
-    /// Vouches for a build.
-    pub async fn register(&self, build: &NewBuild) -> Result<Registered, ClientError> {
-        self.send(Method::POST, &["builds"], build, None).await?.json()
-    }
-
-    /// One build.
-    pub async fn build(&self, number: &str) -> Result<(Build, Version), ClientError> {
-        self.ask(&["builds", number], &()).await?.versioned()
-    }
-
-    /// Retires one build.
-    pub async fn set_build(
-        &self,
-        number: &str,
-        set: &SetBuild,
-        expected: Expected,
-    ) -> Result<(Build, Version), ClientError> {
-        self.send(Method::PATCH, &["builds", number], set, Some(expected)).await?.versioned()
-    }
-
-    /// Retires a version of an app, or one build of it.
-    pub async fn retire(&self, app: &str, retire: &Retire) -> Result<Retired, ClientError> {
-        self.send(Method::POST, &["apps", app, "retire"], retire, None).await?.json()
-    }
-
-    /// The devices.
-    pub async fn devices(&self, query: &DeviceQuery) -> Result<Page<Device>, ClientError> {
-        self.get(&["devices"], query).await
-    }
-
-    /// One device.
-    pub async fn device(&self, id: &str) -> Result<(Device, Version), ClientError> {
-        self.ask(&["devices", id], &()).await?.versioned()
-    }
-
-    /// Decides of a device.
-    pub async fn mark(&self, id: &str, mark: &Mark, expected: Expected) -> Result<(Device, Version), ClientError> {
-        self.send(Method::PUT, &["devices", id, "mark"], mark, Some(expected)).await?.versioned()
-    }
-
-    /// Enrols a debug device.
-    pub async fn enrol(&self, id: &str, enrol: &Enrol, expected: Expected) -> Result<(Device, Version), ClientError> {
-        self.send(Method::PUT, &["devices", id, "enrolment"], enrol, Some(expected)).await?.versioned()
-    }
-
-    /// Ends an enrolment.
-    pub async fn end_enrolment(
-        &self,
-        id: &str,
-        why: &Reason,
-        expected: Expected,
-    ) -> Result<(Device, Version), ClientError> {
-        self.send(Method::DELETE, &["devices", id, "enrolment"], why, Some(expected)).await?.versioned()
-    }
-
-    /// Forgets a device.
-    pub async fn forget(&self, id: &str, expected: Expected) -> Result<(), ClientError> {
-        self.bare(Method::DELETE, &["devices", id], Some(expected)).await.map(drop)
-    }
-
-    /// The key sets.
-    pub async fn key_sets(&self) -> Result<Page<KeySet>, ClientError> {
-        self.get(&["keysets"], &()).await
-    }
-
-    /// Lets the next key take over.
-    pub async fn rotate(&self, name: &str, rotate: &Rotate) -> Result<Rotation, ClientError> {
-        self.send(Method::POST, &["keysets", name, "rotate"], rotate, None).await?.json()
-    }
-
-    /// Retires a key at once.
-    pub async fn retire_key(&self, name: &str, kid: &str) -> Result<Rotation, ClientError> {
-        self.bare(Method::DELETE, &["keysets", name, "keys", kid], None).await?.json()
-    }
-
-    /// The revocations.
-    pub async fn revocations(&self, query: &PageQuery) -> Result<Page<Revocation>, ClientError> {
-        self.get(&["revocations"], query).await
-    }
-
-    /// Revokes.
-    pub async fn revoke(&self, revocation: &NewRevocation) -> Result<(), ClientError> {
-        self.send(Method::POST, &["revocations"], revocation, None).await.map(drop)
-    }
-
-    /// Takes a revocation back.
-    pub async fn lift(&self, lift: &Lift) -> Result<(), ClientError> {
-        self.send(Method::POST, &["revocations", "lift"], lift, None).await.map(drop)
-    }
-
-    /// The tokens of the API.
-    pub async fn tokens(&self) -> Result<Page<AdminToken>, ClientError> {
-        self.get(&["tokens"], &()).await
-    }
-
-    /// Makes a token.
-    pub async fn create_token(&self, token: &NewToken) -> Result<CreatedToken, ClientError> {
-        self.send(Method::POST, &["tokens"], token, None).await?.json()
-    }
-
-    /// Revokes a token.
-    pub async fn revoke_token(&self, name: &str) -> Result<(), ClientError> {
-        self.bare(Method::DELETE, &["tokens", name], None).await.map(drop)
-    }
-
-    /// Issues a test token.
-    pub async fn test_token(&self, token: &NewTestToken) -> Result<TestToken, ClientError> {
-        self.send(Method::POST, &["test-tokens"], token, None).await?.json()
-    }
-
-    /// The audit log.
-    pub async fn audit(&self, query: &PageQuery) -> Result<Page<AuditEntry>, ClientError> {
-        self.get(&["audit"], query).await
-    }
-
-    /// Verifies the audit log.
-    pub async fn verify_audit(&self, verify: &AuditVerify) -> Result<AuditReport, ClientError> {
-        self.send(Method::POST, &["audit", "verify"], verify, None).await?.json()
-    }
-
-    /// A checkpoint of the audit log.
-    pub async fn checkpoint(&self) -> Result<Checkpoint, ClientError> {
-        self.get(&["audit", "checkpoint"], &()).await
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, ClientError> {
-        self.ask(path, query).await?.json()
-    }
-
-    async fn ask(&self, path: &[&str], query: &impl Serialize) -> Result<Answer, ClientError> {
-        let mut url = self.url(path)?;
-        let query = serde_urlencoded::to_string(query).unwrap_or_default();
-        url.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
-        self.answer(self.http.get(url)).await
-    }
-
-    async fn bare(&self, method: Method, path: &[&str], expected: Option<Expected>) -> Result<Answer, ClientError> {
-        let request = self.http.request(method, self.url(path)?);
-        self.answer(conditional(request, expected)).await
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &[&str],
-        body: &impl Serialize,
-        expected: Option<Expected>,
-    ) -> Result<Answer, ClientError> {
-        let request = self.http.request(method, self.url(path)?).json(body);
-        self.answer(conditional(request, expected)).await
-    }
-
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Answer, ClientError> {
-        let response = request.send().await.map_err(|error| away(&self.base, &error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.body(response).await?;
-        if status.is_success() {
-            return Ok(Answer { at: self.base.clone(), headers, body });
-        }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(problem.into()),
-            Err(_) => Err(self.strange(status)),
-        }
-    }
-
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| away(&self.base, &error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(ClientError::Away { at: self.base.to_string(), why: "its answer is too long".to_owned() });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    fn strange(&self, status: StatusCode) -> ClientError {
-        let why = format!("{status}, which is no answer of an admin API: is this its address?");
-        ClientError::Away { at: self.base.to_string(), why }
-    }
-
-    /// A part of a path is a whole one: what a URL would read as another path names nothing.
-    fn url(&self, path: &[&str]) -> Result<Url, ClientError> {
-        let mut url = self.base.clone();
-        if path.iter().any(|part| matches!(*part, "" | "." | "..")) {
-            return Err(Problem::new(Code::NotFound).into());
-        }
-        if let Ok(mut parts) = url.path_segments_mut() {
-            parts.clear().extend(PREFIX.split('/').filter(|part| !part.is_empty())).extend(path);
-        }
-        Ok(url)
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
-}
-
-/// An answer of success.
-struct Answer {
-    at: Url,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_slice(&self.body).map_err(|error| self.unread(&error.to_string()))
-    }
-
-    fn versioned<T: DeserializeOwned>(&self) -> Result<(T, Version), ClientError> {
-        let tag = self.headers.get(header::ETAG).and_then(|tag| Version::parse(tag.to_str().ok()?));
-        Ok((self.json()?, tag.ok_or_else(|| self.unread("it has no ETag"))?))
-    }
-
-    fn unread(&self, why: &str) -> ClientError {
-        ClientError::Away { at: self.at.to_string(), why: format!("its answer can't be read: {why}") }
-    }
-}
-
-fn conditional(request: reqwest::RequestBuilder, expected: Option<Expected>) -> reqwest::RequestBuilder {
-    match expected.map(Expected::header) {
-        Some((name, value)) => request.header(name, value),
-        None => request,
-    }
-}
-
-/// The innermost cause is the one that helps: "connection refused".
-fn away(base: &Url, error: &reqwest::Error) -> ClientError {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let why = causes.last().map_or_else(|| "the request failed".to_owned(), ToString::to_string);
-    ClientError::Away { at: base.to_string(), why }
 }
 
 /// Scheme, host and port of a service.

@@ -178,10 +178,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(field) = &self.field {
+        let said = self.detail.as_deref().unwrap_or(&self.title);
+        // Some sentences begin with it themselves.
+        if let Some(field) = self.field.as_ref().filter(|field| !said.starts_with(field.as_str())) {
             write!(out, "{field}: ")?;
         }
-        out.write_str(self.detail.as_deref().unwrap_or(&self.title))
+        out.write_str(said)
     }
 }
 
