@@ -119,6 +119,12 @@ impl ServiceHandle {
         self.service.metrics_text()
     }
 
+    /// A function that gives [`ServiceHandle::metrics_text`]; after the service has stopped it gives nothing.
+    pub fn metrics_source(&self) -> impl Fn() -> Option<String> + Send + Sync + Clone + 'static {
+        let service = Arc::downgrade(&self.service);
+        move || Some(service.upgrade()?.metrics_text())
+    }
+
     /// Goes on with other apps, Evidence policies and limits. Requests in work end as they began.
     ///
     /// # Errors

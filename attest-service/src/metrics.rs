@@ -145,7 +145,7 @@ impl Metrics {
         r.register("signing_keys", "Signing keys by state", metrics.signing_keys.clone());
         r.register("clock_steady", "1 while the clock can be trusted", metrics.clock_steady.clone());
         if shared {
-            r.register("shared_state_up", "1 while the shared store answers", metrics.shared_state_up.clone());
+            r.register("service_shared_state_up", "1 while the shared store answers", metrics.shared_state_up.clone());
         }
         r.register("device_counts_dropped", "Device counts not written", metrics.device_counts_dropped.clone());
         metrics.registry = registry;
@@ -207,7 +207,7 @@ mod tests {
             "assay_store_readable 1",
             "assay_revocation_number 9",
             "assay_signing_keys{state=\"next\"} 1",
-            "assay_shared_state_up 1",
+            "assay_service_shared_state_up 1",
             "assay_clock_steady 0",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

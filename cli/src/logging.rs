@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 /// Starts it; a second call changes nothing.
 pub(crate) fn start(level: &str) {
     let filter = EnvFilter::new(format!(
-        "warn,pingora_proxy=error,pingora_core=error,assay={level},proxy={level},attest_service={level},attest_admin={level},attest_store={level}"
+        "warn,pingora_proxy=error,pingora_core=error,assay={level},proxy={level},attest_service={level},attest_admin={level},attest_store={level},shared_state={level}"
     ));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = if std::io::stderr().is_terminal() {

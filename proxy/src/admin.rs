@@ -56,26 +56,44 @@ fn hash(text: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// Figures of what else runs in the process, as OpenMetrics text; nothing once that has ended. No name is one of ours.
+pub type MoreMetrics = dyn Fn() -> Option<String> + Send + Sync;
+
 #[derive(Clone)]
 struct Admin {
     runtime: Arc<Runtime>,
     reloader: Arc<Reloader>,
-    token: Option<AdminToken>,
+    service: Option<Arc<MoreMetrics>>,
 }
 
-/// The whole API.
-pub(crate) fn api(runtime: Arc<Runtime>, reloader: Arc<Reloader>, token: Option<AdminToken>) -> Router {
-    let admin = Admin { runtime, reloader, token };
-    Router::new()
+/// The whole API. `service`: the figures of the attestation service, where it runs in this process.
+pub(crate) fn api(
+    runtime: Arc<Runtime>,
+    reloader: Arc<Reloader>,
+    service: Option<Arc<MoreMetrics>>,
+    token: Option<AdminToken>,
+) -> Router {
+    let admin = Admin { runtime, reloader, service };
+    let api = Router::new()
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/reload", post(reload))
-        .layer(middleware::from_fn_with_state(admin.clone(), guard))
-        .with_state(admin)
+        .with_state(admin);
+    guarded(api, token)
 }
 
-async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    match &admin.token {
+/// The API of a process that runs the attestation service alone: its figures.
+pub(crate) fn api_of_service(figures: Arc<MoreMetrics>, token: Option<AdminToken>) -> Router {
+    let metrics = async move || open_metrics(figures().unwrap_or_else(|| END.to_owned()));
+    guarded(Router::new().route("/metrics", get(metrics)), token)
+}
+
+fn guarded(api: Router, token: Option<AdminToken>) -> Router {
+    api.layer(middleware::from_fn_with_state(token, guard))
+}
+
+async fn guard(State(token): State<Option<AdminToken>>, request: Request, next: Next) -> Response {
+    match &token {
         Some(token) if !token.allows(request.headers()) => {
             (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")]).into_response()
         }
@@ -99,8 +117,19 @@ fn is_addressed_directly(request: &Request) -> bool {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.runtime.metrics.gauges.refresh(&admin.runtime);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], admin.runtime.metrics.text()).into_response()
+    let mut text = admin.runtime.metrics.text();
+    if let Some(more) = admin.service.as_ref().and_then(|service| service()) {
+        text.truncate(text.trim_end_matches(END).len());
+        text.push_str(&more);
+    }
+    open_metrics(text)
+}
+
+/// The last line of a text of metrics.
+const END: &str = "# EOF\n";
+
+fn open_metrics(text: String) -> Response {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
 async fn reload(State(admin): State<Admin>) -> Response {

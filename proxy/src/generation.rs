@@ -15,6 +15,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use settings::{ConnectionLimits, Settings};
 
+use crate::admin::MoreMetrics;
 use crate::feeds::{FetchFailures, FetchKeySets, FetchRevocations, OwnFeeds, RemoteError};
 use crate::internal::{self, Internal};
 use crate::route::Route;
@@ -34,6 +35,8 @@ pub struct LocalService {
     pub key_sets: Arc<dyn FetchKeySets>,
     /// What it took back, likewise.
     pub revocations: Arc<dyn FetchRevocations>,
+    /// Its figures, for the operators' listener.
+    pub metrics: Arc<MoreMetrics>,
 }
 
 /// Everything that requests need of a configuration.

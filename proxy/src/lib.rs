@@ -42,12 +42,15 @@ mod reload;
 mod route;
 mod routes;
 mod runtime;
+mod service_listeners;
 mod start;
 mod telemetry;
 mod token_cache;
 mod upstream;
 
+pub use admin::MoreMetrics;
 pub use feeds::{FetchKeySets, FetchRevocations, Fetched};
 pub use generation::{GenerationError, LocalService};
 pub use reload::{LastReload, LoadError, LoadSettings};
+pub use service_listeners::ServiceListeners;
 pub use start::{Dependencies, GatewayHandle, StartError, start};

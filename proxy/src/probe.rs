@@ -18,6 +18,12 @@ pub(crate) fn api(runtime: Arc<Runtime>) -> Router {
     Router::new().route("/livez", get(|| async { "live\n" })).route("/readyz", get(ready)).with_state(runtime)
 }
 
+/// The same of a process that runs the attestation service alone: it answers from the moment that the service does, and
+/// no longer than it.
+pub(crate) fn api_of_service() -> Router {
+    Router::new().route("/livez", get(|| async { "live\n" })).route("/readyz", get(|| async { "ready\n" }))
+}
+
 async fn ready(State(runtime): State<Arc<Runtime>>) -> (StatusCode, &'static str) {
     if runtime.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
 }

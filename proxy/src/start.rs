@@ -19,7 +19,7 @@ use shared_state::SharedState;
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::sync::watch;
 
-use crate::admin;
+use crate::admin::{self, MoreMetrics};
 use crate::feeds;
 use crate::gateway::Gateway;
 use crate::generation::{Generation, GenerationError, LocalService};
@@ -151,6 +151,8 @@ struct Parts {
     edge: Arc<Edge<Gateway>>,
     runtime: Arc<Runtime>,
     reloader: Arc<Reloader>,
+    /// The figures of the service in this process.
+    service: Option<Arc<MoreMetrics>>,
     /// Where requests are traced.
     exporter: Option<Exporter>,
     /// Last, so that it is dropped last: it writes what is left of the log.
@@ -176,6 +178,7 @@ impl Parts {
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
         let runtime =
             Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, shared, metrics, log, traces));
+        let service = dependencies.local_service.as_ref().map(|service| service.metrics.clone());
         let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
         let reloader = Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
         let edge = {
@@ -183,12 +186,12 @@ impl Parts {
             Edge::new(proxy(runtime.clone(), threads), limits)
         };
         runtime.metrics.listeners.watch(edge.stats().clone());
-        Ok(Self { requests, aside, edge, runtime, reloader, exporter, writer })
+        Ok(Self { requests, aside, edge, runtime, reloader, service, exporter, writer })
     }
 
     /// Serves until told to stop, and then for as long as open requests may take.
     fn serve(self, sockets: Sockets, stopped: watch::Receiver<bool>, ready: impl FnOnce()) {
-        let Self { requests, aside, edge, runtime, reloader, exporter, writer } = self;
+        let Self { requests, aside, edge, runtime, reloader, service, exporter, writer } = self;
         let entrance = Entrance {
             name: "public".into(),
             tls: sockets.tls.map(|(_, config)| config),
@@ -201,7 +204,7 @@ impl Parts {
             aside.spawn(serve_api(probe, probe::api(runtime.clone())));
         }
         if let Some(admin) = sockets.admin {
-            aside.spawn(serve_api(admin, admin::api(runtime.clone(), reloader, sockets.admin_token)));
+            aside.spawn(serve_api(admin, admin::api(runtime.clone(), reloader, service, sockets.admin_token)));
         }
         ready();
         let served = requests.block_on(async move {
@@ -279,7 +282,7 @@ fn access_log(
     }
 }
 
-async fn serve_api(listener: BoundListener, api: Router) {
+pub(crate) async fn serve_api(listener: BoundListener, api: Router) {
     let address = listener.local_addr();
     let served = match tokio::net::TcpListener::from_std(listener.into_std()) {
         Ok(listener) => axum::serve(listener, api).await,

@@ -12,7 +12,7 @@ use attest_core::random::SystemRandom;
 use attest_core::time::{Clock, SystemClock};
 use attest_service::{ServiceHandle, ServiceSettings};
 use http::HeaderValue;
-use proxy::{FetchKeySets, FetchRevocations, Fetched, GatewayHandle, LoadError, LocalService};
+use proxy::{FetchKeySets, FetchRevocations, Fetched, GatewayHandle, LoadError, LocalService, ServiceListeners};
 use serde_json::{Map, Value, json};
 use settings::{Overrides, Settings};
 use std::path::PathBuf;
@@ -47,6 +47,11 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
         Parts::All | Parts::Service => start_service(&settings, args.dev, parts).await?.map(Arc::new),
     };
     let file = Arc::new(File { path, overrides, service: service.as_ref().map(Arc::downgrade).unwrap_or_default() });
+    // A gateway has the probe and the operators' listener; a service without one has them itself.
+    let aside = match (parts, &service) {
+        (Parts::Service, Some(service)) => Some(service_listeners(&settings, service)?),
+        _ => None,
+    };
     let gateway = match parts {
         Parts::Service => None,
         Parts::All | Parts::Gateway => Some(start_gateway(settings, Arc::clone(&file), service.as_deref()).await?),
@@ -54,7 +59,7 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
     if parts == Parts::Service && service.is_none() {
         return Err(Stop::no("the configuration does not serve attestation").hint("add attestation: { serve: … }"));
     }
-    say_where(gateway.as_ref(), service.as_deref(), output);
+    say_where(gateway.as_ref(), service.as_deref(), aside.as_ref(), output);
     while signals.next().await == Asked::Reload {
         // A gateway listens to this signal itself, and the service goes along: asked from here too, they would read
         // everything twice.
@@ -64,6 +69,7 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
             tracing::error!(target: "assay", "the changed file is refused, the last good one stays: {}", refused.report);
         }
     }
+    drop(aside);
     stop(gateway, service, &mut signals).await;
     Ok(End::Yes)
 }
@@ -98,6 +104,11 @@ async fn start_service(settings: &Settings, dev: bool, parts: Parts) -> Result<O
         .await
         .map_err(|e| Stop::no(format!("the service can't start: {e}")))?;
     Ok(Some(handle))
+}
+
+fn service_listeners(settings: &Settings, service: &Arc<ServiceHandle>) -> Result<ServiceListeners, Stop> {
+    let started = ServiceListeners::start(&settings.listeners, Arc::new(service.metrics_source()));
+    started.map_err(|e| Stop::no(format!("the service can't start: {e}")))
 }
 
 async fn start_gateway(
@@ -170,6 +181,7 @@ fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
         internal_secret: secret,
         key_sets: feeds.clone(),
         revocations: feeds,
+        metrics: Arc::new(service.metrics_source()),
     })
 }
 
@@ -202,14 +214,21 @@ impl FetchRevocations for InProcess {
 }
 
 /// The first line: where everything listens.
-fn say_where(gateway: Option<&GatewayHandle>, service: Option<&ServiceHandle>, output: Output) {
+fn say_where(
+    gateway: Option<&GatewayHandle>,
+    service: Option<&ServiceHandle>,
+    aside: Option<&ServiceListeners>,
+    output: Output,
+) {
     let mut places = Map::new();
     if let Some(gateway) = gateway {
         places.insert("public".into(), json!(gateway.public()));
-        for (name, address) in [("probe", gateway.probe()), ("admin", gateway.admin())] {
-            if let Some(address) = address {
-                places.insert(name.into(), json!(address));
-            }
+    }
+    let probe = gateway.map_or_else(|| aside.and_then(ServiceListeners::probe), GatewayHandle::probe);
+    let admin = gateway.map_or_else(|| aside.and_then(ServiceListeners::admin), GatewayHandle::admin);
+    for (name, address) in [("probe", probe), ("admin", admin)] {
+        if let Some(address) = address {
+            places.insert(name.into(), json!(address));
         }
     }
     if let Some(service) = service {

@@ -3,13 +3,15 @@
 use super::{ASSAY, Folder};
 use crate::devices::DEVICE;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 /// A running `assay service`.
 pub(crate) struct Service {
     child: Child,
     pub(crate) admin: String,
+    listening: Value,
 }
 
 impl Service {
@@ -17,6 +19,8 @@ impl Service {
     pub(crate) fn start(folder: &Folder) -> Self {
         let own = "    address: 127.0.0.1:0\n    admin: { address: 127.0.0.1:0 }\n    path: /assay/v1 ";
         folder.change("gw/assay.yaml", "    path: /assay/v1 ", own);
+        folder.change("gw/assay.yaml", "127.0.0.1:8081", "127.0.0.1:0");
+        folder.change("gw/assay.yaml", "127.0.0.1:9901", "127.0.0.1:0");
         let mut service = Command::new(ASSAY);
         service.args(["--json", "service", "-c", "gw/assay.yaml"]).current_dir(folder.0.path());
         let mut child = service.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -24,7 +28,18 @@ impl Service {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
         let admin = format!("http://{}", said["listening"]["service_admin"].as_str().unwrap());
-        Self { child, admin }
+        Self { child, admin, listening: said["listening"].clone() }
+    }
+}
+
+impl Service {
+    /// What a listener by this name answers.
+    fn get(&self, listener: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.listening[listener].as_str().unwrap()).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 }
 
@@ -43,6 +58,20 @@ fn afar() -> (Folder, Service) {
     }
     let service = Service::start(&folder);
     (folder, service)
+}
+
+#[test]
+fn a_service_alone_has_its_probe_and_its_figures() {
+    let folder = Folder::begun();
+    let service = Service::start(&folder);
+    for path in ["/livez", "/readyz"] {
+        assert!(service.get("probe", path).starts_with("HTTP/1.0 200"), "{path}");
+    }
+    assert!(service.get("probe", "/metrics").starts_with("HTTP/1.0 404"));
+    let figures = service.get("admin", "/metrics");
+    assert!(figures.contains("\nassay_store_readable 1\n") && figures.ends_with("# EOF\n"), "{figures}");
+    // A gateway's answers are not here to be mistaken for a service's.
+    assert!(folder.run(&["status", "--admin", service.listening["admin"].as_str().unwrap()], 3).1.contains("404"));
 }
 
 #[test]

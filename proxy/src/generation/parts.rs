@@ -5,10 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keystore::{GenerationMemory, Keystore, MasterKey};
-use settings::{AttestationSource, IssuerRef, RouteSettings, Settings, UpstreamSettings};
+use settings::{
+    AttestationSource, IssuerRef, RouteSettings, ServeLimits, ServeSettings, Settings, TokenSettings, UpstreamSettings,
+};
 
 use super::{Generation, GenerationError, LocalService};
 use crate::admission::Admission;
@@ -33,12 +37,26 @@ pub(super) fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Res
     differs("state.shared", old.state.shared != new.state.shared)?;
     differs("log.traces", old.log.traces != new.log.traces)?;
     differs("log", old.log != new.log)?;
-    // The service of this process took its part of the file at start.
-    let served = |settings: &Settings| {
-        let attestation = settings.attestation.clone();
-        attestation.filter(|attestation| matches!(attestation.source, AttestationSource::Serve(_)))
-    };
-    differs("attestation", served(old) != served(new))
+    differs("our_faults.key_sets.refuse_after", keys_stale(old) != keys_stale(new))?;
+    differs("attestation", fixed_at_the_service(old) != fixed_at_the_service(new))
+}
+
+/// What the service of this process took from the file at its start. Apps and limits it takes over while it runs, so they
+/// are made the same.
+fn fixed_at_the_service(settings: &Settings) -> Option<(ServeSettings, TokenSettings)> {
+    let attestation = settings.attestation.as_ref()?;
+    let AttestationSource::Serve(serve) = &attestation.source else { return None };
+    let one = NonZeroU32::MIN;
+    let limits = ServeLimits { per_address_per_minute: one, concurrency: one, open_challenges: one };
+    Some((ServeSettings { limits, ..serve.clone() }, attestation.token.clone()))
+}
+
+/// How long a key is published before it signs; absent where the service runs elsewhere.
+fn keys_stale(settings: &Settings) -> Option<Duration> {
+    match &settings.attestation.as_ref()?.source {
+        AttestationSource::Serve(serve) => Some(serve.keys_stale),
+        AttestationSource::Remote(_) => None,
+    }
 }
 
 /// Opens the store and holds every route against the bounds of its key: pointing a key elsewhere ends here.

@@ -237,6 +237,7 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
             internal_secret: HeaderValue::from_static("internal-secret"),
             key_sets: issuer.clone(),
             revocations: issuer,
+            metrics: Arc::new(|| Some("# TYPE assay_challenges counter\nassay_challenges_total 7\n# EOF\n".to_owned())),
         }),
         access_log: Some(Box::new(log)),
     };

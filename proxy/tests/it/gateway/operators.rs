@@ -69,6 +69,42 @@ async fn what_takes_a_restart_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn apps_and_limits_of_the_service_change_with_the_rest_of_the_file() {
+    let rig = rig().await;
+    rig.edit(|text| {
+        text.replace("apps: { shop: {", "apps: { till: { linux: { require: [measurement] } }, shop: {")
+            .replace("unlock: { file: service.key } }", "unlock: { file: service.key }, limits: { concurrency: 8 } }")
+            .replace("then: deprioritize }", "then: block }")
+    });
+    until("taken", async || rig.get("own.test", "/open/a", &[]).await.status == 401).await;
+    assert!(rig.gateway.last_reload().ok);
+    // What its running service can't take over is named, and the file refused.
+    for (from, to, named) in [
+        ("path: /assay/v1, unlock", "path: /assay/v2, unlock", "attestation changed"),
+        (
+            "upstreams:",
+            "our_faults: { key_sets: { refuse_after: 3d } }\nupstreams:",
+            "our_faults.key_sets.refuse_after",
+        ),
+    ] {
+        let before = std::fs::read_to_string(rig.path()).unwrap();
+        rig.edit(|text| text.replacen(from, to, 1));
+        let error = rig.admin("POST", "/reload").await.json()["error"].to_string();
+        assert!(error.contains(named), "{named}: {error}");
+        std::fs::write(rig.path(), before).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_of_the_service_in_the_process_stand_beside_the_gateways_own() {
+    let rig = rig().await;
+    let text = rig.admin("GET", "/metrics").await.text();
+    assert!(text.contains("\nassay_config_generation 1\n") && text.contains("\nassay_challenges_total 7\n"), "{text}");
+    assert_eq!(text.matches("# EOF").count(), 1, "{text}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_reloads_under_traffic_lose_no_request() {
     let rig = std::sync::Arc::new(rig().await);
     let token = rig.issuer.token();
