@@ -42,16 +42,27 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Play the whole story on loopback, and show it as a table
+    #[command(after_help = "Example: assay demo --once")]
     Demo(Demo),
     /// Write a commented starter configuration, with keys outside the tree that may go into Git
+    #[command(
+        after_help = "Examples:\n  assay init gw --dev --upstream http://127.0.0.1:8080      to try it on a laptop\n  \
+        assay init gw --upstream https://api.internal:8443        for a server"
+    )]
     Init(Init),
     /// Run the gateway, and the attestation service too where the file has `attestation.serve`
+    #[command(after_help = "Example: assay run -c gw/assay.yaml\n\n\
+        Apps reach the service on the public listener, under attestation.serve.path. SIGHUP reloads, SIGTERM drains.")]
     Run(Run),
     /// Run the gateway alone
+    #[command(after_help = "Example: assay gateway -c gateway.yaml      with attestation: { remote: … }")]
     Gateway(Run),
     /// Run the attestation service alone
+    #[command(after_help = "Example: assay service -c service.yaml      with attestation: { serve: { address: … } }")]
     Service(Run),
     /// Tell all that a start would refuse, at once, with places
+    #[command(after_help = "Example: assay check -c gw/assay.yaml\n\n\
+        Nothing is started or changed. Warnings don't count: 0 means that it would start.")]
     Check(ConfigArg),
     /// Look at result tokens, and issue test tokens
     #[command(subcommand)]
@@ -84,14 +95,20 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Arc(Arc),
     /// What a running gateway says of itself
+    #[command(
+        after_help = "Examples:\n  assay status -c gw/assay.yaml\n  assay status --admin 127.0.0.1:9901 --token-file admin.token\n\n\
+        A service's own health is GET {attestation.serve.path}/health."
+    )]
     Status(Status),
     /// Print the JSON Schema of the configuration file or of a policy file
+    #[command(after_help = "Example: assay schema config > schema/assay.schema.json")]
     Schema {
         /// Which file's schema
         #[arg(value_enum)]
         of: SchemaOf,
     },
     /// Print completions for a shell
+    #[command(after_help = "Example: assay completions bash > ~/.local/share/bash-completion/completions/assay")]
     Completions {
         /// The shell to complete in
         #[arg(value_enum)]
@@ -124,5 +141,28 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example_that_is_one() {
+        for (name, example) in leaves(&Cli::command(), "assay") {
+            let lines: Vec<_> =
+                example.lines().filter_map(|line| line.split_once("assay ")).map(|(_, line)| line).collect();
+            let own = name.trim_start_matches("assay ");
+            assert!(
+                example.starts_with("Example") && lines.iter().any(|line| line.starts_with(own)),
+                "{name}: {example:?}"
+            );
+        }
+    }
+
+    /// Every command that does something, with what stands below its options.
+    fn leaves(command: &clap::Command, name: &str) -> Vec<(String, String)> {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if below.is_empty() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            return vec![(name.to_owned(), after)];
+        }
+        below.iter().flat_map(|sub| leaves(sub, &format!("{name} {}", sub.get_name()))).collect()
     }
 }

@@ -250,6 +250,7 @@ pub(crate) fn stop(failure: Failure) -> Stop {
 fn refused(problem: &Problem) -> Stop {
     let said = problem.to_string();
     match problem.code {
+        Code::Invalid if problem.field.as_deref() == Some("until") => Stop::usage(said).hint("--for says when it ends"),
         Code::Invalid => Stop::usage(said),
         Code::Unauthorised => {
             Stop::no("the service does not take this token").hint("is it this service's, and neither over nor revoked?")
@@ -257,7 +258,9 @@ fn refused(problem: &Problem) -> Stop {
         Code::PreconditionFailed => {
             Stop::no("somebody else has changed it meanwhile").hint("look again, then decide again")
         }
-        Code::RateLimited | Code::Unavailable | Code::Internal | Code::TooSlow | Code::Other => Stop::unknown(said),
+        // Another API's problem, or a newer one's.
+        Code::Other => Stop::unknown(said).hint("is this the address of attestation.serve.admin, and not a gateway's?"),
+        Code::RateLimited | Code::Unavailable | Code::Internal | Code::TooSlow => Stop::unknown(said),
         _ => Stop::no(said),
     }
 }

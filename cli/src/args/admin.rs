@@ -23,8 +23,10 @@ pub(crate) enum AdminToken {
         assay admin token create ci --role operator --app shop --for 30d > ci.token")]
     Create(AdminTokenCreate),
     /// Tokens and what they may do; never their texts
+    #[command(after_help = "Example: assay admin token list")]
     List(AdminArg),
     /// Revoke a token
+    #[command(after_help = "Example: assay admin token revoke ci")]
     Revoke(AdminTokenRevoke),
 }
 
@@ -73,9 +75,11 @@ pub(crate) struct AdminTokenRevoke {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     /// Who changed what, the newest first
+    #[command(after_help = "Example: assay audit list --limit 20")]
     List(AuditList),
     /// Whether an entry was changed, dropped or cut: 0 only if none was
-    #[command(after_help = "Example: assay audit verify --checkpoint friday.checkpoint\n\n\
+    #[command(after_help = "Examples:\n  assay audit verify --checkpoint friday.checkpoint\n  \
+        assay audit verify --checkpoint service.log       the service's own log, which has one each minute\n\n\
         Without checkpoints that were kept elsewhere a log that was cut at its end looks whole.")]
     Verify(AuditVerify),
     /// A signed checkpoint of what the log has come to; keep it elsewhere
@@ -95,7 +99,7 @@ pub(crate) struct AuditList {
 /// `assay audit verify`.
 #[derive(Debug, Args)]
 pub(crate) struct AuditVerify {
-    /// A checkpoint that was kept; repeat for several
+    /// A checkpoint that was kept, or the service's log; repeat for several
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub(crate) checkpoints: Vec<PathBuf>,
     #[command(flatten)]

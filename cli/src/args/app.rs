@@ -17,8 +17,10 @@ pub(crate) enum App {
         Version and package of an APK or IPA come from the file; each ABI of an APK becomes a build of its own.")]
     Register(AppRegister),
     /// Builds, and whether they are vouched for
+    #[command(after_help = "Example: assay app list --name shop --live")]
     List(AppList),
-    /// One app: what the configuration asks of it, and its builds
+    /// One app: its platforms in the configuration, and its builds
+    #[command(after_help = "Example: assay app show shop")]
     Show(AppShow),
     /// Stop vouching for a version, or for one build of it
     #[command(after_help = "Example: assay app retire --name shop --version 1.2\n\n\

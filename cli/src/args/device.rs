@@ -12,22 +12,30 @@ pub(crate) enum Device {
     #[command(after_help = "Example: assay device list --state banned")]
     List(DeviceList),
     /// One device: when it was seen, what was found on it, what was decided
+    #[command(after_help = "Example: assay device show 4sT0-mXvQyu0oKLgYyoj2A")]
     Show(DeviceId),
     /// Let it pass whatever its Evidence says, for a while
     #[command(after_help = "Example: assay device pass 4sT0-mXvQyu0oKLgYyoj2A --for 7d --reason 'support case 812'")]
     Pass(DevicePass),
     /// Let it fail whatever its Evidence says
+    #[command(after_help = "Example: assay device fail 4sT0-mXvQyu0oKLgYyoj2A --for 7d --reason 'looks automated'\n\n\
+        Tokens that it has stay good until they expire; `device ban` has gateways refuse those, too.")]
     Fail(DeviceMark),
     /// Let it fail, and have gateways refuse the tokens that it has
     #[command(after_help = "Example: assay device ban 4sT0-mXvQyu0oKLgYyoj2A --reason 'scraping, case 813'\n\n\
         Gateways refuse its tokens within seconds. The id is the `did` of its tokens, and in `device list`.")]
     Ban(DeviceMark),
     /// Take a pass, fail, ban or enrolment back
-    Clear(DeviceMark),
+    #[command(after_help = "Example: assay device clear 4sT0-mXvQyu0oKLgYyoj2A --reason 'solved, case 813'")]
+    Clear(DeviceClear),
     /// Let a debug build, simulator or CI runner pass, marked: only routes with `allow_dev` take its tokens
-    #[command(after_help = "Example: assay device enrol 4sT0-mXvQyu0oKLgYyoj2A --for 30d --reason 'Anna, simulator'")]
+    #[command(
+        after_help = "Example: assay device enrol 4sT0-mXvQyu0oKLgYyoj2A --for 30d --reason 'Anna, simulator'\n\n\
+        A device that never passed is not in `device list`: its id is `device` in the service's log, and `did` in its token."
+    )]
     Enrol(DeviceEnrol),
     /// Forget what was seen of it; a decision has to be taken back first, with `device clear`
+    #[command(after_help = "Example: assay device forget 4sT0-mXvQyu0oKLgYyoj2A --yes")]
     Forget(DeviceForget),
 }
 
@@ -69,6 +77,8 @@ pub(crate) enum DeviceStateArg {
 #[derive(Debug, Args)]
 pub(crate) struct DeviceId {
     /// Its id: the `did` of its tokens, and in `device list`
+    // Ids are base64url: one in 64 begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) admin: AdminArg,
@@ -87,7 +97,17 @@ pub(crate) struct DevicePass {
     pub(crate) reason: String,
 }
 
-/// `assay device fail`, `ban`, `clear`.
+/// `assay device clear`.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceClear {
+    #[command(flatten)]
+    pub(crate) device: DeviceId,
+    /// Why, for those who read it later
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+/// `assay device fail`, `ban`.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceMark {
     #[command(flatten)]

@@ -10,12 +10,18 @@ use super::ConfigArg;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// Seal a key read from standard input, a file or a prompt
+    #[command(after_help = "Example:\n  assay key put maps --to https://maps.example.com --header x-api-key \\\n    \
+        --template '{key}' --path '/geocode/**' < key.txt\n\n\
+        A second `put` of a name is the next version: `assay key rotate` makes it the current one.")]
     Put(KeyPut),
     /// Names, versions, states, fingerprints and bounds; never a value
+    #[command(after_help = "Example: assay key list")]
     List(KeyStoreArg),
     /// Make the waiting version of a key the current one
+    #[command(after_help = "Example: assay key rotate maps")]
     Rotate(KeyName),
     /// Take a key out of the store
+    #[command(after_help = "Example: assay key remove maps --yes")]
     Remove(KeyRemove),
 }
 

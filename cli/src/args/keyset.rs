@@ -8,6 +8,7 @@ use super::{AdminArg, PageArg};
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeySet {
     /// The keys that tokens are signed with: which signs now, which is next
+    #[command(after_help = "Example: assay keyset list")]
     List(AdminArg),
     /// Let the next key take over, as soon as every gateway knows it
     #[command(after_help = "Examples:\n  assay keyset rotate          nobody is locked out; says when it happens\n  \
@@ -15,6 +16,7 @@ pub(crate) enum KeySet {
         assay keyset retire KID      a key leaked: its tokens are refused from now on")]
     Rotate(KeySetRotate),
     /// Stop taking a key at once: every token that it signed is refused
+    #[command(after_help = "Example: assay keyset retire BcQYn_xm57jd --yes      the kid is in `assay keyset list`")]
     Retire(KeySetRetire),
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct KeySetRotate {
 #[derive(Debug, Args)]
 pub(crate) struct KeySetRetire {
     /// The key's id
+    // base64url: one in 64 begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     pub(crate) kid: String,
     /// Don't ask; needed off a terminal
     #[arg(long)]
@@ -47,12 +51,14 @@ pub(crate) struct KeySetRetire {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Revocation {
     /// What gateways refuse although its signature is genuine
+    #[command(after_help = "Example: assay revocation list --limit 20")]
     List(RevocationList),
     /// Revoke tokens out there; `device ban`, `app retire` and `keyset retire` do it for what they are about
     #[command(after_help = "Examples:\n  assay revocation add app shop --reason 'leaked signing key'\n  \
-        assay revocation add issued-before 1760000000 --reason 'all tokens of last night'")]
+        assay revocation add issued-before \"$(date -d 03:00 +%s)\" --reason 'all tokens of last night'")]
     Add(RevocationAdd),
     /// Take a revocation back
+    #[command(after_help = "Example: assay revocation lift app shop --reason 'mended'")]
     Lift(RevocationLift),
 }
 
@@ -87,6 +93,7 @@ pub(crate) struct RevocationAdd {
     #[arg(value_enum)]
     pub(crate) kind: RevocationKindArg,
     /// Which one
+    #[arg(allow_hyphen_values = true)]
     pub(crate) value: String,
     /// Why, for those who read it later
     #[arg(long)]
@@ -102,6 +109,7 @@ pub(crate) struct RevocationLift {
     #[arg(value_enum)]
     pub(crate) kind: RevocationKindArg,
     /// Which one
+    #[arg(allow_hyphen_values = true)]
     pub(crate) value: String,
     /// Why, for those who read it later
     #[arg(long)]

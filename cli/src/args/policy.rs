@@ -10,6 +10,7 @@ use super::ConfigArg;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// All errors and warnings of policy files, with places
+    #[command(after_help = "Example: assay policy check policies/api.yaml")]
     Check {
         /// Policy files
         #[arg(required = true)]
@@ -19,6 +20,8 @@ pub(crate) enum Policy {
         injects: bool,
     },
     /// Why this answer: each rule tried, and why it did or didn't match
+    #[command(after_help = "Examples:\n  assay policy explain --route api --verdict missing --path /v1/items\n  \
+        assay policy explain --policy policies/api.yaml --verdict attested --app shop --app-version 3.2 --path /v1/items")]
     Explain(Box<PolicyExplain>),
 }
 

@@ -11,6 +11,8 @@ use crate::span::Span;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
     /// Verdict, reason and claims of a token: 0 only for `attested`
+    #[command(after_help = "Examples:\n  assay token check - --route api < token.txt\n  \
+        assay token check - --jwks keys.json --issuer https://issuer.example.com < token.txt")]
     Check(Box<TokenCheck>),
     /// Issue a test token with the real key, marked: only routes with `allow_dev` take it
     #[command(
@@ -72,7 +74,7 @@ pub(crate) struct TokenIssue {
     /// The route that it is for; the configuration has to let test tokens in there
     #[arg(long, value_name = "R")]
     pub(crate) route: String,
-    /// The version that it is to name
+    /// The version that it is to name; without it 0
     #[arg(long = "version", value_name = "V")]
     pub(crate) app_version: Option<String>,
     /// What gateways are to find out
@@ -92,6 +94,7 @@ pub(crate) struct TokenIssue {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Arc {
     /// What the service found, from the 26 characters of a token's `arc`
+    #[command(after_help = "Example: assay arc decode KIKGMBQAQZRD4XWB2CO3ISWTTE")]
     Decode {
         /// The code
         code: String,

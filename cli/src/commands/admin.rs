@@ -60,10 +60,9 @@ fn say(made: &CreatedToken, args: &AdminTokenCreate, output: Output) {
     let told = json!({ "name": name, "role": made.role, "apps": made.apps, "until": made.until, "file": path });
     output.answer(&told, || {
         format!(
-            "{name}: {}, ends {ends}; the token is in {}\n  use it: assay status --remote … or ASSAY_ADMIN_TOKEN_FILE={}",
+            "{name}: {}, ends {ends}; the token is in {path}\n  use it: assay app list --remote https://… --token-file {path}",
             word(made.role),
-            path.display(),
-            path.display()
+            path = path.display()
         )
     });
 }

@@ -37,7 +37,7 @@ async fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
     let builds = new_builds(args, &file)?;
     let mut registered = Vec::new();
     for build in &builds {
-        registered.push(verifier.register(build).await.map_err(|failure| unregistered(failure, args, &registered))?);
+        registered.push(verifier.register(build).await.map_err(|failure| unregistered(failure, build, &registered))?);
     }
     output.answer(&answer(&registered), || registered.iter().map(told).collect::<Vec<_>>().join("\n"));
     Ok(End::Yes)
@@ -107,7 +107,7 @@ fn platform(args: &AppRegister, file: &AppFile) -> Result<Platform, Stop> {
 }
 
 /// What was registered before the one that was not stays; a second try finds it unchanged.
-fn unregistered(failure: Failure, args: &AppRegister, before: &[Registered]) -> Stop {
+fn unregistered(failure: Failure, build: &NewBuild, before: &[Registered]) -> Stop {
     for registered in before {
         note(&told(registered));
     }
@@ -117,13 +117,25 @@ fn unregistered(failure: Failure, args: &AppRegister, before: &[Registered]) -> 
     };
     match field.as_deref() {
         Some("app") => stop(failure).hint(format!(
-            "name it under attestation.apps: apps: {{ {}: {{ linux: {{ require: [measurement] }} }} }}",
-            args.name
+            "name it under attestation.apps: apps: {{ {}: {{ {}: {} }} }}",
+            build.app,
+            build.platform,
+            asked_of(build)
         )),
         Some("package.id" | "package.signers") => {
             stop(failure).hint("somebody else's build, or the configuration names the wrong one: see attestation.apps")
         }
         _ => stop(failure),
+    }
+}
+
+/// What the configuration may ask of an app on this build's platform, to begin with.
+fn asked_of(build: &NewBuild) -> String {
+    let id = build.package.id.as_deref().unwrap_or_default();
+    match (build.platform.as_str(), build.package.team.as_deref()) {
+        ("ios", team) => format!("{{ id: {}.{id} }}", team.unwrap_or("TEAM")),
+        ("android", _) if !id.is_empty() => format!("{{ id: {id}, require: [measurement] }}"),
+        _ => "{ require: [measurement] }".to_owned(),
     }
 }
 

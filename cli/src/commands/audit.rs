@@ -6,13 +6,16 @@ use crate::args::{AdminArg, Audit, AuditList, AuditVerify};
 use crate::output::{End, Output, Stop, note};
 use crate::verifier::{Verifier, stop};
 use crate::words::{columns, moment, more};
-use attest_admin::types::{self, AuditEntry, Checkpoint, PageQuery};
+use attest_admin::types::{self, AuditEntry, AuditReport, Checkpoint, PageQuery};
 use attest_core::time::{Clock, SystemClock};
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Bytes of a file of checkpoints; one takes some 250.
-const MOST_BYTES: u64 = 1 << 20;
+/// Bytes of a line with a checkpoint; one takes some 350.
+const LONGEST_LINE: u64 = 64 << 10;
+/// Checkpoints that differ, of all files together: a service that is changed every minute makes as many in a week.
+const MOST_CHECKPOINTS: usize = 10_000;
 
 /// Runs one of the `audit` commands.
 pub(crate) async fn run(command: &Audit, output: Output) -> Result<End, Stop> {
@@ -44,16 +47,11 @@ async fn list(args: &AuditList, output: Output) -> Result<End, Stop> {
 }
 
 async fn verify(args: &AuditVerify, output: Output) -> Result<End, Stop> {
-    let mut checkpoints = Vec::new();
+    let mut checkpoints = Kept::default();
     for path in &args.checkpoints {
-        checkpoints.extend(kept(path)?);
+        checkpoints.read(path)?;
     }
-    if checkpoints.len() > types::MAX_CHECKPOINTS {
-        return Err(Stop::usage(format!("at most {} checkpoints at once", types::MAX_CHECKPOINTS))
-            .hint("the newest of each writer are enough: each vouches for all before it"));
-    }
-    let verifier = Verifier::open(&args.admin)?;
-    let report = verifier.verify_audit(&types::AuditVerify { checkpoints }).await.map_err(stop)?;
+    let report = held_against(&Verifier::open(&args.admin)?, checkpoints.found).await?;
     if args.checkpoints.is_empty() {
         note("note: no checkpoint was given, so a log that was turned back as a whole would look intact");
     }
@@ -61,7 +59,10 @@ async fn verify(args: &AuditVerify, output: Output) -> Result<End, Stop> {
         let mut lines: Vec<_> = report
             .writers
             .iter()
-            .map(|w| format!("{}: {} entries, held against {} checkpoints", w.writer, w.entries, w.checkpoints))
+            .map(|w| {
+                let s = if w.checkpoints == 1 { "" } else { "s" };
+                format!("{}: {} entries, held against {} checkpoint{s}", w.writer, w.entries, w.checkpoints)
+            })
             .collect();
         lines.extend(report.problems.iter().map(|p| format!("✗ {} entry {}: {}", p.writer, p.number, p.what)));
         lines.push(if report.intact {
@@ -81,26 +82,86 @@ async fn checkpoint(args: &AdminArg, output: Output) -> Result<End, Stop> {
     Ok(End::Yes)
 }
 
-/// The checkpoints in a file: one a line, as `audit checkpoint` prints them, or lines of the service's log with one.
-fn kept(path: &Path) -> Result<Vec<Checkpoint>, Stop> {
-    let unreadable = |e: std::io::Error| Stop::usage(format!("{}: {e}", path.display()));
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(unreadable)?;
-    let mut found = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong =
-            |e: serde_json::Error| Stop::usage(format!("{}:{}: no checkpoint: {e}", path.display(), number + 1));
-        let line: serde_json::Value = serde_json::from_str(line).map_err(wrong)?;
-        let checkpoint = match line.get("checkpoint").and_then(serde_json::Value::as_str) {
-            // A line of the service's log carries it as a text.
-            Some(text) => serde_json::from_str(text),
-            None => serde_json::from_value(line),
-        };
-        found.push(checkpoint.map_err(wrong)?);
+/// Verifies the log, as often as it takes to hold it against all checkpoints; each time says the same of the log itself.
+async fn held_against(verifier: &Verifier, checkpoints: Vec<Checkpoint>) -> Result<AuditReport, Stop> {
+    let mut left = checkpoints.into_iter();
+    let mut next = || types::AuditVerify { checkpoints: left.by_ref().take(types::MAX_CHECKPOINTS).collect() };
+    let mut whole = verifier.verify_audit(&next()).await.map_err(stop)?;
+    loop {
+        let verify = next();
+        if verify.checkpoints.is_empty() {
+            return Ok(whole);
+        }
+        let part = verifier.verify_audit(&verify).await.map_err(stop)?;
+        whole.intact &= part.intact;
+        for problem in part.problems {
+            if !whole.problems.contains(&problem) {
+                whole.problems.push(problem);
+            }
+        }
+        for writer in part.writers {
+            match whole.writers.iter_mut().find(|known| known.writer == writer.writer) {
+                Some(known) => known.checkpoints += writer.checkpoints,
+                None => whole.writers.push(writer),
+            }
+        }
     }
-    if found.is_empty() {
-        return Err(Stop::usage(format!("{} holds no checkpoint", path.display())));
+}
+
+/// Checkpoints that were kept: those that say the same of the same chain count once, whenever they were made.
+#[derive(Default)]
+struct Kept {
+    found: Vec<Checkpoint>,
+    seen: BTreeSet<(String, u64, String)>,
+}
+
+impl Kept {
+    /// Takes those of a file: lines as `audit checkpoint` prints them, or the service's log. What has nothing to do with
+    /// checkpoints in a log is passed over; a line that names one and holds none is not.
+    fn read(&mut self, path: &Path) -> Result<(), Stop> {
+        let unreadable = |e: std::io::Error| Stop::usage(format!("{}: {e}", path.display()));
+        let mut file = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);
+        let (mut line, mut number, mut any) = (Vec::new(), 0_u64, false);
+        loop {
+            line.clear();
+            let read = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            number += 1;
+            let Some(checkpoint) = checkpoint_of(&line) else { continue };
+            let wrong = |e: serde_json::Error| Stop::usage(format!("{}:{number}: no checkpoint: {e}", path.display()));
+            any = true;
+            self.take(checkpoint.map_err(wrong)?)?;
+        }
+        if any { Ok(()) } else { Err(Stop::usage(format!("{} holds no checkpoint", path.display()))) }
     }
-    Ok(found)
+
+    fn take(&mut self, checkpoint: Checkpoint) -> Result<(), Stop> {
+        let end = &checkpoint.checkpoint;
+        if self.seen.insert((end.writer.clone(), end.count, end.head.clone())) {
+            self.found.push(checkpoint);
+        }
+        if self.found.len() <= MOST_CHECKPOINTS {
+            return Ok(());
+        }
+        Err(Stop::usage(format!("more than {MOST_CHECKPOINTS} checkpoints")).hint("verify a part of the log at a time"))
+    }
+}
+
+/// The checkpoint in a line, if it has to do with one.
+fn checkpoint_of(line: &[u8]) -> Option<serde_json::Result<Checkpoint>> {
+    const NAME: &[u8] = b"\"checkpoint\"";
+    if !line.windows(NAME.len()).any(|part| part == NAME) {
+        return None;
+    }
+    let line: serde_json::Value = match serde_json::from_slice(line) {
+        Ok(line) => line,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(match line.get("checkpoint")? {
+        // A line of the service's log carries it as a text.
+        serde_json::Value::String(text) => serde_json::from_str(text),
+        _ => serde_json::from_value(line),
+    })
 }

@@ -3,7 +3,9 @@
 //! In: a device's id, the `did` of its tokens. Out: its row; or a decision that the service follows within a second, and
 //! gateways within seconds where tokens are out there.
 
-use crate::args::{Device, DeviceEnrol, DeviceForget, DeviceId, DeviceList, DeviceMark, DevicePass, DeviceStateArg};
+use crate::args::{
+    Device, DeviceClear, DeviceEnrol, DeviceForget, DeviceId, DeviceList, DeviceMark, DevicePass, DeviceStateArg,
+};
 use crate::commands::confirm;
 use crate::output::{End, Output, Stop};
 use crate::span::Span;
@@ -28,12 +30,7 @@ pub(crate) async fn run(command: &Device, output: Output) -> Result<End, Stop> {
         Device::Ban(DeviceMark { device, span, reason }) => {
             mark(device, DeviceState::Banned, *span, reason, output).await
         }
-        Device::Clear(DeviceMark { device, span, reason }) => {
-            if span.is_some() {
-                return Err(Stop::usage("--for: a decision is taken back for good").hint("leave it out"));
-            }
-            clear(device, reason, output).await
-        }
+        Device::Clear(DeviceClear { device, reason }) => clear(device, reason, output).await,
         Device::Enrol(args) => enrol(args, output).await,
         Device::Forget(args) => forget(args, output).await,
     }
@@ -57,7 +54,8 @@ async fn list(args: &DeviceList, output: Output) -> Result<End, Stop> {
     let page = Verifier::open(&args.admin)?.devices(&query).await.map_err(stop)?;
     output.answer(&page, || {
         if page.items.is_empty() {
-            return "no device; devices get a row when they first pass, or when something is decided of them"
+            return "no device; devices get a row when they first pass, or when something is decided of them.\n\
+                    One that never passed: its id is `device` in the service's log, and `did` in its token"
                 .to_owned();
         }
         let row = |device: &types::Device| {

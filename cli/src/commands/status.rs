@@ -67,10 +67,18 @@ fn show(status: &Value) -> String {
         lines.push("the last reload was refused, the configuration before it is running:".to_owned());
         lines.extend(why.lines().filter(|line| !line.is_empty()).map(|line| format!("  {line}")));
     }
-    if status.get("key_set").is_some_and(Value::is_object) {
-        let problem = status.pointer("/key_set/problem").and_then(Value::as_str).map(|why| format!(": {why}"));
-        let age = lasted(status.pointer("/key_set/age_seconds"));
-        lines.push(format!("key sets: number {}, {age} old{}", text("/key_set/number"), problem.unwrap_or_default()));
+    for (name, member) in [("key sets", "key_set"), ("revocations", "revocations")] {
+        let Some(feed) = status.get(member).filter(|feed| feed.is_object()) else { continue };
+        let problem = feed.get("problem").and_then(Value::as_str).map(|why| format!(": {why}")).unwrap_or_default();
+        let devices = feed.get("devices").and_then(Value::as_u64).map(|n| format!(", {n} devices")).unwrap_or_default();
+        let stale = if feed.get("stale") == Some(&Value::Bool(true)) { ", STALE" } else { "" };
+        let number = feed.get("number").filter(|number| !number.is_null()).map_or_else(|| "none yet".to_owned(), word);
+        let age = feed.get("age_seconds").filter(|age| !age.is_null());
+        let age = age.map(|age| format!(", {} old", lasted(Some(age)))).unwrap_or_default();
+        lines.push(format!("{name}: number {number}{devices}{age}{stale}{problem}"));
+    }
+    if let Some(up) = status.pointer("/shared_state/up").and_then(Value::as_bool) {
+        lines.push(format!("shared state: {}", if up { "answers" } else { "AWAY: see our_faults.shared_state_down" }));
     }
     for route in list(status, "routes") {
         let key = route.get("key").and_then(Value::as_str).map(|key| format!(", key {key}")).unwrap_or_default();
@@ -124,6 +132,8 @@ mod tests {
             "version": "0.1.0", "uptime_seconds": 7300, "generation": 3, "connections": 12, "draining": true,
             "last_reload": { "ok": false, "at": 1, "error": "error: no\n --> a.yaml:1:1" },
             "key_set": { "number": 4, "age_seconds": 61, "problem": "connection refused" },
+            "revocations": { "number": 9, "devices": 2, "age_seconds": 400, "stale": true, "problem": null },
+            "shared_state": { "up": false },
             "routes": [{ "name": "api", "policy": "shop", "upstream": "u", "key": null }, { "name": "paid", "policy": "p", "upstream": "u", "key": "maps" }],
             "upstreams": [{ "name": "u", "concurrency": 256, "waiting": 2, "problem": "no such host", "inflight": { "attested": 3, "partial": 1 } }],
         });
@@ -132,6 +142,8 @@ mod tests {
             "assay 0.1.0, up 2 h, generation 3, 12 connections, draining\n\
              the last reload was refused, the configuration before it is running:\n  error: no\n   --> a.yaml:1:1\n\
              key sets: number 4, 61 s old: connection refused\n\
+             revocations: number 9, 2 devices, 7 min old, STALE\n\
+             shared state: AWAY: see our_faults.shared_state_down\n\
              route api: policy shop, upstream u\nroute paid: policy p, upstream u, key maps\n\
              upstream u: 4 of 256 seats taken, 2 waiting: no such host"
         );
@@ -141,5 +153,7 @@ mod tests {
     fn what_a_gateway_does_not_say_is_no_reason_to_fall() {
         assert!(show(&json!({})).starts_with("assay"));
         assert!(show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} })).contains("key sets"));
+        let young = show(&json!({ "revocations": { "number": null, "age_seconds": null }, "shared_state": null }));
+        assert!(young.ends_with("revocations: number none yet"), "{young}");
     }
 }

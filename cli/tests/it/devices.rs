@@ -15,11 +15,23 @@ fn refuses_decisions_without_reason_end_or_sense() {
     assert!(device(&["enrol", DEVICE, "--for", "91d", "--reason", "r"], 2).contains("until"));
     assert!(device(&["ban", "short", "--reason", "r"], 2).contains("id"));
     assert!(device(&["ban", DEVICE, "--for", "5w", "--reason", "r"], 2).contains("30d"));
-    assert!(device(&["clear", DEVICE, "--for", "1d", "--reason", "r"], 2).contains("for good"));
+    assert!(device(&["clear", DEVICE, "--for", "1d", "--reason", "r"], 2).contains("--for"));
     device(&["show", DEVICE], 1);
     device(&["clear", DEVICE, "--reason", "r"], 1);
     assert!(device(&["forget", DEVICE], 2).contains("--yes"));
     assert!(folder.here(&["device", "list"], 0).0.starts_with("no device"));
+}
+
+#[test]
+fn an_id_that_begins_with_a_hyphen_is_no_option() {
+    let folder = Folder::begun();
+    let id = "-AECAwQFBgcICQoLDA0ODw";
+    folder.here(&["device", "ban", id, "--reason", "r"], 0);
+    folder.here(&["device", "clear", "--reason", "r", id], 0);
+    folder.here(&["device", "forget", "--yes", id], 0);
+    folder.here(&["revocation", "add", "device", id, "--reason", "r"], 0);
+    assert!(folder.here(&["keyset", "retire", "-nokidlikeit", "--yes"], 1).1.contains("no such key"));
+    folder.here(&["device", "show", "--nope", id], 2);
 }
 
 #[test]
