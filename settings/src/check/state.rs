@@ -102,6 +102,11 @@ impl Check<'_, '_> {
                 let fault = Fault::new("`danger_plaintext` does nothing: this connection is TLS, or on this machine");
                 self.refuse(danger, "does_nothing", fault.hint("take the line out"));
             }
+            (true, Some(danger)) => {
+                let fault =
+                    Fault::new(format!("whoever is on the way to `{}` reads and writes what is there", reach.name));
+                self.warn(danger, "plaintext_state", fault.hint(format!("write {secure} and take the line out")));
+            }
             (false, _) if !url.tls() && !server_url::is_loopback(&url) => {
                 let fault = Fault::new(format!("`{}` is on another machine and is reached without TLS", reach.name));
                 self.refuse(

@@ -53,6 +53,7 @@ fn servers_elsewhere_need_tls_or_a_dangerous_word() {
     }
     refuses(&folder, &redis("url: \"redis://127.0.0.1\", ca_file: tls/cert.pem"), "does_nothing", "rediss://");
     let loaded = folder.load(redis("url: \"redis://redis.internal\", danger_plaintext: true")).unwrap();
+    assert_eq!(loaded.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["plaintext_state"]);
     assert!(!loaded.settings.state.shared.unwrap().url.tls());
 }
 
