@@ -51,7 +51,7 @@ pub enum AppFileError {
         problem: &'static str,
     },
     /// A library that was named and is not there.
-    #[error("no library {name} in {place}: name another file with NAME=PATH, or check the spelling")]
+    #[error("no library {name}: {place} is not there; name another file with NAME=PATH, or check the spelling")]
     LibraryMissing {
         /// The library.
         name: String,

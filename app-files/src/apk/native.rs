@@ -40,7 +40,7 @@ pub(super) fn measure(
         return Err(AppFileError::Archive("it has more than 16 ABIs, or more than 256 libraries for one"));
     }
     if let (Some(name), true) = (wanted.first(), abis.is_empty()) {
-        return Err(AppFileError::LibraryMissing { name: (*name).to_owned(), place: "lib/".into() });
+        return Err(AppFileError::LibraryMissing { name: (*name).to_owned(), place: format!("lib/*/{name}") });
     }
     let mut native = Native { builds: Vec::new(), notes: Vec::new() };
     for (abi, libraries) in abis {
@@ -51,7 +51,7 @@ pub(super) fn measure(
             for name in &wanted {
                 let entry = libraries.get(name).copied().ok_or_else(|| AppFileError::LibraryMissing {
                     name: (*name).to_owned(),
-                    place: format!("lib/{abi}/"),
+                    place: format!("lib/{abi}/{name}"),
                 })?;
                 chosen.push((*name, entry));
             }
