@@ -7,7 +7,7 @@ use crate::reasons::Reasons;
 use crate::reference::Build;
 use crate::transcript::TranscriptHash;
 
-/// Builds that one appraisal compares with, at most: those of the claimed version first.
+/// Builds that one appraisal compares with, at most: those of the claimed version first, live before retired.
 const MAX_COMPARED: usize = 32;
 
 /// What the comparison found.
@@ -36,7 +36,10 @@ pub(super) fn compare(request: &AttestRequest, transcript: &TranscriptHash, buil
 
     let (mut found, mut retired, mut unmeasured, mut good) = (false, false, false, false);
     let (mut compared, mut live, mut gone, mut measured) = (0, 0, 0, 0);
-    for build in builds.iter().filter(of_app).filter(claimed).take(MAX_COMPARED) {
+    // The live ones first: however often a version was registered and retired, the one of now is compared.
+    let of_version =
+        |retired: bool| builds.iter().filter(of_app).filter(claimed).filter(move |build| build.retired == retired);
+    for build in of_version(false).chain(of_version(true)).take(MAX_COMPARED) {
         found |= !build.retired;
         retired |= build.retired;
         unmeasured |= !build.retired && build.measurement.is_none();

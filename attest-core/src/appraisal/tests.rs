@@ -68,6 +68,15 @@ fn reasons(request: &AttestRequest, builds: &[Build]) -> Vec<&'static str> {
 }
 
 #[test]
+fn the_live_build_of_a_version_passes_however_often_that_was_retired() {
+    let retired = |byte: u8| Build { retired: true, ..build("1", Measurement::from_bytes([byte; 32])) };
+    let mut builds: Vec<Build> = (100..200).map(retired).collect();
+    builds.push(build("1", GOOD));
+    assert!(result(&request(GOOD, |_| ()), &builds, &policy(), DeviceState::Normal).passed);
+    assert_eq!(reasons(&request(Measurement::from_bytes([150; 32]), |_| ()), &builds)[0], "measurement_mismatch");
+}
+
+#[test]
 fn each_fault_fails_with_its_own_reason() {
     let builds = [build("1", GOOD), build("2", Measurement::from_bytes([2; 32]))];
     let good = || request(GOOD, |_| ());
