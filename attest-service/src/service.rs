@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 mod feeds;
 mod shared;
 
+use self::shared::Asked;
 use crate::{
     answer_cache::{Answer, AnswerCache, Seen, Waiter},
     challenges::{Challenges, NotConsumed, embedded::ChallengeStore},
@@ -111,11 +112,14 @@ impl Service {
                 Begun::Now(attested) => Ok(attested),
                 Begun::Before(waiter) => self.repeat(waiter.answer().await.ok_or(Refusal::ChallengeSpent)?, &request),
             },
-            Challenges::Shared(_) => {
+            Challenges::Shared(shared) => {
                 let permit = self.appraisals.load_full().try_acquire_owned().map_err(|_| Refusal::Unavailable)?;
-                let service = Arc::clone(self);
-                let work = tokio::spawn(async move { service.attest_shared(&request, address, permit).await });
-                work.await.unwrap_or(Err(Refusal::Unavailable))
+                let (service, asking) = (Arc::clone(self), Arc::clone(&request));
+                let work = tokio::spawn(async move { service.ask_shared(&asking, address, permit).await });
+                match work.await.unwrap_or(Err(Refusal::Unavailable))? {
+                    Asked::Now(attested) => Ok(attested),
+                    Asked::Before(transcript) => self.wait_shared(shared, &transcript, &request).await,
+                }
             }
         }
     }

@@ -3,49 +3,50 @@
 //! before anybody has it.
 //!
 //! It waits for the store in between, so it runs on a task of its own: a client that hangs up can't leave its challenge
-//! spent and unanswered.
+//! spent and unanswered. What another replica does is waited for on the request's task, and ends with it: clients that ask
+//! and hang up leave no tasks behind.
 
 use std::{net::IpAddr, sync::Arc};
 
-use attest_core::envelope::AttestRequest;
+use attest_core::{envelope::AttestRequest, transcript::TranscriptHash};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Attested, Service};
 use crate::{
     challenges::{
         Challenges, NotConsumed,
-        shared::{Turn, Waited},
+        shared::{SharedChallenges, Turn, Waited},
     },
     network::Network,
     refusal::Refusal,
 };
 
+/// What an attest request is, once it has asked the shared store.
+pub(super) enum Asked {
+    /// Its transcript was nobody's.
+    Now(Attested),
+    /// Somebody had its transcript before.
+    Before(TranscriptHash),
+}
+
 impl Service {
-    /// As [`Service::attest`], over the shared store. `permit`: one seat of those who appraise; it is given back before
-    /// anything is waited for that another replica does.
-    pub(super) async fn attest_shared(
+    /// Asks, and where nobody has the transcript, makes its answer. `permit`: one seat of those who appraise.
+    ///
+    /// # Errors
+    /// As [`Service::attest`].
+    pub(super) async fn ask_shared(
         &self,
         request: &AttestRequest,
         address: IpAddr,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Attested, Refusal> {
+        _permit: OwnedSemaphorePermit,
+    ) -> Result<Asked, Refusal> {
         let Challenges::Shared(shared) = &self.challenges else { return Err(Refusal::Unavailable) };
         let now = self.clock.now();
         let (challenge, epoch) = shared.verify(&request.challenge, now).await.map_err(|why| self.not_consumed(why))?;
         let transcript = request.transcript(&self.key_set);
         match shared.claim(&transcript).await.map_err(|why| self.not_consumed(why))? {
             Turn::Ours => {}
-            Turn::Theirs => {
-                drop(permit);
-                return match shared.wait(&transcript).await {
-                    Waited::Made(answer) => {
-                        self.metrics.answers_shared.inc();
-                        self.repeat(Arc::new(answer), request)
-                    }
-                    Waited::Abandoned => Err(self.not_consumed(NotConsumed::Spent)),
-                    Waited::NotNow => Err(self.not_consumed(NotConsumed::Away)),
-                };
-            }
+            Turn::Theirs => return Ok(Asked::Before(transcript)),
         }
         // The claim comes before the spending, so that a retry finds it, and is given up where nothing was spent on it:
         // replaying spent challenges leaves nothing in the store.
@@ -60,12 +61,32 @@ impl Service {
         match self.appraise(&consumed, request, &transcript, address, now) {
             Ok((answer, outcome)) => {
                 shared.keep(&transcript, &answer, &*self.random).await;
-                Ok(Attested { answer: Arc::new(answer), held: Some(self.recorder.hold(outcome)) })
+                Ok(Asked::Now(Attested { answer: Arc::new(answer), held: Some(self.recorder.hold(outcome)) }))
             }
             Err(refusal) => {
                 shared.give_up(&transcript).await;
                 Err(refusal)
             }
+        }
+    }
+
+    /// The answer that somebody else makes, or made, of `transcript`, which is `request`'s.
+    ///
+    /// # Errors
+    /// `ChallengeSpent` where its maker gave up, or somebody else signed it; `Unavailable` where it does not come in time.
+    pub(super) async fn wait_shared(
+        &self,
+        shared: &SharedChallenges,
+        transcript: &TranscriptHash,
+        request: &AttestRequest,
+    ) -> Result<Attested, Refusal> {
+        match shared.wait(transcript).await {
+            Waited::Made(answer) => {
+                self.metrics.answers_shared.inc();
+                self.repeat(Arc::new(answer), request)
+            }
+            Waited::Abandoned => Err(self.not_consumed(NotConsumed::Spent)),
+            Waited::NotNow => Err(self.not_consumed(NotConsumed::Away)),
         }
     }
 }
