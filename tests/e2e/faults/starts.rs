@@ -38,12 +38,15 @@ fn a_port_in_use_is_named_with_what_it_was_for_and_who_has_it() {
     for listener in ["public", "probe", "admin"] {
         let field = format!("{listener}: {{ address: 127.0.0.1:0");
         assert!(yaml.contains(&field));
-        files.write("gateway.yaml", yaml.replace(&field, &format!("{listener}: {{ address: {address}")));
+        files.write("gateway.yaml", yaml.replacen(&field, &format!("{listener}: {{ address: {address}"), 1));
         let ran = start(&files, "run", "gateway.yaml").ends(1);
         ran.complains(&[&address, &format!("listeners.{listener}"), "in use", &myself]);
     }
     files.write("service.yaml", service_yaml(&address, 300, USUAL_TOKENS));
     start(&files, "service", "service.yaml").ends(1).complains(&[&address, "in use"]);
+    let field = "path: /assay/v1, admin: { address: 127.0.0.1:0";
+    files.write("gateway.yaml", yaml.replace(field, &field.replace("127.0.0.1:0", &address)));
+    start(&files, "run", "gateway.yaml").ends(1).complains(&[&address, "in use"]);
     // Another machine's address.
     files.write("gateway.yaml", yaml.replacen("127.0.0.1:0", "192.0.2.1:0", 1));
     start(&files, "run", "gateway.yaml").ends(1).complains(&["192.0.2.1:0", "no such address"]);
