@@ -7,4 +7,5 @@ mod database;
 mod decisions;
 mod limits;
 mod rotation;
+mod same_file;
 mod shared_state;
