@@ -1,5 +1,6 @@
 //! Tokens in hand, and one fetch for many callers. Comes in: a binding (or none) and how to fetch. Goes out: a
-//! token. Proven between: for each binding at most one fetch is under way, however many callers wait; one caller
+//! token. Proven between: for each binding at most one fetch is under way, however many callers wait (and those that were
+//! under way when all was forgotten); one caller
 //! who goes away does not take the fetch with them; a service that just failed is not asked again at once.
 
 use std::collections::VecDeque;
@@ -39,6 +40,8 @@ struct State {
     failed: Option<(FetchError, Duration)>,
     failures: u32,
     flight: Option<watch::Receiver<Outcome>>,
+    /// How often all was forgotten: a flight of an earlier era brings nothing home.
+    era: u64,
 }
 
 impl Cache {
@@ -72,7 +75,7 @@ impl Cache {
                 None => {
                     let (tell, flight) = watch::channel(None);
                     state.flight = Some(flight.clone());
-                    (flight, Some(Landing { slot: Arc::clone(&slot), tell }))
+                    (flight, Some(Landing { slot: Arc::clone(&slot), era: state.era, tell }))
                 }
             }
         };
@@ -102,9 +105,12 @@ impl Cache {
         });
     }
 
-    /// Forgets every token.
+    /// Forgets every token, those under way too: who waits for one gets it, and nobody else does.
     pub(crate) fn forget_all(&self) {
-        self.each(|state| state.token = None);
+        self.each(|state| {
+            (state.token, state.flight) = (None, None);
+            state.era += 1;
+        });
     }
 
     /// Forgets failures that another network may cure; not what the service asked for.
@@ -189,6 +195,7 @@ impl State {
 /// The end of a flight. Dropped before it landed (its runtime went away), it leaves the slot free for another.
 struct Landing {
     slot: Arc<Slot>,
+    era: u64,
     tell: watch::Sender<Outcome>,
 }
 
@@ -197,6 +204,7 @@ impl Landing {
         let told = {
             let mut state = lock(&self.slot.0);
             match outcome {
+                outcome if state.era != self.era => outcome,
                 Ok(token) => {
                     state.token = Some(token.clone());
                     (state.failed, state.failures) = (None, 0);
@@ -218,7 +226,10 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        lock(&self.slot.0).flight = None;
+        let mut state = lock(&self.slot.0);
+        if state.era == self.era {
+            state.flight = None;
+        }
     }
 }
 

@@ -118,8 +118,8 @@ impl Client {
     }
 
     /// Replaces the device key: the service is shown the old and the new key in one request, each signing it, so that
-    /// marks on the device go along. Tokens of the old key are forgotten. On an error the old key stays in use, and
-    /// [`DeviceKey::settled`] was not called on the new one.
+    /// marks on the device go along. Tokens of the old key are forgotten. On an error the old key stays in use, but where
+    /// only [`DeviceKey::settled`] failed: the service has taken the new one then.
     ///
     /// # Errors
     /// As [`Client::fetch_token`].
@@ -132,8 +132,14 @@ impl Client {
             return Err(FetchError::NoRuntime);
         }
         let _one_at_a_time = self.0.renewing.lock().await;
-        let token = self.0.fetch.clone().renewed(next).await?;
-        self.0.cache.forget_all();
+        let keys = &self.0.fetch.attester.keys;
+        let before = keys.current();
+        let renewed = self.0.fetch.clone().renewed(next).await;
+        // Also where the new key is in use and could not be settled: no token of the old one goes with its signatures.
+        if !Arc::ptr_eq(&before, &keys.current()) {
+            self.0.cache.forget_all();
+        }
+        let token = renewed?;
         self.0.cache.put(token.clone());
         Ok(token)
     }

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Response, Url, redirect};
+use zeroize::Zeroizing;
 
 use crate::status::FetchError;
 
@@ -41,10 +42,9 @@ pub enum BadService {
 }
 
 /// What came back, as far as the protocol goes on from it.
-#[derive(Debug)]
 pub(crate) enum Answer {
-    /// 200 and its body.
-    Good(Vec<u8>),
+    /// 200 and its body, which may hold a token.
+    Good(Zeroizing<Vec<u8>>),
     /// 409 or 410: take a new challenge.
     Stale,
     /// Nothing whole came back. Whether the service read the request is not known.
@@ -56,22 +56,23 @@ pub(crate) enum Answer {
 impl Service {
     /// Checks the address and builds the connection pool; nothing is sent.
     pub(crate) fn new(reach: &Reach) -> Result<Self, BadService> {
-        let url = Url::parse(&reach.url).map_err(|_| BadService::Url(reach.url.clone()))?;
+        let shown = shown(&reach.url);
+        let url = Url::parse(&reach.url).map_err(|_| BadService::Url(shown.clone()))?;
         let plain = match url.scheme() {
             "https" => false,
             "http" => true,
-            _ => return Err(BadService::Url(reach.url.clone())),
+            _ => return Err(BadService::Url(shown)),
         };
         let credentials = !url.username().is_empty() || url.password().is_some();
         if url.query().is_some() || url.fragment().is_some() || credentials {
-            return Err(BadService::Url(reach.url.clone()));
+            return Err(BadService::Url(shown));
         }
         let loopback = is_loopback(&url);
         if plain && !loopback && !reach.danger_plaintext {
-            return Err(BadService::Plaintext(reach.url.clone()));
+            return Err(BadService::Plaintext(shown));
         }
         let base = url.as_str().trim_end_matches('/');
-        let place = |name: &str| Url::parse(&format!("{base}/{name}")).map_err(|_| BadService::Url(reach.url.clone()));
+        let place = |name: &str| Url::parse(&format!("{base}/{name}")).map_err(|_| BadService::Url(shown.clone()));
         let (challenge, attest) = (place("challenge")?, place("attest")?);
 
         // reqwest's `rustls` brings aws-lc-rs and takes it unless the app installed another provider for the process;
@@ -139,8 +140,8 @@ impl Service {
 }
 
 /// The body, to a bound: an answer is a token and two numbers.
-async fn read(mut response: Response) -> Result<Vec<u8>, Answer> {
-    let mut body = Vec::new();
+async fn read(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Answer> {
+    let mut body = Zeroizing::new(Vec::new());
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
@@ -177,6 +178,14 @@ fn is_certificate(problem: &reqwest::Error) -> bool {
         };
     }
     false
+}
+
+/// An address for people: without user, password, query and fragment, which may hold what nobody should read.
+pub(crate) fn shown(address: &str) -> String {
+    let (scheme, rest) = address.split_once("//").unwrap_or(("", address));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let host = rest.rsplit('@').next().unwrap_or_default();
+    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}//{host}") }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -218,8 +227,24 @@ mod tests {
     #[test]
     fn refuses_addresses_that_are_none() {
         for bad in ["", "attest.example.com", "ftp://x/", "https://a/?q=1", "https://a/#f", "https://me:pw@a/"] {
-            assert_eq!(Service::new(&reach(bad)).unwrap_err(), BadService::Url(bad.to_owned()), "{bad}");
+            assert!(matches!(Service::new(&reach(bad)).unwrap_err(), BadService::Url(_)), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_an_address_is_not_repeated() {
+        for bad in [
+            "https://me:s3cret@a/",
+            "https://s3cret@a/",
+            "http://me:s3@cret@a/x",
+            "https://a/?key=s3cret",
+            "//:s3cret@",
+        ] {
+            let problem = Service::new(&reach(bad)).unwrap_err().to_string();
+            assert!(!problem.contains("s3") && !problem.contains("cret"), "{problem}");
+        }
+        let printed = format!("{:?}", crate::Client::builder("https://me:s3cret@a/?k=s3cret", "a", "1"));
+        assert!(printed.contains("https://") && !printed.contains("s3cret"), "{printed}");
     }
 
     #[test]

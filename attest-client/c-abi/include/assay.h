@@ -87,7 +87,8 @@ typedef struct assay_bytes {
     size_t length;
 } assay_bytes;
 
-/* ---- Callbacks. Called on threads of the SDK, several at once; each gets the pointer it was set with. ---- */
+/* ---- Callbacks. Called on threads of the SDK, several at once; each gets the pointer it was set with. None may throw: a C++
+ * exception that leaves one ends the process. ---- */
 
 /* The SDK will not use this pointer again. Called once; never for a function of the builder that did not return ASSAY_OK. */
 typedef void (*assay_release_fn)(void *user);
@@ -186,7 +187,7 @@ assay_code assay_network_changed(const assay_client *client);
 /* ---- The device key ---- */
 
 /* A new key in storage, shown to the service together with the old one, which vouches for it. Waits like a fetch. With
- * an outcome other than SUCCESS the old key stays in use. */
+ * an outcome other than SUCCESS the old key stays in use, unless only the file of the new one could not be put in its place. */
 assay_outcome *assay_rotate_device_key(const assay_client *client);
 /* The same with a key in hardware. Whatever the outcome, release is called when the key is not used (any more). */
 assay_outcome *assay_rotate_device_key_to(const assay_client *client, assay_public_key_fn public_key, assay_sign_fn sign,

@@ -1,6 +1,7 @@
 //! Calls into C. Comes in: the app's functions and the pointer they were set with. Goes out: what they said.
-//! Proven between: a function that unwinds is a fault told, not one passed on; the pointer is released exactly once, after its last use;
-//! a thread knows when it is inside a callback, so that nothing waits for itself there.
+//! Proven between: nothing unwinds further than here (a panic of a function in Rust is a fault told, a C++ exception ends the
+//! process); the pointer is released exactly once, after its last use; a thread knows when it is inside a callback, so that
+//! nothing waits for itself there.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -8,7 +9,7 @@ use std::ffi::c_void;
 use crate::guard::guard;
 
 /// `assay_release_fn`. `C-unwind` here and below: what a C++ or Rust callback throws must not be undefined on its way
-/// to the wall.
+/// to the wall, where Rust catches its own and aborts at what is foreign.
 pub(crate) type ReleaseFn = Option<unsafe extern "C-unwind" fn(user: *mut c_void)>;
 
 /// The app's pointer, and how to let go of it.

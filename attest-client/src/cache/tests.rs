@@ -184,3 +184,31 @@ async fn a_token_that_came_by_another_way_is_in_hand() {
     cache.forget_all();
     assert!(!cache.holds(&other));
 }
+
+#[tokio::test]
+async fn a_fetch_begun_before_all_was_forgotten_leaves_nothing_in_hand() {
+    let (_, cache) = cache();
+    let gate = Arc::new(Notify::new());
+    let early = {
+        let (cache, gate) = (Arc::clone(&cache), Arc::clone(&gate));
+        tokio::spawn(async move {
+            let fetch = || async move {
+                gate.notified().await;
+                Ok(token("of the old key", 0))
+            };
+            cache.fetch(None, fetch).await
+        })
+    };
+    while lock(&cache.slot(&None).0).flight.is_none() {
+        tokio::task::yield_now().await;
+    }
+    cache.forget_all();
+    assert_eq!(
+        cache.fetch(None, || async { Ok(token("new", 0)) }).await.unwrap().as_str(),
+        "new",
+        "it is not waited for"
+    );
+    gate.notify_one();
+    assert_eq!(early.await.unwrap().unwrap().as_str(), "of the old key", "who asked before gets what was asked for");
+    assert_eq!(cache.ready(&None).unwrap().unwrap().as_str(), "new");
+}

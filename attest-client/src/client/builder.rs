@@ -19,7 +19,7 @@ use crate::evidence::EvidenceProvider;
 use crate::fetch::Fetch;
 use crate::provoked::Provoked;
 use crate::retry::Retry;
-use crate::service::{BadService, Reach, Service};
+use crate::service::{self, BadService, Reach, Service};
 use crate::stamp::Stamping;
 use crate::status::Status;
 
@@ -247,7 +247,7 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Builder").field("service", &self.reach.url).finish_non_exhaustive()
+        out.debug_struct("Builder").field("service", &service::shown(&self.reach.url)).finish_non_exhaustive()
     }
 }
 

@@ -54,6 +54,35 @@ async fn a_renewal_that_failed_leaves_the_old_key_and_its_tokens() {
     assert_eq!(client.fetch_token().await.unwrap().as_str(), "token.1.x");
 }
 
+/// A key that can't be put where the next start finds it.
+struct Homeless(SoftwareKey);
+
+impl DeviceKey for Homeless {
+    fn public_key(&self) -> Result<[u8; 65], DeviceKeyError> {
+        self.0.public_key()
+    }
+
+    fn sign(&self, transcript: &[u8; 32]) -> Result<[u8; 64], DeviceKeyError> {
+        self.0.sign(transcript)
+    }
+
+    fn settled(&self) -> Result<(), DeviceKeyError> {
+        Err(DeviceKeyError::Unusable("disk full".into()))
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_that_cannot_be_settled_is_in_use_and_no_token_of_the_old_one_is() {
+    let fake = Fake::start(&[]).await;
+    let client = client(&fake).0.build().unwrap();
+    client.fetch_token().await.unwrap();
+    let next = Homeless(SoftwareKey::in_memory().unwrap());
+    let new = next.public_key().unwrap();
+    assert!(matches!(client.rotate_device_key(next).await, Err(FetchError::DeviceKey(_))));
+    assert_eq!(client.device_public_key().unwrap(), new, "the service knows no other");
+    assert_eq!(client.fetch_token().await.unwrap().as_str(), "token.3.x");
+}
+
 #[tokio::test]
 async fn signs_messages_that_are_no_transcript() {
     let fake = Fake::start(&[]).await;
