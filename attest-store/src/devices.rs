@@ -25,7 +25,7 @@ use self::row::{COLUMNS, find, found, parse};
 pub use self::row::{DeviceFilter, DeviceRow, Seen};
 pub(crate) use self::{
     row::{Mark, is_banned, load_marks},
-    sightings::{Batch, FULL_BATCH},
+    sightings::Batch,
 };
 
 /// A forced pass lasts at most this long.

@@ -14,7 +14,7 @@ use std::{
         mpsc::{self, SyncSender, TrySendError},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -29,6 +29,8 @@ pub use self::snapshot::{RevocationLog, Snapshot};
 
 /// Sightings on their way to the thread; more are dropped and counted.
 const QUEUE: usize = 8192;
+/// A look at the database that is older says nothing any more: the thread hangs in one that is slow beyond every time-out.
+const LOOK_IS_GOOD: Duration = Duration::from_secs(15);
 /// How long a change waits for the snapshot to show it.
 const REFRESH: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,9 @@ pub struct Live {
 pub(crate) struct Shared {
     snapshot: ArcSwap<Snapshot>,
     readable: AtomicBool,
+    began: Instant,
+    /// When the database was last looked at, in milliseconds since `began`.
+    looked: AtomicU64,
     dropped: AtomicU64,
     /// Gone once the view is closed.
     commands: Mutex<Option<SyncSender<Command>>>,
@@ -62,6 +67,8 @@ impl Live {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(first),
             readable: AtomicBool::new(true),
+            began: Instant::now(),
+            looked: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             commands: Mutex::new(Some(commands)),
         });
@@ -84,10 +91,10 @@ impl Live {
         self.shared.snapshot.load()
     }
 
-    /// Whether the database could be read when last looked at. Where it can't, no token is issued.
+    /// Whether the database could be read when last looked at, and that was just now. Where it can't, no token is issued.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.shared.readable.load(Ordering::Relaxed)
+        self.shared.is_readable_after(self.shared.began.elapsed())
     }
 
     /// Notes how an attestation ended. Never waits: what the queue can't take is dropped and counted.
@@ -128,6 +135,19 @@ impl Drop for Live {
 }
 
 impl Shared {
+    /// Notes a look at the database; whether the one before it found it readable.
+    fn looked(&self, readable: bool) -> bool {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.looked.store(since, Ordering::Relaxed);
+        self.readable.swap(readable, Ordering::Relaxed)
+    }
+
+    /// Whether the last look, as it is so long after the beginning, says that the database can be read.
+    fn is_readable_after(&self, elapsed: Duration) -> bool {
+        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
+        self.readable.load(Ordering::Relaxed) && elapsed.saturating_sub(looked) <= LOOK_IS_GOOD
+    }
+
     pub(crate) fn refresh(&self) {
         let (done, wait) = mpsc::channel();
         let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -149,5 +169,21 @@ impl std::fmt::Debug for Shared {
             .field("readable", &self.readable)
             .field("dropped", &self.dropped)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_at_the_database_that_was_long_ago_says_nothing_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = crate::store::tests::store(folder.path()).live().unwrap();
+        let elapsed = live.shared.began.elapsed();
+        assert!(live.shared.is_readable_after(elapsed));
+        assert!(!live.shared.is_readable_after(elapsed + LOOK_IS_GOOD * 2));
+        assert!(live.shared.looked(false) && !live.shared.is_readable_after(elapsed));
+        live.close();
     }
 }

@@ -294,4 +294,4 @@ fn store_error(error: OpenError, kept: &mut Option<OpenError>) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,5 @@
 //! In: how attestations ended. Out: rows, one transaction for a batch of them, so that the rate of attestations is not bound
-//! by the disk's. What is proven: memory is bounded by [`FULL_BATCH`] devices, and a crash loses this batch at most; what
+//! by the disk's. What is proven: memory and the transaction are bounded, and a crash loses this batch at most; what
 //! the device key did not sign is not laid at the device's door, and a device belongs to the app that it last passed as.
 
 use std::{collections::HashMap, fmt::Write as _};
@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// Devices in a full batch.
-pub(crate) const FULL_BATCH: usize = 1024;
+const FULL_BATCH: usize = 1024;
+/// Renewed keys in a full batch: each takes some statements, and operators wait for the transaction.
+const FULL_OF_RENEWED: usize = 64;
 /// Rows in one statement: its parameters stay within what both engines take.
 const AT_ONCE: usize = 128;
 /// Bytes of findings that are kept.
@@ -37,12 +39,20 @@ struct Proven {
 
 /// Tallies by device.
 #[derive(Default)]
-pub(crate) struct Batch(HashMap<DeviceId, Tally>);
+pub(crate) struct Batch {
+    tallies: HashMap<DeviceId, Tally>,
+    renewed: usize,
+}
 
 impl Batch {
-    /// Devices in it.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tallies.is_empty()
+    }
+
+    /// Whether it has to be written now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.tallies.len() >= FULL_BATCH || self.renewed >= FULL_OF_RENEWED
     }
 
     /// Counts one attestation.
@@ -51,13 +61,14 @@ impl Batch {
         if seen.reasons.contains(Reasons::BAD_DEVICE_SIGNATURE) {
             return;
         }
+        self.renewed += usize::from(seen.renewed_from.is_some());
         let (passed, failed) = if seen.passed { (1, 0) } else { (0, 1) };
         let proven = seen.passed.then(|| Proven {
             app: seen.app.clone(),
             version: seen.version.clone(),
             platform: seen.platform,
         });
-        match self.0.get_mut(&seen.device) {
+        match self.tallies.get_mut(&seen.device) {
             Some(tally) => {
                 tally.passed = tally.passed.saturating_add(passed);
                 tally.failed = tally.failed.saturating_add(failed);
@@ -70,14 +81,14 @@ impl Batch {
                 tally.last.renewed_from = renewed_from;
             }
             None => {
-                self.0.insert(seen.device, Tally { passed, failed, last: seen, proven });
+                self.tallies.insert(seen.device, Tally { passed, failed, last: seen, proven });
             }
         }
     }
 
     /// Writes all tallies.
     pub(crate) fn write(&self, change: &Change<'_>) -> Result<(), StoreError> {
-        let tallies: Vec<&Tally> = self.0.values().collect();
+        let tallies: Vec<&Tally> = self.tallies.values().collect();
         for some in tallies.chunks(AT_ONCE) {
             let known = update(change, some)?;
             let new: Vec<&Tally> =
@@ -211,6 +222,37 @@ mod tests {
         let plan: Vec<_> = plan.iter().map(|row| row.text(3).unwrap()).collect();
         assert!(plan.iter().any(|step| step.starts_with("SEARCH devices USING")), "{plan:?}");
         assert!(!plan.iter().any(|step| step.starts_with("SCAN devices")), "{plan:?}");
+    }
+
+    #[test]
+    fn a_batch_is_full_of_few_renewed_keys_for_each_takes_long() {
+        let id = |number: usize| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            DeviceId::from_bytes(id)
+        };
+        let seen = |number, renewed_from| Seen {
+            device: id(number),
+            app: "shop".to_owned(),
+            version: "1".to_owned(),
+            platform: Platform::Linux,
+            passed: true,
+            reasons: Reasons::NONE,
+            findings: Vec::new(),
+            renewed_from,
+            at: attest_core::time::UnixTime::default(),
+        };
+        let full = |renewed_from: Option<DeviceId>| {
+            let mut batch = Batch::default();
+            (0..)
+                .take_while(|number| {
+                    batch.count(seen(*number, renewed_from));
+                    !batch.is_full()
+                })
+                .count()
+                + 1
+        };
+        assert_eq!((full(None), full(Some(id(7)))), (FULL_BATCH, FULL_OF_RENEWED));
     }
 
     #[test]

@@ -30,8 +30,6 @@ const MAX_BACKOFF: Duration = Duration::from_secs(4);
 const CHORES: Duration = Duration::from_secs(5);
 /// How often long unseen devices and revocations that are over are forgotten.
 const FORGET: Duration = Duration::from_secs(3600);
-/// How often the audit chain's end is written to the log, where it moved.
-const CHECKPOINT: Duration = Duration::from_secs(60);
 
 /// The thread's own.
 pub(super) struct Writer {
@@ -42,8 +40,6 @@ pub(super) struct Writer {
     batch: Batch,
     in_batch: u64,
     backoff: Duration,
-    /// Entries in this writer's audit chain at the last checkpoint.
-    checkpointed: u64,
 }
 
 /// When each thing is due.
@@ -52,7 +48,6 @@ struct Due {
     flush: Instant,
     chores: Instant,
     forget: Instant,
-    checkpoint: Instant,
 }
 
 impl Writer {
@@ -65,7 +60,6 @@ impl Writer {
             batch: Batch::default(),
             in_batch: 0,
             backoff: POLL,
-            checkpointed: 0,
         }
     }
 
@@ -74,13 +68,12 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let _alarm = Alarm(&shared);
         let start = Instant::now();
-        let mut due =
-            Due { poll: start + POLL, flush: start, chores: start, forget: start, checkpoint: start + CHECKPOINT };
+        let mut due = Due { poll: start + POLL, flush: start, chores: start, forget: start };
         loop {
-            let next = if self.batch.len() > 0 { due.poll.min(due.flush) } else { due.poll };
+            let next = if self.batch.is_empty() { due.poll } else { due.poll.min(due.flush) };
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Command::Seen(seen)) => {
-                    if self.batch.len() == 0 {
+                    if self.batch.is_empty() {
                         due.flush = Instant::now() + FLUSH;
                     }
                     self.in_batch += 1;
@@ -94,7 +87,6 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     self.flush();
-                    self.checkpoint();
                     return;
                 }
             }
@@ -104,7 +96,7 @@ impl Writer {
 
     fn work(&mut self, due: &mut Due) {
         let now = Instant::now();
-        if self.batch.len() > 0 && now >= due.flush || self.batch.len() >= devices::FULL_BATCH {
+        if !self.batch.is_empty() && now >= due.flush || self.batch.is_full() {
             self.flush();
         }
         if now >= due.poll {
@@ -124,17 +116,13 @@ impl Writer {
             });
             due.forget = now + if more { POLL } else { FORGET };
         }
-        if now >= due.checkpoint {
-            self.checkpoint();
-            due.checkpoint = now + CHECKPOINT;
-        }
     }
 
     /// Writes the batch and empties it, whether that succeeds or not: a database that is away must not grow memory.
     fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         let sightings = std::mem::take(&mut self.in_batch);
-        if batch.len() == 0 {
+        if batch.is_empty() {
             return;
         }
         let written = self.try_to("device sightings could not be written", |writer, connection| {
@@ -148,8 +136,7 @@ impl Writer {
     /// Takes over a new generation, and tells whether the database can be read at all.
     fn poll(&mut self) {
         let outcome = self.load();
-        let readable = outcome.is_ok();
-        let was_readable = self.shared.readable.swap(readable, Ordering::Relaxed);
+        let was_readable = self.shared.looked(outcome.is_ok());
         if let Err(error) = outcome {
             self.connection = None;
             self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
@@ -212,19 +199,6 @@ impl Writer {
         }
         inner.change(connection, &Actor::service(), revocations::prune).map(|_| false)
     }
-
-    /// Writes where the audit chain ends to the log stream, which who holds the database can't take back.
-    fn checkpoint(&mut self) {
-        match self.store.checkpoint() {
-            Ok(signed) if signed.checkpoint.count > self.checkpointed => {
-                self.checkpointed = signed.checkpoint.count;
-                let line = serde_json::to_string(&signed).unwrap_or_default();
-                tracing::info!(target: "assay::audit", checkpoint = line, "audit checkpoint");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(target: "assay::store", %error, "no audit checkpoint could be made"),
-        }
-    }
 }
 
 /// Turns off `readable` when dropped.
@@ -232,6 +206,6 @@ struct Alarm<'a>(&'a Shared);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
-        self.0.readable.store(false, Ordering::Relaxed);
+        self.0.looked(false);
     }
 }

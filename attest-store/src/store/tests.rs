@@ -25,7 +25,7 @@ fn token() -> TokenSettings {
     }
 }
 
-fn store(folder: &std::path::Path) -> Store {
+pub(crate) fn store(folder: &std::path::Path) -> Store {
     store_at(folder, 1_800_000_000)
 }
 
