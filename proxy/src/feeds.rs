@@ -100,7 +100,7 @@ pub(crate) async fn fetch_once<F: Feed>(feed: &F, failed: &Counter) {
     let now = fetched.err().map(|why| why.to_string());
     let told = feed.problem().is(now.clone());
     match now {
-        Some(problem) if told => tracing::warn!("the {} {problem}; the last one stays in use", feed.what()),
+        Some(problem) if told => tracing::warn!("the {} {problem}; what is known stays in use", feed.what()),
         None if told => tracing::info!("the {} can be fetched again", feed.what()),
         _ => {}
     }

@@ -27,6 +27,7 @@ pub(crate) async fn run(args: &Status, output: Output) -> Result<End, Stop> {
     if !answer.status().is_success() {
         let stop = Stop::unknown(format!("the gateway at {address} answered {}", answer.status()));
         return Err(match answer.status().as_u16() {
+            404 => stop.hint("a service alone has no status: GET {attestation.serve.path}/health, and /metrics here"),
             401 => stop.hint("its token: --token-file FILE beside --admin, or token_file in the configuration"),
             _ => stop,
         });
@@ -70,7 +71,8 @@ fn show(status: &Value) -> String {
     for (name, member) in [("key sets", "key_set"), ("revocations", "revocations")] {
         let Some(feed) = status.get(member).filter(|feed| feed.is_object()) else { continue };
         let problem = feed.get("problem").and_then(Value::as_str).map(|why| format!(": {why}")).unwrap_or_default();
-        let devices = feed.get("devices").and_then(Value::as_u64).map(|n| format!(", {n} devices")).unwrap_or_default();
+        let devices = feed.get("devices").and_then(Value::as_u64).map(|n| format!(", {n} device{}", s(n)));
+        let devices = devices.unwrap_or_default();
         let stale = if feed.get("stale") == Some(&Value::Bool(true)) { ", STALE" } else { "" };
         let number = feed.get("number").filter(|number| !number.is_null()).map_or_else(|| "none yet".to_owned(), word);
         let age = feed.get("age_seconds").filter(|age| !age.is_null());
@@ -103,6 +105,10 @@ fn show(status: &Value) -> String {
 
 fn list<'a>(status: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     status.get(name).and_then(Value::as_array).into_iter().flatten()
+}
+
+const fn s(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 fn word(value: &Value) -> String {

@@ -66,11 +66,13 @@ impl Remote {
     }
 
     async fn ask(&self, what: &str, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
-        let told = |why: reqwest::Error| why.without_url().to_string();
         let url = format!("{}/gateway/{what}", self.base);
         let mut response = self.client.get(url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
-        if !response.status().is_success() {
-            return Err(format!("the service answered {}", response.status().as_u16()));
+        match response.status().as_u16() {
+            200..=299 => {}
+            401 => return Err("the service answered 401: gateway_token_file is not the one that it has".to_owned()),
+            404 => return Err("the service answered 404: attestation.remote.url is not its API".to_owned()),
+            status => return Err(format!("the service answered {status}")),
         }
         let mut document = Zeroizing::new(Vec::new());
         while let Some(piece) = response.chunk().await.map_err(told)? {
@@ -81,6 +83,13 @@ impl Remote {
         }
         Ok(document)
     }
+}
+
+/// The innermost cause is the one that helps, such as `Connection refused`.
+fn told(why: reqwest::Error) -> String {
+    let why = why.without_url();
+    let causes = std::iter::successors(std::error::Error::source(&why), |cause| cause.source());
+    causes.last().map_or_else(|| why.to_string(), ToString::to_string)
 }
 
 #[async_trait]
