@@ -66,7 +66,7 @@ fn each_abi_is_a_build_measured_by_its_libraries_sorted() {
     assert_eq!(named_all.builds, app.builds, "in any order");
 
     for (libraries, says) in [
-        (vec!["libnone.so"], "no library libnone.so in lib/arm64-v8a/"),
+        (vec!["libnone.so"], "no library libnone.so: lib/arm64-v8a/libnone.so is not there"),
         (vec!["libshop.so", "libshop.so"], "named twice"),
         (vec!["libshop.so=/x"], "without a path"),
         (vec!["../libshop.so"], "without its folder"),

@@ -48,7 +48,7 @@ fn libraries_that_are_not_there_or_no_names_are_refused_and_named() {
     let many = (0..65).map(|number| format!("lib{number}.so")).collect::<Vec<_>>();
     let one = |name: &str| vec![name.to_owned()];
     for (libraries, says) in [
-        (one("libnone.so"), "no library libnone.so in"),
+        (one("libnone.so"), "no library libnone.so: /"),
         (one("libnone.so=/nonexistent/x"), "/nonexistent/x"),
         (one("libtext.so"), "libtext.so can't be measured"),
         (one("libfolder.so"), "not a file"),
