@@ -104,14 +104,16 @@ impl Store {
                 check::end("until", until, change.now, days)?;
             }
             let row = find_or_add(change, id, expect)?;
-            let until_secs = until.map(UnixTime::secs);
-            change.audit(
-                &format!("device.{}", state.as_str()),
-                &id.to_string(),
-                &json!({ "reason": reason, "until": until_secs, "was": row.state.as_str() }),
-            )?;
+            let members = family::members(change.tx, id)?;
+            let mut detail = json!({ "reason": reason, "until": until.map(UnixTime::secs), "was": row.state.as_str() });
+            if let [_, others @ ..] = members.as_slice()
+                && !others.is_empty()
+            {
+                detail["also"] = others.iter().map(ToString::to_string).collect();
+            }
+            change.audit(&format!("device.{}", state.as_str()), &id.to_string(), &detail)?;
             let changed = change.touch(Part::Marks)?;
-            for member in family::members(change.tx, id)? {
+            for member in members {
                 let was = found(change.tx, &member)?.state;
                 change.tx.execute(
                     "UPDATE devices SET state = $2, until = $3, reason = $4, marked_by = $5, changed = $6,

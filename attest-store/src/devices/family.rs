@@ -2,6 +2,7 @@
 //! marks. What is proven: a ban reaches every key of the family, those before and those after; renewing sheds none.
 
 use attest_core::{appraisal::DeviceState, device_key::DeviceId, time::UnixTime};
+use serde_json::json;
 
 use super::{DeviceRow, add, revoke_as_marked, row::find};
 use crate::{
@@ -67,7 +68,7 @@ pub(super) fn link(
     inherit(change, new, known.as_ref(), &old)
 }
 
-/// Gives `new` the stricter of its own mark and its predecessor's, of those that still hold.
+/// Gives `new` the stricter of its own mark and its predecessor's, of those that still hold; the audit log tells.
 fn inherit(change: &Change<'_>, new: &DeviceId, known: Option<&DeviceRow>, old: &DeviceRow) -> Result<(), StoreError> {
     let own = known.map_or(DeviceState::Normal, |row| row.state_at(change.now));
     let theirs = old.state_at(change.now);
@@ -75,6 +76,8 @@ fn inherit(change: &Change<'_>, new: &DeviceId, known: Option<&DeviceRow>, old: 
     if unmarked || stricter(own, theirs) != theirs {
         return Ok(());
     }
+    let detail = json!({ "from": old.id.to_string(), "state": theirs.as_str() });
+    change.audit("device.renewed", &new.to_string(), &detail)?;
     let changed = change.touch(Part::Marks)?;
     change.tx.execute(
         "UPDATE devices SET state = $2, until = $3, reason = $4, marked_by = $5, enrolled_until = $6, changed = $7,

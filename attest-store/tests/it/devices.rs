@@ -330,6 +330,13 @@ fn a_forced_pass_and_an_enrolment_go_along_with_a_renewal() {
         see_live(&live, &[Seen { renewed_from: Some(device(1)), ..seen(device(2), true) }]);
         let facts = live.snapshot().device(&device(2), NOW);
         assert_eq!((facts.state, facts.enrolled), (ForcedPass, true));
+        let told = store.audit_entries(Page::default()).unwrap().rows.remove(0);
+        assert_eq!((told.action.as_str(), told.target), ("device.renewed", device(2).to_string()));
+        assert!(told.detail.contains("forced_pass") && told.detail.contains(&device(1).to_string()), "{}", told.detail);
+        mark(&store, &device(1), Normal).unwrap();
+        let told = store.audit_entries(Page::default()).unwrap().rows.remove(0);
+        assert!(told.detail.contains(&format!("\"also\":[\"{}\"]", device(2))), "{}", told.detail);
+        mark(&store, &device(1), ForcedPass).unwrap();
         // A ban of its own is not bought off by naming a favoured key.
         mark(&store, &device(7), Banned).unwrap();
         assert_eq!(live.snapshot().renewed_device(&device(7), &device(1), NOW).state, Banned);
