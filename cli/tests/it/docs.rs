@@ -1,7 +1,9 @@
-//! The command lines of `docs/admin.md`: each runs as it stands there.
+//! The documents: the command lines of `docs/admin.md` run as they stand there, and links lead somewhere.
 
 use super::Folder;
 use crate::devices::DEVICE;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 const PAGE: &str = include_str!("../../../docs/admin.md");
 
@@ -38,4 +40,40 @@ fn active(folder: &Folder) -> String {
     let keys = sets["items"][0]["keys"].as_array().unwrap().clone();
     let key = keys.iter().find(|key| key["state"] == "active").unwrap();
     key["kid"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folders = ["", "docs", "examples", "benches", "fuzz"];
+    let pages = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap().flatten());
+    let pages: Vec<_> =
+        pages.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    assert!(pages.len() > 15, "{pages:?}");
+    let mut followed = 0;
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+            if target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            let (file, part) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(file.exists(), "{}: {target}", page.display());
+            assert!(part.is_empty() || parts(&file).contains(part), "{}: {target}", page.display());
+            followed += 1;
+        }
+    }
+    assert!(followed > 40, "{followed}");
+}
+
+/// What can stand behind the `#` of a link to a page: its headings, as they are shown on the web.
+fn parts(page: &PathBuf) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let name = |heading: &str| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+    };
+    headings.map(name).collect()
 }
