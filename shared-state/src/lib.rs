@@ -9,21 +9,22 @@
 //! | --- | --- |
 //! | [`SharedState`] | the calls, each bounded in time and number |
 //! | `link`, `stream` | one connection that heals itself; TLS |
-//! | `epoch` | when a server may have forgotten: restart, flush, failover |
+//! | `epoch` | when a server may have forgotten: restart, flush, failover, a clock that was moved |
 //! | `spend` | challenges, each used once |
 //! | `answers` | the answer to a request that another machine took |
 //! | `limits` | requests counted by all machines together |
 //!
 //! **Epochs.** `{prefix}:epoch` holds a random id and the identity of the server that it was made on (its run id and
-//! replication id). Every new connection, and every second one that stays, compares: another server, or none, begins a
-//! new epoch. What was promised under an older epoch is refused, in the same step that would have taken it.
+//! replication id), and when it was last looked at. Every new connection, and every second one that stays, compares: another
+//! server, none, or a clock that leapt begins a new epoch. What was promised under an older epoch is refused, in the same step
+//! that would have taken it.
 //!
 //! **What it holds.** All names share the hash tag `{prefix}`, so that a cluster keeps them on one node.
 //!
 //! | name | what | bound |
 //! | --- | --- | --- |
 //! | `epoch` | one hash | 1 |
-//! | `spent` | used challenges by their end | the caller's capacity; about 120 bytes each |
+//! | `spent:…` | used challenges of an epoch by their end | the caller's capacity; about 120 bytes each |
 //! | `net:…` | the same by network, for its share | as many again |
 //! | `answer:…` | claims and sealed answers | those of spent challenges, 64 KiB each at most, for the caller's time |
 //! | `limit:…` | one cell a subject, 16 bytes and its name | [`MOST_KEYS`] names in the database; beyond it newcomers share a cell |

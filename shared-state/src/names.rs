@@ -3,6 +3,8 @@
 
 use aws_lc_rs::digest;
 
+use crate::epoch::Epoch;
+
 /// The names of one installation.
 #[derive(Debug)]
 pub(crate) struct Names {
@@ -20,12 +22,13 @@ impl Names {
         self.of(b"epoch")
     }
 
-    pub(crate) fn spent(&self) -> Vec<u8> {
-        self.of(b"spent")
+    /// Of an epoch: what an earlier one left behind takes no room in this one, and ends by itself.
+    pub(crate) fn spent(&self, epoch: Epoch) -> Vec<u8> {
+        self.of(&[b"spent:", epoch.as_slice()].concat())
     }
 
-    pub(crate) fn network(&self, network: &[u8]) -> Vec<u8> {
-        self.hashed(b"net:", network)
+    pub(crate) fn network(&self, epoch: Epoch, network: &[u8]) -> Vec<u8> {
+        self.hashed(b"net:", &[epoch.as_slice(), network].concat())
     }
 
     pub(crate) fn answer(&self, transcript: &[u8; 32]) -> Vec<u8> {
@@ -58,11 +61,13 @@ mod tests {
     #[test]
     fn all_names_share_the_tag_and_none_shows_what_a_client_chose() {
         let names = Names::under("shop");
-        for name in [names.epoch(), names.spent(), names.network(b"192.0.2.7"), names.limit(b"192.0.2.7")] {
+        for name in [names.epoch(), names.spent([1; 8]), names.network([1; 8], b"192.0.2.7"), names.limit(b"192.0.2.7")]
+        {
             assert!(name.starts_with(b"{shop}:"));
             assert!(!name.windows(9).any(|part| part == b"192.0.2.7"));
         }
         assert_ne!(names.limit(b"a"), names.limit(b"b"));
+        assert_ne!(names.network([1; 8], b"a"), names.network([2; 8], b"a"));
         assert_eq!(names.limit(b"").len(), names.limit(&[7; 1000]).len());
     }
 }

@@ -1,7 +1,10 @@
 //! In: a challenge that came back. Out: whether it is the first time, under the epoch that it was made in. What is proven:
 //! looking it up and setting it are one step on the server, in which the epoch was compared too.
 
-use crate::state::{Away, SharedState};
+use crate::{
+    epoch::LEAP_MS,
+    state::{Away, SharedState},
+};
 
 /// What became of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Spend {
 
 impl SharedState {
     /// Uses the challenge `nonce` up, which was made under `epoch` and is remembered for `left_ms` (the rest of its life,
-    /// and as much as the clocks of machines may differ; 1 ms to a day).
+    /// and as much as the clocks of machines may differ, and the server's leap: half a minute; 1 ms to a day).
     ///
     /// `network` is where the request came from, by which room is shared out: of `capacity` live challenges a quarter,
     /// and once three quarters are taken a 4096th. Live ones are never dropped.
@@ -36,8 +39,13 @@ impl SharedState {
         let inner = self.inner();
         let names = &inner.names;
         let mut spend = inner.scripts.spend.prepare_invoke();
-        spend.key(names.epoch()).key(names.spent()).key(names.network(network));
-        spend.arg(epoch.as_slice()).arg(nonce.as_slice()).arg(left_ms.clamp(1, DAY_MS)).arg(capacity.max(1));
+        spend.key(names.epoch()).key(names.spent(epoch)).key(names.network(epoch, network));
+        spend
+            .arg(epoch.as_slice())
+            .arg(nonce.as_slice())
+            .arg(left_ms.clamp(1, DAY_MS))
+            .arg(capacity.max(1))
+            .arg(LEAP_MS);
         match inner.run(&spend).await? {
             0_u8 => Ok(Spend::First),
             1 => Ok(Spend::Again),

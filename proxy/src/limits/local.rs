@@ -126,11 +126,12 @@ fn take(cell: &mut u64, rate: Rate, now: u64) -> Count {
 
 /// One step of GCRA: the cell's new value and the answer.
 fn step(full_at: u64, rate: Rate, now: u64) -> (u64, Count) {
-    let begin = full_at.max(now);
+    // A cell is at most full: also where its window was made shorter since.
+    let begin = full_at.clamp(now, now.saturating_add(rate.window));
     let next = begin.saturating_add(rate.cost);
     let used = next - now;
     if used > rate.window {
-        return (full_at, Count::Exceeded { retry_after: Duration::from_nanos(used - rate.window) });
+        return (begin, Count::Exceeded { retry_after: Duration::from_nanos(used - rate.window) });
     }
     let remaining = (rate.window - used) / rate.cost;
     (next, Count::Within { remaining: u32::try_from(remaining).unwrap_or(u32::MAX) })
@@ -167,6 +168,16 @@ mod tests {
             assert!(matches!(limits.count(&"a", rate, start), Count::Exceeded { .. }));
         }
         assert!(matches!(limits.count(&"a", rate, start + MINUTE), Count::Within { .. }));
+    }
+
+    #[test]
+    fn a_window_that_was_made_shorter_locks_nobody_out_for_the_old_one() {
+        let start = Instant::now();
+        let limits = Limits::new(start);
+        let (daily, soon) = (Rate::new(1, 1440 * MINUTE), Rate::new(1, MINUTE));
+        limits.count(&"a", daily, start);
+        assert_eq!(limits.count(&"a", soon, start), Count::Exceeded { retry_after: MINUTE });
+        assert_eq!(limits.count(&"a", soon, start + MINUTE), Count::Within { remaining: 0 });
     }
 
     #[test]

@@ -28,7 +28,13 @@ for i = 1, count do
   end
   -- The server's clock may be set back; a cell never is.
   local at = math.max(now, since)
-  used = math.max(0, used - (at - since)) + cost
+  used = math.max(0, used - (at - since))
+  if used > window then
+    -- The window was made shorter: the cell is as full as it can be now, and stays so although this request does not count.
+    used = window
+    redis.call('SET', name, struct.pack('>dd', used, at), 'PX', math.ceil(used / 1000) + 1)
+  end
+  used = used + cost
   if used > window then
     return {0, i - 1, math.ceil(used - window)}
   end

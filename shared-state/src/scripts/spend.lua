@@ -1,28 +1,31 @@
--- Uses a challenge up. KEYS: epoch, spent, network. ARGV: epoch id, nonce, milliseconds left, capacity.
+-- Uses a challenge up. KEYS: epoch, spent, network. ARGV: epoch id, nonce, milliseconds left, capacity, milliseconds that the
+-- clock may leap between two looks of the epoch.
 -- 0: it is the first. 1: used before. 2: the epoch is another, or none. 3: no room, for this network or at all.
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then
-  return 2
-end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- A few of those that are over make room, in every call: more than one call adds.
-local over = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 64)
-if #over > 0 then
-  redis.call('ZREM', KEYS[2], unpack(over))
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'at')
+if epoch[1] ~= ARGV[1] or not epoch[2] or math.abs(now - epoch[2]) > tonumber(ARGV[5]) then
+  return 2
+end
+local live = {}
+for i = 2, 3 do
+  -- A few of those that are over make room, in every call: more than one call adds, and no call has to wait for many.
+  local over = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now, 'LIMIT', 0, 64)
+  if #over > 0 then
+    redis.call('ZREM', KEYS[i], unpack(over))
+  end
+  live[i] = redis.call('ZCOUNT', KEYS[i], '(' .. string.format('%.0f', now), '+inf')
 end
 if redis.call('ZSCORE', KEYS[2], ARGV[2]) then
   return 1
 end
 local capacity = tonumber(ARGV[4])
-local live = redis.call('ZCOUNT', KEYS[2], '(' .. string.format('%.0f', now), '+inf')
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
-local held = redis.call('ZCARD', KEYS[3])
 -- A quarter of the room for one network; once three quarters are used, a 4096th: the rest is for those who hold little.
 local share = math.floor(capacity / 4)
-if live >= math.floor(capacity / 4) * 3 then
+if live[2] >= math.floor(capacity / 4) * 3 then
   share = math.floor(capacity / 4096)
 end
-if live >= capacity or held >= math.max(share, 1) then
+if live[2] >= capacity or live[3] >= math.max(share, 1) then
   return 3
 end
 local left = tonumber(ARGV[3])

@@ -36,3 +36,13 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut condition: i
 pub(crate) async fn until_up(machine: &SharedState) {
     until("the machine finds the server", || async { machine.health() }).await;
 }
+
+/// What the server says to a line of Lua.
+pub(crate) fn eval(redis: &Redis, script: &str) -> String {
+    redis.command(&["EVAL", script, "0"])
+}
+
+/// How many lists of used challenges the server has.
+pub(crate) fn spent_lists(redis: &Redis) -> String {
+    eval(redis, "return #redis.call('KEYS', '{test}:spent*')")
+}

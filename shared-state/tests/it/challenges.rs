@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use shared_state::{SharedState, Spend};
 use test_servers::Redis;
 
-use crate::bench::{PATIENT, machine, until};
+use crate::bench::{PATIENT, eval, machine, spent_lists, until};
 
 const MINUTE: u64 = 60_000;
 
@@ -37,7 +37,7 @@ async fn a_challenge_of_another_epoch_is_refused_and_takes_no_room() {
     let mut epoch = machine.epoch().await.unwrap();
     epoch[0] ^= 1;
     assert_eq!(machine.spend([1; 16], epoch, MINUTE, b"net", 100).await, Ok(Spend::OldEpoch));
-    assert_eq!(redis.command(&["EXISTS", "{test}:spent"]), ":0");
+    assert_eq!(spent_lists(&redis), ":0");
     assert_eq!(spend(&machine, 1, "net", 100).await, Spend::First);
 }
 
@@ -83,7 +83,8 @@ async fn what_is_over_makes_room() {
     assert_eq!(machine.spend([2; 16], epoch, MINUTE, b"net", 4).await, Ok(Spend::Full));
     until("room comes back", || async { machine.spend([3; 16], epoch, MINUTE, b"net", 4).await == Ok(Spend::First) })
         .await;
-    assert_eq!(redis.command(&["ZCARD", "{test}:spent"]), ":1", "what is over is removed");
+    let held = "return redis.call('ZCARD', redis.call('KEYS', '{test}:spent*')[1])";
+    assert_eq!(eval(&redis, held), ":1", "what is over is removed");
 }
 
 #[tokio::test]
@@ -96,4 +97,20 @@ async fn names_end_by_themselves_when_nobody_comes_any_more() {
     machine.answer_claim([1; 32], span).await.unwrap();
     assert_eq!(redis.command(&["DBSIZE"]), ":4");
     until("only the epoch stays", || async { redis.command(&["DBSIZE"]) == ":1" }).await;
+}
+
+#[tokio::test]
+async fn what_a_network_left_behind_is_not_removed_all_at_once_and_takes_none_of_its_room() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    assert_eq!(spend(&machine, 1, "flood", 8).await, Spend::First);
+    // As if 500 had come here a while ago.
+    let leave = "local of = redis.call('KEYS', '{test}:net:*')[1]
+        for i = 1, 500 do redis.call('ZADD', of, 1, 'old' .. i) end
+        return redis.call('ZCARD', of)";
+    assert_eq!(eval(&redis, leave), ":501");
+    assert_eq!(spend(&machine, 2, "flood", 8).await, Spend::First);
+    let held = "return redis.call('ZCARD', redis.call('KEYS', '{test}:net:*')[1])";
+    assert_eq!(eval(&redis, held), ":438", "one call removes 64, or others wait for it");
+    assert_eq!(spend(&machine, 3, "flood", 8).await, Spend::Full);
 }

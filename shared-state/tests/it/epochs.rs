@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use shared_state::{Away, SharedState, Spend};
 use test_servers::Redis;
 
-use crate::bench::{HASTY, PATIENT, machine, until, until_up};
+use crate::bench::{HASTY, PATIENT, eval, machine, spent_lists, until, until_up};
 
 const MINUTE: u64 = 60_000;
 
@@ -36,7 +36,7 @@ async fn a_restart_of_a_server_that_saved_some_of_it_ends_the_epoch() {
     ends_the_epoch(&machine, || {
         redis.command(&["SAVE"]);
         redis.restart();
-        assert_eq!(redis.command(&["EXISTS", "{test}:spent"]), ":1", "it came back with what it saved");
+        assert_eq!(spent_lists(&redis), ":1", "it came back with what it saved");
     })
     .await;
 }
@@ -54,6 +54,26 @@ async fn a_flush_ends_the_epoch_in_the_same_step() {
     ends_the_epoch(&machine, || redis.flush()).await;
 }
 
+/// Setting its clock forward ends what it remembers before its time, back keeps it for too long.
+#[tokio::test]
+async fn a_clock_that_leaps_ends_the_epoch_in_the_same_step() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    for leap in ["+ 40", "- 40"] {
+        // The same as if the clock had been moved since the last look.
+        let moved = format!(
+            "local look = redis.call('TIME')[1] {leap}
+            redis.call('HSET', '{{test}}:epoch', 'at', string.format('%.0f', look * 1000))
+            return 1"
+        );
+        let old = machine.epoch().await.unwrap();
+        assert_eq!(machine.spend([1; 16], old, MINUTE, b"net", 100).await, Ok(Spend::First));
+        assert_eq!(eval(&redis, &moved), ":1");
+        assert_eq!(machine.spend([2; 16], old, MINUTE, b"net", 100).await, Ok(Spend::OldEpoch), "{leap}");
+        until("a new epoch", || async { machine.epoch().await.is_ok_and(|epoch| epoch != old) }).await;
+    }
+}
+
 #[tokio::test]
 async fn a_change_of_its_history_ends_the_epoch_without_a_new_connection() {
     let Some(redis) = Redis::start() else { return };
@@ -68,7 +88,7 @@ async fn a_replica_is_not_asked_and_begins_an_epoch_when_it_takes_over() {
     let old = before.epoch().await.unwrap();
     assert_eq!(before.spend([1; 16], old, MINUTE, b"net", 100).await, Ok(Spend::First));
     let replica = Redis::start_with(&["--replicaof", &format!("127.0.0.1 {}", first.port())]).unwrap();
-    until("the replica has it all", || async { replica.command(&["EXISTS", "{test}:spent"]) == ":1" }).await;
+    until("the replica has it all", || async { spent_lists(&replica) == ":1" }).await;
     let after = machine(&replica, PATIENT).await;
     assert!(!after.health());
     assert_eq!(after.epoch().await, Err(Away));

@@ -30,6 +30,17 @@ async fn two_machines_share_one_count_and_a_refused_request_does_not_count() {
 }
 
 #[tokio::test]
+async fn a_window_that_was_made_shorter_locks_nobody_out_for_the_old_one() {
+    let Some(redis) = Redis::start() else { return };
+    let machine = machine(&redis, PATIENT).await;
+    let (daily, soon) = (limit(1, 24 * HOUR), limit(1, Duration::from_millis(300)));
+    assert_eq!(machine.limit(b"device", daily).await, Ok(Count::Within { remaining: 0 }));
+    let Ok(Count::Exceeded { retry_after }) = machine.limit(b"device", soon).await else { panic!("it passed") };
+    assert!(retry_after <= Duration::from_millis(300), "{retry_after:?}");
+    until("it passes", || async { matches!(machine.limit(b"device", soon).await, Ok(Count::Within { .. })) }).await;
+}
+
+#[tokio::test]
 async fn all_limits_have_room_or_none_counts() {
     let Some(redis) = Redis::start() else { return };
     let machine = machine(&redis, PATIENT).await;
