@@ -130,6 +130,9 @@ fn no_output_of_two_machines_has_a_password_or_a_token_whatever_goes_wrong() {
             outputs.push((path.to_owned(), wire::get(&gateway.admin, path, &[]).body));
         }
     }
+    for service in &replicas.services {
+        outputs.push(("metrics of a service".to_owned(), wire::get(&service.metrics, "/metrics", &[]).body));
+    }
     let programs = replicas.gateways.iter().map(|gateway| &gateway.program);
     for program in programs.chain(replicas.services.iter().filter_map(|service| service.program.as_ref())) {
         let id = program.id();

@@ -3,5 +3,6 @@
 mod audit;
 mod dev;
 mod documents;
+mod figures;
 mod key_sets;
 mod remote;

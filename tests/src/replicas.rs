@@ -68,6 +68,10 @@ pub struct Replica {
     pub at: Service,
     /// Where its admin API is.
     pub admin: String,
+    /// Where its `/metrics` are.
+    pub metrics: String,
+    /// Where its `/readyz` is.
+    pub probe: String,
     config: &'static str,
 }
 
@@ -166,8 +170,14 @@ impl Replicas {
     /// Starts a service where it was.
     pub fn start_service(&mut self, which: usize) {
         let program = service_program(&self.files, self.services[which].config);
-        self.services[which].admin = program.expect("listening")["service_admin"].as_str().unwrap().to_owned();
-        self.services[which].program = Some(program);
+        let listening = program.expect("listening");
+        let service = &mut self.services[which];
+        let places =
+            [("service_admin", &mut service.admin), ("admin", &mut service.metrics), ("probe", &mut service.probe)];
+        for (name, place) in places {
+            *place = listening[name].as_str().unwrap().to_owned();
+        }
+        service.program = Some(program);
     }
 
     /// Ends both gateways at once and starts them again, elsewhere.
@@ -225,10 +235,12 @@ fn start_services(files: &Files) -> [Replica; 2] {
     let started = SERVICES.map(|name| (name, service_program(files, name)));
     started.map(|(config, program)| {
         let listening = program.expect("listening");
-        let address = listening["service"].as_str().unwrap().to_owned();
+        let at = |name: &str| listening[name].as_str().unwrap().to_owned();
+        let address = at("service");
         files.write(&format!("{config}.yaml"), yaml::service(config, &address));
-        let admin = listening["service_admin"].as_str().unwrap().to_owned();
-        Replica { program: Some(program), at: Service { address, path: "/assay/v1".to_owned() }, admin, config }
+        let (admin, metrics, probe) = (at("service_admin"), at("admin"), at("probe"));
+        let at = Service { address, path: "/assay/v1".to_owned() };
+        Replica { program: Some(program), at, admin, metrics, probe, config }
     })
 }
 

@@ -34,6 +34,7 @@ fn a_database_that_stops_or_says_nothing_stops_tokens_and_decisions_and_heals_an
             assert!(unavailable(&answer), "{name}: {} {}", answer.status, answer.text());
             let health = wire::get(&service.at.address, "/assay/v1/health", &[]);
             assert_eq!((health.status, &health.json()["store"]), (503, &"unreadable".into()), "{name}");
+            assert_eq!(wire::get(&service.probe, "/readyz", &[]).status, 200, "{name}: another process would not help");
             // An operator is told whose fault it is, and that nothing was done.
             let answer = wire::get(&service.admin, "/admin/v1/devices", &[("Authorization", &bearer)]);
             assert!(unavailable(&answer), "{name}: {} {}", answer.status, answer.text());

@@ -61,6 +61,8 @@ fn limits_without_it(replicas: &Replicas, token: &str, address: &str) {
         }
         let alone = passed([gateway, gateway], address, token, "/counted/x", 16);
         assert!((10..16).contains(&alone), "counted by this one alone: {alone}");
+        let metrics = wire::get(&gateway.admin, "/metrics", &[]).text();
+        assert!(metrics.contains("assay_limits_counted_locally_total"), "{metrics}");
     }
 }
 

@@ -12,6 +12,9 @@ const TOKEN: &str = "token: { issuer: https://attest.example, audience: api.exam
 pub(super) fn service(name: &str, address: &str) -> String {
     format!(
         "assay: 1
+listeners:
+  probe: {{ address: 127.0.0.1:0 }}
+  admin: {{ address: 127.0.0.1:0 }}
 state:
   dir: {name}
   database: {{ url_file: secrets/database.url, connect_timeout: 1s, statement_timeout: 1s }}
