@@ -38,7 +38,9 @@ pub(super) fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Res
     differs("log.traces", old.log.traces != new.log.traces)?;
     differs("log", old.log != new.log)?;
     differs("our_faults.key_sets.refuse_after", keys_stale(old) != keys_stale(new))?;
-    differs("attestation", fixed_at_the_service(old) != fixed_at_the_service(new))
+    let (old, new) = (fixed_at_the_service(old).unzip(), fixed_at_the_service(new).unzip());
+    differs("attestation.serve", old.0 != new.0)?;
+    differs("attestation.token", old.1 != new.1)
 }
 
 /// What the service of this process took from the file at its start. Apps and limits it takes over while it runs, so they

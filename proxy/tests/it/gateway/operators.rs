@@ -80,7 +80,7 @@ async fn apps_and_limits_of_the_service_change_with_the_rest_of_the_file() {
     assert!(rig.gateway.last_reload().ok);
     // What its running service can't take over is named, and the file refused.
     for (from, to, named) in [
-        ("path: /assay/v1, unlock", "path: /assay/v2, unlock", "attestation changed"),
+        ("path: /assay/v1, unlock", "path: /assay/v2, unlock", "attestation.serve changed"),
         (
             "upstreams:",
             "our_faults: { key_sets: { refuse_after: 3d } }\nupstreams:",
