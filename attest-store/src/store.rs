@@ -90,7 +90,7 @@ impl Store {
             (_, Some(wrong)) => return Err(wrong),
             (secrets, None) => secrets?,
         };
-        let store = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             pool: Pool::new(opening.database),
             vault,
             secrets,
@@ -99,9 +99,7 @@ impl Store {
             clock: opening.clock,
             writer: opening.writer,
             running: Mutex::new(Weak::new()),
-        }));
-        store.0.change(&connection, &Actor::service(), keys::follow_configuration)?;
-        Ok(store)
+        })))
     }
 
     /// The store of a service that was started before; absent where none was, and then nothing is written or made.
@@ -125,11 +123,13 @@ impl Store {
         Self::open(opening).map(Some)
     }
 
-    /// Starts the running view: loads the first snapshot, and a thread that keeps it.
+    /// Starts the running view: takes up what the configuration asks of the keys, loads the first snapshot, and starts a
+    /// thread that keeps it. A command that only opens the store, with whatever configuration, changes no key.
     ///
     /// # Errors
     /// [`StoreError`] where the database can't be read or no thread can be had.
     pub fn live(&self) -> Result<Live, StoreError> {
+        self.0.pool.with(|connection| self.0.change(connection, &Actor::service(), keys::follow_configuration))?;
         let live = Live::start(self)?;
         *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = live.downgrade();
         Ok(live)

@@ -167,14 +167,20 @@ fn another_algorithm_comes_with_the_next_key_when_it_is_safe() {
         let first = ring(&world.open());
         let sha512 = TokenSettings { algorithm: Algorithm::HS512, ..token() };
         let store = open_with(world, &sha512);
+        assert_eq!(ring(&store).keys, first.keys, "a command with another configuration changes no key");
+        store.live().unwrap().close();
         let changed = ring(&store);
         let next = changed.in_state(KeyState::Next).unwrap();
         assert_eq!(changed.in_state(KeyState::Active), first.in_state(KeyState::Active), "it goes on signing");
         assert_eq!((next.algorithm, next.activates), (Algorithm::HS512, Some(world.clock.now().plus(DAY))));
         assert!(changed.differs().is_none() && actions(&store).contains(&"keyset.algorithm".to_owned()));
-        assert_eq!(ring(&open_with(world, &sha512)), changed, "a restart does not put it off");
+        let again = open_with(world, &sha512);
+        again.live().unwrap().close();
+        assert_eq!(ring(&again), changed, "a restart does not put it off");
         // Taken back before it came: nothing is scheduled any more.
-        let back = ring(&world.open());
+        let back = world.open();
+        back.live().unwrap().close();
+        let back = ring(&back);
         let next = back.in_state(KeyState::Next).unwrap();
         assert_eq!((next.algorithm, next.activates), (Algorithm::HS256, None));
 
@@ -334,7 +340,9 @@ fn keys_in_use_before_their_end_was_written_down_get_one() {
     store.rotate(&admin(), RotateWhen::Now).unwrap();
     world.sql("UPDATE signing_keys SET ends = NULL WHERE state = 'retiring'");
     world.sql("DELETE FROM labels WHERE name LIKE 'concealment/%'");
-    let ring = ring(&world.open());
+    let store = world.open();
+    store.live().unwrap().close();
+    let ring = ring(&store);
     assert!(ring.in_state(KeyState::Retiring).unwrap().ends > Some(UnixTime::default()));
     assert_eq!(ring.concealment, Concealment::Decoy);
 }
