@@ -41,9 +41,10 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
     output.answer(&answer, || {
         let files: Vec<_> = made.files.iter().map(|f| format!("  {}", f.display())).collect();
         format!(
-            "Wrote\n{}\nThe folder {} holds the keys: keep it out of Git, and back it up apart from the configuration.\nNext:\n  {next}",
+            "Wrote\n{}\nThe folder {} holds the keys: keep it out of Git, and back it up apart from the configuration.\nNext:\n  {next}\n  assay app register FILE --name shop --version V -c {file}",
             files.join("\n"),
-            secrets.display()
+            secrets.display(),
+            file = dir.join("assay.yaml").display()
         )
     });
     Ok(End::Yes)

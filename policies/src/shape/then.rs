@@ -143,7 +143,14 @@ impl JsonSchema for Then {
             "description": "allow, deprioritize (let through when there is capacity to spare) or block",
             "anyOf": [word, {
                 "type": "object",
-                "properties": { "allow": passing, "deprioritize": passing, "block": { "type": "object", "maxProperties": 0 } },
+                "properties": {
+                    "allow": { "description": "Let through, with a class or limits.", "allOf": [passing.clone()] },
+                    "deprioritize": {
+                        "description": "Let through when there is capacity to spare, with a class or limits.",
+                        "allOf": [passing]
+                    },
+                    "block": { "description": "Refuse. Takes nothing: block: {}.", "type": "object", "maxProperties": 0 }
+                },
                 "additionalProperties": false,
                 "minProperties": 1,
                 "maxProperties": 1
