@@ -9,3 +9,4 @@ mod limits;
 mod rotation;
 mod same_file;
 mod shared_state;
+mod under_load;

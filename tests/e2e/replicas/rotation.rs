@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use e2e::attester::{Attester, Service};
 use e2e::jwt;
@@ -98,5 +99,37 @@ fn a_gateway_that_has_not_heard_of_a_key_asks_once_and_takes_its_first_token() {
         let answer = gateway.get_as(&token, "/own/x");
         assert_eq!(answer.status, 200, "{}", gateway.log_of(&answer));
         assert!(number(gateway) > before);
+    }
+}
+
+#[test]
+fn a_key_that_leaked_is_refused_at_both_gateways_within_five_seconds_and_the_next_passes_at_once() {
+    let Some(replicas) = Replicas::start(Plan::default()) else { return };
+    let old = Attester::genuine().token(&replicas.services[0].at);
+    let next = replicas.afar(1, &["keyset", "retire", &jwt::kid(&old), "--yes"]).ends(0).json()["rotation"].clone();
+    let retired = Instant::now();
+    for service in &replicas.services {
+        let token = until("a token of the next key", || {
+            let token = Attester::genuine().token(&service.at);
+            (jwt::kid(&token) != jwt::kid(&old)).then_some(token)
+        });
+        assert_eq!(next["to"], jwt::kid(&token).as_str());
+        for gateway in &replicas.gateways {
+            assert_eq!(gateway.get_as(&token, "/own/x").status, 200, "it was published before it signed");
+        }
+    }
+    for gateway in &replicas.gateways {
+        let refused = until("the leaked key to be refused", || {
+            let answer = gateway.get_as(&old, "/own/x");
+            (answer.status != 200).then_some(answer)
+        });
+        // By the revocation, or because the key is gone from the set by now: whichever came first.
+        let line = gateway.log_of(&refused);
+        assert!(refused.status == 403 && ["revoked", "unknown_key"].iter().any(|v| line["verdict"] == *v), "{line}");
+    }
+    assert!(retired.elapsed() < Duration::from_secs(5), "it took {:?}", retired.elapsed());
+    // Its secret is gone, so nothing signs with it again; the service that did not hear of it by itself neither.
+    for service in &replicas.services {
+        assert_ne!(jwt::kid(&Attester::genuine().token(&service.at)), jwt::kid(&old));
     }
 }
