@@ -46,7 +46,11 @@ impl Keys {
 
     /// `next` from now on. The service knows it already, so it is taken even where it can't be settled, and that is told.
     pub(crate) fn replace(&self, next: Arc<dyn DeviceKey>) -> Result<(), DeviceKeyError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *held, Arc::clone(&next));
+        drop(held);
+        // Outside the lock: an app's key may call back as it goes.
+        drop(old);
         next.settled()
     }
 }
@@ -210,6 +214,36 @@ mod tests {
             libraries: Vec::new(),
             self_check: false,
         }
+    }
+
+    /// An app's key that asks for the key in use while it is let go.
+    struct Nosy(std::sync::Weak<Keys>);
+
+    impl DeviceKey for Nosy {
+        fn public_key(&self) -> Result<[u8; 65], DeviceKeyError> {
+            Err(DeviceKeyError::TooShort)
+        }
+
+        fn sign(&self, _: &[u8; 32]) -> Result<[u8; 64], DeviceKeyError> {
+            Err(DeviceKeyError::TooShort)
+        }
+    }
+
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            self.0.upgrade().unwrap().current();
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_let_go_may_ask_for_the_next_one() {
+        let keys = Arc::new_cyclic(|keys| Keys::new(Arc::new(Nosy(keys.clone()))));
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            keys.replace(Arc::new(SoftwareKey::in_memory().unwrap())).unwrap();
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(std::time::Duration::from_secs(10)).expect("it waits for itself");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! Proven between: the sentence stays within its room and is whole text; the builder is spent.
 
 use std::ffi::c_char;
+use std::path::PathBuf;
 
-use attest_client::SoftwareKey;
+use attest_client::{Builder, SoftwareKey};
 
 use super::AssayBuilder;
 use crate::client::AssayClient;
@@ -31,7 +32,13 @@ pub unsafe extern "C" fn assay_client_new(
         let Some(builder) = (unsafe { builder.as_mut() }) else {
             return (Code::NullPointer, "builder is NULL".to_owned());
         };
-        match build(builder) {
+        let Some(settings) = builder.builder.take() else {
+            return (Code::Spent, "the builder has made its client".to_owned());
+        };
+        let key_file = builder.key_file.take();
+        // From here on the builder is left alone: settings that can't be used release the app's pointers as they go, and
+        // that may free it.
+        match build(settings, key_file) {
             Ok(made) => {
                 // SAFETY: not NULL, writable by the caller's word.
                 unsafe { client.write(Box::into_raw(Box::new(made))) };
@@ -46,14 +53,13 @@ pub unsafe extern "C" fn assay_client_new(
     code.number()
 }
 
-fn build(builder: &mut AssayBuilder) -> Result<AssayClient, (Code, String)> {
+fn build(mut settings: Builder, key_file: Option<PathBuf>) -> Result<AssayClient, (Code, String)> {
     let refused = |problem: String| (Code::BadSetting, problem);
-    let mut settings = builder.builder.take().ok_or((Code::Spent, "the builder has made its client".to_owned()))?;
-    if let Some(file) = &builder.key_file {
+    if let Some(file) = &key_file {
         settings = settings.device_key(SoftwareKey::in_file(file).map_err(|problem| refused(problem.to_string()))?);
     }
     let client = settings.build_blocking().map_err(|problem| refused(problem.to_string()))?;
-    Ok(AssayClient { client, key_file: builder.key_file.take() })
+    Ok(AssayClient { client, key_file })
 }
 
 /// Writes as much of `sentence` as there is room for, whole characters and a NUL.

@@ -31,6 +31,29 @@ pub(crate) fn client(builder: *mut AssayBuilder) -> *mut AssayClient {
     client
 }
 
+/// The app's pointer is its builder, which it frees when it is told that the SDK is done with it.
+unsafe extern "C-unwind" fn free_builder(user: *mut std::ffi::c_void) {
+    unsafe { assay_builder_free(user.cast()) };
+}
+
+unsafe extern "C-unwind" fn no_evidence(_: *mut std::ffi::c_void, request: *mut AssayRequest) {
+    unsafe { assay_request_free(request) };
+}
+
+#[test]
+fn a_builder_may_be_freed_by_what_its_refused_settings_release() {
+    let mut client = null_mut();
+    let builder = builder();
+    unsafe {
+        let evidence = assay_builder_evidence(builder, 3, None, Some(no_evidence), Some(free_builder), builder.cast());
+        assert_eq!(evidence, 0);
+        assert_eq!(assay_builder_measure_library(builder, c"no/library.so".as_ptr()), 0);
+        let code = assay_client_new(builder, &raw mut client, null_mut(), 0);
+        assert_eq!(code, Code::BadSetting.number());
+    }
+    assert!(client.is_null());
+}
+
 #[test]
 fn null_is_a_code_everywhere() {
     let null_pointer = Code::NullPointer.number();
