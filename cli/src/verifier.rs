@@ -123,11 +123,10 @@ impl Verifier {
         }
     }
 
-    /// The name of the one key set there is.
-    pub(crate) async fn key_set(&self) -> Result<String, Stop> {
+    /// The one key set there is.
+    pub(crate) async fn key_set(&self) -> Result<KeySet, Stop> {
         let sets = self.key_sets().await.map_err(stop)?;
-        let first = sets.items.into_iter().next();
-        first.map(|set| set.name).ok_or_else(|| Stop::unknown("the service has no key set"))
+        sets.items.into_iter().next().ok_or_else(|| Stop::unknown("the service has no key set"))
     }
 }
 

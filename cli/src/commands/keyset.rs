@@ -56,11 +56,12 @@ fn told(set: &types::KeySet, now: UnixTime) -> String {
 
 async fn rotate(args: &KeySetRotate, output: Output) -> Result<End, Stop> {
     let verifier = Verifier::open(&args.admin)?;
-    let name = verifier.key_set().await?;
+    let types::KeySet { name, differs, .. } = verifier.key_set().await?;
     if args.now {
         confirm::asked(args.yes, &name, || {
+            let hand = if differs.is_some() { " Every token in hand is refused from then on." } else { "" };
             format!(
-                "Rotate {name} now? Until a gateway has fetched the next key it refuses every token of it: whoever \
+                "Rotate {name} now?{hand} Until a gateway has fetched the next key it refuses every token of it: whoever \
                  attests meanwhile is locked out there. Type the key set's name to go on:"
             )
         })?;
@@ -77,7 +78,9 @@ async fn rotate(args: &KeySetRotate, output: Output) -> Result<End, Stop> {
                 moment(rotation.at, now)
             )
         } else {
-            format!("{to} signs now. {from} signs no more; its tokens are taken until they expire.")
+            // Keys of another concealment don't stay in the set: they are wiped.
+            let tokens = if differs.is_some() { "refused from now on" } else { "taken until they expire" };
+            format!("{to} signs now. {from} signs no more; its tokens are {tokens}.")
         }
     });
     Ok(End::Yes)
@@ -85,7 +88,7 @@ async fn rotate(args: &KeySetRotate, output: Output) -> Result<End, Stop> {
 
 async fn retire(args: &KeySetRetire, output: Output) -> Result<End, Stop> {
     let verifier = Verifier::open(&args.admin)?;
-    let name = verifier.key_set().await?;
+    let types::KeySet { name, .. } = verifier.key_set().await?;
     let kid = &args.kid;
     confirm::asked(args.yes, kid, || {
         format!(

@@ -37,6 +37,23 @@ fn a_rotation_says_what_happens_when() {
 }
 
 #[test]
+fn another_concealment_is_taken_over_aloud_and_leaves_no_token_good() {
+    let folder = Folder::begun();
+    folder.here(&["keyset", "list"], 0);
+    folder.change(
+        "gw/assay.yaml",
+        "    lifetime: 5m",
+        "    lifetime: 5m\n    algorithm: ES256\n    concealment: sealed",
+    );
+    assert!(folder.here(&["keyset", "list"], 0).0.contains("rotate --now"));
+    folder.here(&["keyset", "rotate"], 1);
+    let (said, warned) = folder.here(&["keyset", "rotate", "--now", "--yes"], 0);
+    assert!(said.contains("refused from now on") && !said.contains("until they expire"), "{said}");
+    assert!(warned.contains("every token in hand"), "{warned}");
+    assert!(folder.here(&["keyset", "list"], 0).0.contains("(sealed)"));
+}
+
+#[test]
 fn a_revocation_is_made_listed_and_lifted() {
     let folder = Folder::begun();
     let revocation = |more: &[&str], code| folder.here(&[&["revocation"], more].concat(), code);
