@@ -106,10 +106,9 @@ impl Store {
             let row = find_or_add(change, id, expect)?;
             let members = family::members(change.tx, id)?;
             let mut detail = json!({ "reason": reason, "until": until.map(UnixTime::secs), "was": row.state.as_str() });
-            if let [_, others @ ..] = members.as_slice()
-                && !others.is_empty()
-            {
-                detail["also"] = others.iter().map(ToString::to_string).collect();
+            let also: Vec<String> = members.iter().skip(1).map(ToString::to_string).collect();
+            if let (Some(detail), false) = (detail.as_object_mut(), also.is_empty()) {
+                detail.insert("also".to_owned(), also.into());
             }
             change.audit(&format!("device.{}", state.as_str()), &id.to_string(), &detail)?;
             let changed = change.touch(Part::Marks)?;
