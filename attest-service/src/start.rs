@@ -4,7 +4,6 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -22,8 +21,7 @@ use attest_core::{
 use attest_store::{Database, OpenError, Opening, Store, StoreError};
 use keystore::{MasterKey, master_key::MasterKeyError};
 use shared_state::{ConnectError, SharedState};
-use tokio::{net::TcpListener, sync::watch, task, time::interval};
-use tokio_rustls::TlsAcceptor;
+use tokio::{sync::watch, task, time::interval};
 use tracing::dispatcher::{self, Dispatch};
 
 use crate::{
@@ -43,6 +41,10 @@ use crate::{
     service_settings::ServiceSettings,
     steadiness::Steadiness,
 };
+
+mod sockets;
+
+use self::sockets::Sockets;
 
 /// The public half of the feed key, for operators to hand to remote gateways.
 const FEED_FILE: &str = "feed.pub";
@@ -116,53 +118,6 @@ pub async fn start(settings: ServiceSettings, dependencies: Dependencies) -> Res
             .await
             .map_err(|error| StartError::Thread(io::Error::other(error)))??;
     Ok(parts.serve(sockets))
-}
-
-/// What is listened on.
-struct Sockets {
-    own: (TcpListener, SocketAddr),
-    tls: Option<TlsAcceptor>,
-    /// For the gateway in this process, where it can't use the own one.
-    internal: Option<(TcpListener, SocketAddr)>,
-    admin: Option<AdminSocket>,
-}
-
-/// Where operators and their tools come in.
-struct AdminSocket {
-    socket: TcpListener,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
-}
-
-impl Sockets {
-    async fn bind(settings: &ServiceSettings) -> Result<Self, ListenError> {
-        let tls = settings.tls.as_ref().map(listener::tls).transpose()?;
-        let own = listener::bind(settings.address).await?;
-        let internal = match &tls {
-            Some(_) if settings.gateway_beside => Some(listener::bind((Ipv4Addr::LOCALHOST, 0).into()).await?),
-            Some(_) | None => None,
-        };
-        let admin = match &settings.admin {
-            Some(admin) => {
-                let tls = admin.tls.as_ref().map(listener::tls).transpose()?;
-                let (socket, address) = listener::bind(admin.address).await?;
-                Some(AdminSocket { socket, address, tls })
-            }
-            None => None,
-        };
-        Ok(Self { own, tls, internal, admin })
-    }
-
-    /// Where a gateway in this process reaches the service. A listener on all addresses is reached by loopback.
-    fn internal_address(&self) -> SocketAddr {
-        let (_, address) = self.internal.as_ref().unwrap_or(&self.own);
-        let ip = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, address.port())
-    }
 }
 
 /// All of a service but its sockets.
