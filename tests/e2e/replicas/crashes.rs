@@ -11,7 +11,7 @@ use e2e::attester::{Attester, Service};
 use e2e::files::random;
 use e2e::jwt;
 use e2e::replicas::{Plan, Replicas};
-use e2e::wait::until;
+use e2e::wait::{StopAtEnd, until};
 use e2e::wire::{Answer, call, get};
 
 /// What the service acknowledged before it was killed.
@@ -61,6 +61,7 @@ fn a_service_killed_amid_attestations_loses_nothing_that_it_acknowledged() {
         let (service, admin) = (replicas.services[0].at.clone(), replicas.services[0].admin.clone());
         let before = acknowledged.lock().unwrap().banned.len();
         std::thread::scope(|threads| {
+            let _stop = StopAtEnd(&stop);
             for _ in 0..3 {
                 threads.spawn(|| keep_attesting(&service, &acknowledged, &stop));
             }
@@ -69,7 +70,6 @@ fn a_service_killed_amid_attestations_loses_nothing_that_it_acknowledged() {
             let moment = Duration::from_millis(u64::from(random::<1>()[0]));
             assert!(replicas.services[0].program.as_mut().unwrap().wait(moment).is_none(), "it ended by itself");
             replicas.kill_service(0);
-            stop.store(true, Ordering::Relaxed);
         });
         replicas.start_service(0);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use e2e::attester::{Attester, Service};
 use e2e::jwt;
 use e2e::replicas::{Gateway, Plan, Replicas};
-use e2e::wait::until;
+use e2e::wait::{StopAtEnd, until};
 use e2e::wire::{self, Connection, request};
 
 /// Calls one gateway without a pause, with every token there is in turn, on one connection; what was not a 200.
@@ -40,6 +40,7 @@ fn a_key_rotated_at_once_under_load_has_no_request_refused() {
     let tokens = Mutex::new(vec![before.clone(), Attester::genuine().token(b)]);
     let (done, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let refused = std::thread::scope(|threads| {
+        let working = StopAtEnd(&stop);
         let clients: Vec<_> = (0..4)
             .map(|number| {
                 let (gateway, tokens, done, stop) = (&replicas.gateways[number % 2], &tokens, &done, &stop);
@@ -63,7 +64,7 @@ fn a_key_rotated_at_once_under_load_has_no_request_refused() {
             assert_eq!(rotation["to"], jwt::kid(&token).as_str());
         }
         so_many_more(400);
-        stop.store(true, Ordering::Relaxed);
+        drop(working);
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
     assert_eq!(refused, [""; 0], "of {}", done.into_inner());
