@@ -241,7 +241,11 @@ fn cannot_open(error: &OpenError) -> Stop {
 pub(crate) fn stop(failure: Failure) -> Stop {
     match failure {
         ClientError::Refused(problem) => refused(&problem),
-        ClientError::Away { .. } => Stop::unknown(failure.to_string()),
+        ClientError::Away { ref why, .. } => {
+            let private = why.contains("certificate");
+            let stop = Stop::unknown(failure.to_string());
+            if private { stop.hint("--ca-file FILE names the roots of a private authority") } else { stop }
+        }
         other => Stop::usage(other.to_string()),
     }
 }
@@ -259,7 +263,14 @@ fn refused(problem: &Problem) -> Stop {
         }
         // Another API's problem, or a newer one's.
         Code::Other => Stop::unknown(said).hint("is this the address of attestation.serve.admin, and not a gateway's?"),
-        Code::RateLimited | Code::Unavailable | Code::Internal | Code::TooSlow => Stop::unknown(said),
+        Code::RateLimited => {
+            let stop = Stop::unknown(said);
+            match problem.retry_after {
+                Some(seconds) => stop.hint(format!("this address may try again in {seconds} s")),
+                None => stop,
+            }
+        }
+        Code::Unavailable | Code::Internal | Code::TooSlow => Stop::unknown(said),
         _ => Stop::no(said),
     }
 }

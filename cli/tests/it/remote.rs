@@ -95,6 +95,13 @@ fn a_token_is_shown_from_a_private_file_to_a_service_that_can_be_trusted() {
     let viewer = ["--remote", &service.admin, "--token-file", "vera.token"];
     let ban = [&["device", "ban", DEVICE, "--reason", "r"], &viewer[..]].concat();
     assert!(folder.run(&ban, 1).1.contains("role operator"));
+    // Guesses: at last the address waits, and is told for how long; whoever was let in before is not kept out.
+    let wrong = ["device", "list", "--remote", &service.admin, "--token-file", "open.token"];
+    for _ in 0..attest_admin::ATTEMPTS - 1 {
+        folder.run(&wrong, 1);
+    }
+    assert!(folder.run(&wrong, 3).1.contains("this address may try again in "));
+    folder.run(&[&["device", "list"], &viewer[..]].concat(), 0);
 }
 
 #[test]
