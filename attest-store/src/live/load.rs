@@ -115,19 +115,21 @@ impl Loader {
             }
             None => Arc::new(RevocationLog::default().and(revocations::load_after(tx, 0)?, number)),
         };
-        let known = last.filter(|last| Arc::ptr_eq(&last.issuer, &issuer)).map(|last| last.key_set);
-        let key_set = match known {
-            // Another replica gave a number to the same document: it is this one's too, for gateways take no lower one.
-            Some(known)
-                if now.key_set != last.map_or(0, |last| last.counters.key_set) && is_latest(tx, &known.digest)? =>
-            {
-                Numbered { number: not_negative(now.key_set)?, ..known }
-            }
-            Some(known) => known,
-            None => Numbered { digest: issuer.content_digest()?, number: 0 },
-        };
+        let key_set = key_set(tx, last, &issuer, now)?;
         Ok(Loaded { counters: now, builds, marks, revocations, keys, issuer, key_set })
     }
+}
+
+/// The key-set document of `issuer`, and the number that it has by now.
+fn key_set(tx: &Tx<'_>, last: Option<&Loaded>, issuer: &Arc<Issuer>, now: Counters) -> Result<Numbered, StoreError> {
+    let Some(last) = last.filter(|last| Arc::ptr_eq(&last.issuer, issuer)) else {
+        return Ok(Numbered { digest: issuer.content_digest()?, number: 0 });
+    };
+    // Another replica gave a number to the same document: it is this one's too, for gateways take no lower one.
+    if last.counters.key_set != now.key_set && is_latest(tx, &last.key_set.digest)? {
+        return Ok(Numbered { number: not_negative(now.key_set)?, ..last.key_set });
+    }
+    Ok(last.key_set)
 }
 
 /// Whether the key-set document of this digest is the one that was given the latest number.
