@@ -9,18 +9,19 @@ use crate::feed;
 use crate::output::{End, Output, Stop, note};
 use crate::verifier::stored;
 use attest_core::time::{Clock, SystemClock, UnixTime};
+use attest_core::token::Algorithm;
 use attest_core::token::binding::{BindingStyle, BindingValue};
 use attest_core::token::key_set::{KeySet, KeySetDraft, KeySetError, SignatureState, VerificationKey};
 use attest_core::token::verify::{Expect, Verified, check, inspect};
-use attest_core::token::{Algorithm, MAX_TOKEN_BYTES};
 use attest_core::verdict::Verdict;
 use serde_json::json;
 use settings::{AttestationSource, IssuerProfile, IssuerRef, Settings};
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use zeroize::Zeroizing;
+
+mod input;
+
+use input::{decode, ends_with_line, read, strip_bearer, token_text, warn_secret};
 
 /// Runs one of the `token` commands.
 pub(crate) async fn run(command: &Token, output: Output) -> Result<End, Stop> {
@@ -254,48 +255,4 @@ fn bound_values(args: &TokenCheck, against: &Against) -> Result<Option<Vec<Strin
         }
     }
     Ok(Some(values))
-}
-
-/// The token's text: an argument, or standard input for `-`.
-fn token_text(argument: &str) -> Result<String, Stop> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
-    }
-    let mut text = String::new();
-    // One byte more than any token may have, and its line end: longer input is read no further, and refused as too long.
-    let most = MAX_TOKEN_BYTES as u64 + 16;
-    std::io::stdin()
-        .lock()
-        .take(most)
-        .read_to_string(&mut text)
-        .map_err(|e| Stop::usage(format!("standard input: {e}")))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-/// Approov's header may carry the token after `Bearer `.
-fn strip_bearer(text: &str) -> &str {
-    match text.split_at_checked(7) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer ") => rest,
-        _ => text,
-    }
-}
-
-fn decode(text: &str, option: &str, encodings: &[data_encoding::Encoding]) -> Result<Zeroizing<Vec<u8>>, Stop> {
-    let decoded = encodings.iter().find_map(|encoding| encoding.decode(text.trim().as_bytes()).ok());
-    decoded.map(Zeroizing::new).ok_or_else(|| Stop::usage(format!("{option}: not in that encoding")))
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
-    std::fs::read(path).map(Zeroizing::new).map_err(|e| Stop::usage(format!("{}: {e}", path.display())))
-}
-
-/// The usual trap with raw secrets: an editor or `echo` put it there.
-fn ends_with_line(secret_file: &Path) -> bool {
-    read(secret_file).is_ok_and(|secret| secret.ends_with(b"\n"))
-}
-
-fn warn_secret(option: &str) {
-    note(&format!(
-        "warning: {option} shows the secret in the process list and your shell's history; for published dummy secrets only"
-    ));
 }
