@@ -60,8 +60,9 @@ async fn verify(args: &AuditVerify, output: Output) -> Result<End, Stop> {
             .writers
             .iter()
             .map(|w| {
+                let entries = if w.entries == 1 { "entry" } else { "entries" };
                 let s = if w.checkpoints == 1 { "" } else { "s" };
-                format!("{}: {} entries, held against {} checkpoint{s}", w.writer, w.entries, w.checkpoints)
+                format!("{}: {} {entries}, held against {} checkpoint{s}", w.writer, w.entries, w.checkpoints)
             })
             .collect();
         lines.extend(report.problems.iter().map(|p| format!("✗ {} entry {}: {}", p.writer, p.number, p.what)));
