@@ -100,7 +100,7 @@ impl Problem {
     /// The whole message with the source line and a caret under the place. `source` is the text of [`Problem::file`].
     ///
     /// Control characters of the source are replaced, so that a file can't drive the terminal; of a very long
-    /// line only the part around the place is shown.
+    /// line only the part around the place is shown. A password in a URL is not shown, whatever else is wrong in its line.
     #[must_use]
     pub fn render(&self, source: &str) -> String {
         let mut out = format!("{}: {}\n", self.severity.as_str(), visible(&self.message));
@@ -113,7 +113,7 @@ impl Problem {
             out.push_str(&format!("{margin}--> {}:{}:{}\n", visible(&self.file), self.line, self.column));
         }
         if let Some(line) = line {
-            let (shown, before) = window(line, self.column);
+            let (shown, before) = window(&without_passwords(line), self.column);
             let room = shown.chars().count().saturating_sub(before).max(1);
             out.push_str(&format!("{margin} |\n{number} | {shown}\n"));
             out.push_str(&format!("{margin} | {}{}\n", " ".repeat(before), "^".repeat(self.width.clamp(1, room))));
@@ -167,6 +167,26 @@ fn window(line: &str, column: usize) -> (String, usize) {
         shown.push('…');
     }
     (shown, before - skip + usize::from(skip > 0))
+}
+
+/// `line` with a star for each character of a password in a URL (`scheme://user:password@host`).
+fn without_passwords(line: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(line.len()), line);
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(|c: char| c.is_whitespace() || c == '"' || c == '\'').unwrap_or(after.len());
+        let (word, tail) = after.split_at(end);
+        shown.push_str(before);
+        shown.push_str("://");
+        // Up to the last @: one inside a password should have been escaped, and was not.
+        match word.rsplit_once('@').and_then(|(who, host)| Some((who.split_once(':')?, host))) {
+            Some(((user, password), host)) => {
+                shown.push_str(&format!("{user}:{}@{host}", "*".repeat(password.chars().count())));
+            }
+            None => shown.push_str(word),
+        }
+        rest = tail;
+    }
+    shown + rest
 }
 
 /// `text` with each control character replaced by one that only shows.
@@ -246,5 +266,19 @@ mod tests {
         assert_eq!(json["severity"], "error");
         assert_eq!(json["code"], "test");
         assert_eq!(json["line"], 2);
+    }
+
+    #[test]
+    fn a_password_in_a_url_of_the_line_is_not_shown_and_the_caret_stays_in_place() {
+        for (line, shown) in [
+            (r#"a: { url: "postgres://u:s3cr€t@h/d", b: 1 }"#, r#"a: { url: "postgres://u:******@h/d", b: 1 }"#),
+            ("a: redis://:s3cret@h, b: redis://x:y@h", "a: redis://:******@h, b: redis://x:*@h"),
+            ("url: 'p://u:a/b?c#d@e@h:5/x'", "url: 'p://u:*********@h:5/x'"),
+            ("url: https://h:8443/x", "url: https://h:8443/x"),
+            ("url: https://user@h/x  # ://", "url: https://user@h/x  # ://"),
+        ] {
+            assert_eq!(without_passwords(line), shown);
+            assert_eq!(line.chars().count(), shown.chars().count());
+        }
     }
 }
