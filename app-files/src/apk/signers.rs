@@ -130,6 +130,10 @@ fn signer(mut bytes: &[u8], scheme: Scheme) -> Result<Signer, SignatureProblem> 
 
 /// How to check a signature of this number by this key. `None`: DSA, curves and lengths that are not checked here.
 fn verification(id: u32, public_key: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
+    // A key of another kind is not let off here: its signature is no RSA signature, and refused as that.
+    if matches!(id, 0x0101..=0x0104 | 0x0421) && modulus_bytes(public_key).is_some_and(|bytes| bytes < MIN_MODULUS) {
+        return None;
+    }
     Some(match id {
         0x0101 => &RSA_PSS_2048_8192_SHA256,
         0x0102 => &RSA_PSS_2048_8192_SHA512,
@@ -141,6 +145,21 @@ fn verification(id: u32, public_key: &[u8]) -> Option<&'static dyn VerificationA
         _ => return None,
     })
 }
+
+/// The length of an RSA key (RFC 8017, appendix A.1.1).
+fn modulus_bytes(public_key: &[u8]) -> Option<usize> {
+    let mut key = public_key;
+    let mut info = der::expect(&mut key, der::SEQUENCE)?;
+    der::expect(&mut info, der::SEQUENCE)?;
+    // The first byte counts unused bits: none.
+    let mut bits = der::expect(&mut info, der::BIT_STRING)?.strip_prefix(&[0])?;
+    let mut numbers = der::expect(&mut bits, der::SEQUENCE)?;
+    let modulus = der::expect(&mut numbers, der::INTEGER)?;
+    Some(modulus.strip_prefix(&[0]).unwrap_or(modulus).len())
+}
+
+/// 2048 bits.
+const MIN_MODULUS: usize = 256;
 
 /// By the curve that the key names.
 fn ecdsa(public_key: &[u8], sha512: bool) -> Option<&'static dyn VerificationAlgorithm> {
@@ -203,4 +222,30 @@ fn attributes(mut list: &[u8]) -> Result<Vec<(u32, &[u8])>, SignatureProblem> {
         found.push((u32_at(pair, 0).ok_or(Malformed)?, pair.get(4..).unwrap_or_default()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A DER element with a length of two bytes.
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        let len = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82, len[0], len[1]], content].concat()
+    }
+
+    #[test]
+    fn an_rsa_key_that_is_too_short_is_named_so_and_not_a_forgery() {
+        let rsa = |bytes: usize| {
+            let modulus = element(der::INTEGER, &[&[0][..], &vec![0xff; bytes]].concat());
+            let key = element(der::SEQUENCE, &[modulus, vec![2, 3, 1, 0, 1]].concat());
+            let bits = element(der::BIT_STRING, &[vec![0], key].concat());
+            element(der::SEQUENCE, &[element(der::SEQUENCE, b""), bits].concat())
+        };
+        for id in [0x0101, 0x0102, 0x0103, 0x0104, 0x0421] {
+            assert!(verification(id, &rsa(128)).is_none(), "{id:x}");
+            assert!(verification(id, &rsa(256)).is_some(), "{id:x}");
+            assert!(verification(id, b"no key").is_some(), "{id:x}");
+        }
+    }
 }
