@@ -11,7 +11,7 @@ the median is printed, with the ratio that docs/decisions and the budget speak o
 
 --challenges N: after it, N challenges, and the service's memory at every tenth of them.
 """
-import argparse, json, os, resource, shutil, statistics, subprocess, sys, tempfile
+import argparse, json, os, resource, shutil, statistics, subprocess, sys, tempfile, time
 
 import peers
 
@@ -118,8 +118,11 @@ def memory(args, server, subject):
     print(f"{'challenges':>12}{'MiB':>8}")
     print(f"{0:>12}{peers.memory_mib(server.process.pid):>8.1f}")
     for tenth in range(1, 11):
+        # A million a minute is the most that one address may be given.
+        rested = time.monotonic() + 60 * step / 900_000
         server.load(args, "challenge", subject, step - step // 10)
         server.load(args, "attest", subject, step // 10)
+        time.sleep(max(0, rested - time.monotonic()))
         print(f"{tenth * step:>12}{peers.memory_mib(server.process.pid):>8.1f}", flush=True)
 
 
