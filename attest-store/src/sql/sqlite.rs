@@ -6,7 +6,7 @@ use std::{
     io::ErrorKind,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{ErrorCode, types::ValueRef};
@@ -18,6 +18,8 @@ use crate::error::StoreError;
 pub(crate) const FILE: &str = "assay.db";
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(5);
+/// Between two tries of what SQLite refuses without waiting.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Statements kept prepared, per connection.
 const STATEMENTS: usize = 64;
 
@@ -51,9 +53,25 @@ impl Sqlite {
     fn prepare(&self) -> rusqlite::Result<()> {
         self.connection.busy_timeout(BUSY)?;
         self.connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        self.connection.pragma_update(None, "journal_mode", "WAL")?;
+        self.use_wal()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection.pragma_update(None, "foreign_keys", true)
+    }
+
+    /// The change to WAL, and the recovery that the first of several openers makes, are refused at once where another
+    /// connection is in the middle of them: SQLite asks its busy handler for neither, so two first starts at once would fail.
+    fn use_wal(&self) -> rusqlite::Result<()> {
+        let end = Instant::now() + BUSY;
+        loop {
+            let changed = self.connection.pragma_update(None, "journal_mode", "WAL");
+            let busy = changed.as_ref().is_err_and(|error| {
+                matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+            });
+            if !busy || Instant::now() >= end {
+                return changed;
+            }
+            std::thread::sleep(BUSY_PAUSE);
+        }
     }
 
     /// Whether no transaction was left open.
