@@ -5,6 +5,7 @@
 //! gateway to prove.
 
 mod document;
+mod orders;
 mod revocations;
 
 use std::fmt;
@@ -17,8 +18,12 @@ use crate::b64u;
 use crate::token::key_set::KeySetError;
 
 pub use document::{FORMAT, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Revoked, SecretBytes};
+pub use orders::{
+    MAX_EXTENSION, MAX_ORDER_LASTS, MAX_ORDER_ROUTES, MAX_ORDERS, NotAnOrderKind, Order, OrderKind, is_route_name,
+};
 pub use revocations::{
-    LIFTED_STAYS, MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
+    FEED_FORMAT_HEADER, LIFTED_STAYS, MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, REVOCATIONS_FORMAT_1,
+    RevocationDocument, RevocationEntry, RevocationFormat, RevocationKind,
 };
 
 #[cfg(doc)]

@@ -12,7 +12,7 @@
 //! | 3 | [`token::verify`] | token text, key set, expectations | a proof that names one [`verdict`] |
 //!
 //! Beside the walk: [`target`] (the one canonical request target), [`feed`] (key sets and revocations on their way to
-//! gateways), [`revocations`] (what they amount to there) and the plain tools [`json`], [`b64u`], [`time`], [`random`],
+//! gateways), [`revocations`] and [`orders`] (what they amount to there) and the plain tools [`json`], [`b64u`], [`time`], [`random`],
 //! [`version`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -26,6 +26,7 @@ pub mod evidence_kind;
 pub mod feed;
 pub mod json;
 pub mod measurement;
+pub mod orders;
 pub mod random;
 pub mod reasons;
 pub mod reference;

@@ -35,7 +35,8 @@ static FIRST: LazyLock<RevocationDocument> = LazyLock::new(|| {
         lifted: false,
     });
     let entries: Vec<_> = entries.collect();
-    RevocationDocument { format: REVOCATIONS_FORMAT.to_owned(), number: 5, latest: 5, issued: 0, from: 0, entries }
+    let format = REVOCATIONS_FORMAT.to_owned();
+    RevocationDocument { format, number: 5, latest: 5, issued: 0, from: 0, entries, orders: Some(orders()) }
 });
 
 fuzz_target!(|data: &[u8]| {

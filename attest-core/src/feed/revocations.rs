@@ -12,15 +12,52 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::FeedError;
+use super::orders::{self, Order};
 use crate::device_key::DeviceId;
 use crate::time::UnixTime;
 
-/// The name and version of the format.
-pub const REVOCATIONS_FORMAT: &str = "assay-revocations-v1";
+/// The name and version of the format, with orders. A gateway that knows it says so when it asks
+/// ([`FEED_FORMAT_HEADER`]); any other gets [`REVOCATIONS_FORMAT_1`].
+pub const REVOCATIONS_FORMAT: &str = "assay-revocations-v2";
+
+/// The format without orders, which says nothing about them.
+pub const REVOCATIONS_FORMAT_1: &str = "assay-revocations-v1";
+
+/// The request header by which a gateway says which version of the format it reads: `2`.
+pub const FEED_FORMAT_HEADER: &str = "assay-feed-format";
+
+/// Which format a gateway reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationFormat {
+    /// [`REVOCATIONS_FORMAT_1`]: what a gateway of before orders gets, which would take no other.
+    WithoutOrders,
+    /// [`REVOCATIONS_FORMAT`].
+    WithOrders,
+}
+
+impl RevocationFormat {
+    /// What the value of [`FEED_FORMAT_HEADER`] asks for; without it, or with anything else, the older one.
+    #[must_use]
+    pub fn asked(header: Option<&[u8]>) -> Self {
+        if header == Some(b"2") { Self::WithOrders } else { Self::WithoutOrders }
+    }
+
+    /// What a document of it says.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WithoutOrders => REVOCATIONS_FORMAT_1,
+            Self::WithOrders => REVOCATIONS_FORMAT,
+        }
+    }
+}
 
 /// Entries of one document at most: with the longest values it stays below [`super::MAX_DOCUMENT_BYTES`]. What does not
 /// fit comes in the next one.
-pub const MAX_REVOCATION_ENTRIES: usize = 8_192;
+pub const MAX_REVOCATION_ENTRIES: usize = 7_168;
+
+/// The same for [`REVOCATIONS_FORMAT_1`], which has no orders to leave room for.
+const MAX_REVOCATION_ENTRIES_1: usize = 8_192;
 
 /// How long a lifted entry stays in the log at least. A gateway that heard nothing for half as long reads the list from
 /// its beginning: from changes alone it might never hear of what was lifted.
@@ -33,7 +70,7 @@ const MAX_VALUE_BYTES: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationDocument {
-    /// [`REVOCATIONS_FORMAT`].
+    /// [`REVOCATIONS_FORMAT`], or [`REVOCATIONS_FORMAT_1`].
     pub format: String,
     /// The last number that this document covers.
     pub number: u64,
@@ -45,6 +82,10 @@ pub struct RevocationDocument {
     pub from: u64,
     /// The entries, by rising number, at most [`MAX_REVOCATION_ENTRIES`].
     pub entries: Vec<RevocationEntry>,
+    /// The orders in force as of `latest`, all of them, by rising number; absent in [`REVOCATIONS_FORMAT_1`], and
+    /// nowhere else. Whatever changes them raises `latest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<Vec<Order>>,
 }
 
 /// One change.
@@ -148,10 +189,10 @@ impl RevocationDocument {
     ///
     /// # Errors
     /// [`FeedError::UnknownFormat`]; [`FeedError::NotADocument`], also for numbers that do not rise or lie outside
-    /// `from..=number`, for too many entries, and for a value that its kind does not take.
+    /// `from..=number`, for too many entries, for a value that its kind does not take, and for an order out of bounds.
     pub fn parse(payload: &[u8]) -> Result<Self, FeedError> {
         let document: Self = serde_json::from_slice(payload).map_err(|_| FeedError::NotADocument)?;
-        if document.format != REVOCATIONS_FORMAT {
+        if document.most_entries().is_none() {
             return Err(FeedError::UnknownFormat);
         }
         if document.is_sound() { Ok(document) } else { Err(FeedError::NotADocument) }
@@ -164,7 +205,22 @@ impl RevocationDocument {
             last = entry.number;
             rises && entry.kind.takes(&entry.value)
         });
-        rising && self.from <= self.number && self.number <= self.latest && self.entries.len() <= MAX_REVOCATION_ENTRIES
+        let fits = self.most_entries().is_some_and(|most| self.entries.len() <= most);
+        // A document that has to tell the orders tells them: one without is no other way to say that there are none.
+        let ordered = match &self.orders {
+            Some(orders) => self.format == REVOCATIONS_FORMAT && orders::are_sound(orders),
+            None => self.format == REVOCATIONS_FORMAT_1,
+        };
+        rising && fits && ordered && self.from <= self.number && self.number <= self.latest
+    }
+
+    /// Entries that its format takes; none for a format that is not ours.
+    fn most_entries(&self) -> Option<usize> {
+        match self.format.as_str() {
+            REVOCATIONS_FORMAT => Some(MAX_REVOCATION_ENTRIES),
+            REVOCATIONS_FORMAT_1 => Some(MAX_REVOCATION_ENTRIES_1),
+            _ => None,
+        }
     }
 
     /// The payload to be signed.

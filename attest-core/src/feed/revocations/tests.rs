@@ -16,6 +16,7 @@ fn document() -> RevocationDocument {
         issued: 1_000,
         from: 1,
         entries: vec![entry(2, RevocationKind::Device, &device), entry(5, RevocationKind::Build, "12")],
+        orders: Some(vec![]),
     }
 }
 
