@@ -6,12 +6,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use attest_core::target::Scheme;
 use http::HeaderValue;
 use keystore::Trust;
-use settings::{Queue, ServeSettings, Timeouts, UpstreamSettings};
+use settings::{Concurrency, Queue, ServeSettings, Timeouts, UpstreamSettings};
 
 use crate::admission::Admission;
 use crate::upstream::{Upstream, UpstreamError};
@@ -56,7 +55,7 @@ impl Internal {
 }
 
 fn upstream_settings(serve: &ServeSettings, address: SocketAddr) -> UpstreamSettings {
-    let concurrency = serve.limits.concurrency.get().max(2);
+    let concurrency = Concurrency::Fixed(serve.limits.concurrency.get().max(2));
     UpstreamSettings {
         name: NAME.to_owned(),
         scheme: Scheme::Http,
@@ -70,7 +69,8 @@ fn upstream_settings(serve: &ServeSettings, address: SocketAddr) -> UpstreamSett
         danger_plaintext_loopback: true,
         concurrency,
         reserve: 1,
-        queue: Queue { deadline: Duration::from_secs(1), length: concurrency.saturating_mul(4) },
+        queue: Queue::beside(concurrency),
+        streams: concurrency.most().saturating_mul(4),
         timeouts: Timeouts::default(),
         ca_file: None,
         trust: Trust::PublicRoots,

@@ -249,7 +249,7 @@ fn proxy(runtime: Arc<Runtime>, threads: usize) -> pingora_proxy::HttpProxy<Gate
 /// Connections kept to upstreams, for each thread: one for every request that may be in flight at the start. With
 /// fewer, each burst would end in as many new handshakes. A reload with more seats keeps the pool as it is.
 fn pooled(settings: &Settings, threads: usize) -> usize {
-    let seats = settings.upstreams.values().map(|upstream| usize::try_from(upstream.concurrency).unwrap_or(usize::MAX));
+    let seats = settings.upstreams.values().map(|upstream| usize::try_from(upstream.concurrency.most()).unwrap_or(usize::MAX));
     let seats = seats.fold(0_usize, usize::saturating_add);
     seats.div_ceil(threads.max(1)).clamp(LEAST_POOLED, MOST_POOLED)
 }

@@ -108,7 +108,7 @@ impl Upstream {
     /// Seats as the configuration has them.
     pub(crate) fn capacity(settings: &UpstreamSettings) -> Capacity {
         Capacity {
-            limit: settings.concurrency,
+            limit: settings.concurrency.at_start(),
             reserve: settings.reserve,
             queue_length: settings.queue.length,
             deadline: settings.queue.deadline,

@@ -41,8 +41,10 @@ pub(crate) struct Check<'a, 'n> {
 /// How a file is read.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Anybody may read it.
-    Public,
+    /// A text that belongs to the configuration, which anybody may read.
+    Text,
+    /// Anybody may read it, and it is opened again by its path.
+    Live,
     /// It holds a secret.
     Private,
 }
@@ -147,7 +149,8 @@ impl Check<'_, '_> {
         let (FilePath(path), at) = field.good()?;
         let path = self.files.resolve(path);
         let read = match kind {
-            Kind::Public => self.files.read(&path, max),
+            Kind::Text => self.files.read(&path, max),
+            Kind::Live => self.files.read_live(&path, max),
             Kind::Private => self.files.read_private(&path, max),
         };
         match read {

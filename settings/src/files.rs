@@ -1,8 +1,8 @@
 //! The files that a configuration names.
 //!
-//! In: a path from the configuration. Out: the file's bytes, read once. Proven: it is a regular file of bounded size, and a
-//! file with a secret in it can't be read by others. Every file that was asked for is remembered, also those that are not
-//! there: a reload watcher wants to know when they appear.
+//! In: a path from the configuration. Out: the file's bytes, read once; from the disk, or for a text from a kept [`Bundle`].
+//! Proven: it is a regular file of bounded size, and a file with a secret in it can't be read by others. Every file that
+//! was asked for is remembered, also those that are not there: a reload watcher wants to know when they appear.
 
 use std::{
     cell::RefCell,
@@ -12,22 +12,32 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
 };
 
 use aws_lc_rs::digest;
 use zeroize::Zeroizing;
 
-use crate::shape::Fault;
+use crate::{
+    bundle::{Bundle, MAX_FILES},
+    shape::Fault,
+};
 
 /// The files read for one configuration.
 pub(crate) struct Files {
     base: PathBuf,
+    /// Where texts come from, instead of the disk.
+    kept: Option<Bundle>,
     asked: RefCell<Asked>,
 }
 
 #[derive(Default)]
 struct Asked {
     order: Vec<PathBuf>,
+    /// What a bundle is made of.
+    texts: Vec<PathBuf>,
+    /// What no bundle may hold, even where the same file is also named as a text.
+    private: Vec<PathBuf>,
     /// Read once, so that a file that is being replaced can't be two things in one configuration.
     contents: BTreeMap<PathBuf, Result<Rc<Content>, String>>,
 }
@@ -42,7 +52,16 @@ pub(crate) struct Content {
 impl Files {
     /// Paths will be relative to the folder of `configuration`.
     pub(crate) fn beside(configuration: &Path) -> Self {
-        Self { base: configuration.parent().unwrap_or_else(|| Path::new("")).to_path_buf(), asked: RefCell::default() }
+        Self {
+            base: configuration.parent().unwrap_or_else(|| Path::new("")).to_path_buf(),
+            kept: None,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// The same, with every text from `kept`.
+    pub(crate) fn kept(configuration: &Path, kept: Bundle) -> Self {
+        Self { kept: Some(kept), ..Self::beside(configuration) }
     }
 
     /// Where `path` of the configuration leads.
@@ -50,13 +69,46 @@ impl Files {
         self.base.join(path)
     }
 
-    /// Reads a file that anybody may read, by its resolved path; at most `max` bytes.
+    /// What a bundle calls the file of a resolved path.
+    pub(crate) fn name<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(&self.base).unwrap_or(path)
+    }
+
+    /// Reads a text that belongs to the configuration and that anybody may read, by its resolved path; at most `max` bytes.
     pub(crate) fn read(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
+        let content = self.take(path, max, || match &self.kept {
+            None => read(path),
+            Some(kept) => match kept.get(self.name(path)) {
+                Some(bytes) => Ok(Content { bytes: Zeroizing::new(bytes.to_vec()), mode: 0, owner: 0 }),
+                None => Err("is not part of the kept configuration".to_owned()),
+            },
+        })?;
+        let texts = &mut self.asked.borrow_mut().texts;
+        if !texts.iter().any(|text| text == path) {
+            texts.push(path.to_path_buf());
+        }
+        Ok(content)
+    }
+
+    /// Reads a file as it is now, wherever texts come from: one that is opened again by its path, or that no bundle holds.
+    pub(crate) fn read_live(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
+        self.take(path, max, || read(path))
+    }
+
+    fn take(
+        &self,
+        path: &Path,
+        max: usize,
+        read: impl FnOnce() -> Result<Content, String>,
+    ) -> Result<Rc<Content>, Fault> {
         let mut asked = self.asked.borrow_mut();
-        let Asked { order, contents } = &mut *asked;
+        let Asked { order, contents, .. } = &mut *asked;
         let content = contents.entry(path.to_path_buf()).or_insert_with(|| {
             order.push(path.to_path_buf());
-            read(path).map(Rc::new)
+            if order.len() > MAX_FILES {
+                return Err(format!("is one file too many: {MAX_FILES} are read"));
+            }
+            read().map(Rc::new)
         });
         match content {
             Ok(content) if content.bytes.len() > max => {
@@ -69,7 +121,8 @@ impl Files {
 
     /// Reads a file with a secret in it.
     pub(crate) fn read_private(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
-        let content = self.read(path, max)?;
+        let content = self.read_live(path, max)?;
+        self.asked.borrow_mut().private.push(path.to_path_buf());
         match content.readable_by_others() {
             None => Ok(content),
             Some(who) => Err(Fault::new(format!("`{}` holds a secret and {who} can read it", path.display()))
@@ -80,6 +133,27 @@ impl Files {
     /// Every file that was asked for, in that order.
     pub(crate) fn sources(&self) -> Vec<PathBuf> {
         self.asked.borrow().order.clone()
+    }
+
+    /// Every text that was read, by its name beside the configuration.
+    pub(crate) fn bundle(&self) -> Bundle {
+        let asked = self.asked.borrow();
+        let texts = asked.texts.iter().filter(|path| !asked.private.contains(path));
+        Bundle::new(
+            texts
+                .filter_map(|path| {
+                    let content = asked.contents.get(path)?.as_ref().ok()?;
+                    Some((self.name(path).to_path_buf(), Arc::from(content.bytes.as_slice())))
+                })
+                .collect(),
+        )
+    }
+
+    /// Bytes of all texts together.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let asked = self.asked.borrow();
+        let contents = asked.texts.iter().filter_map(|path| asked.contents.get(path)?.as_ref().ok());
+        contents.fold(0, |sum, content| sum.saturating_add(content.bytes.len()))
     }
 
     /// SHA-256 over names and contents of all files, in the order in which they were asked for.

@@ -11,6 +11,7 @@
 //! | tree to raw shapes | `shape`, `file` | no unknown field, every value has its form |
 //! | raw shapes to values | `check`, `files` | names resolve, numbers are in bounds, files are readable, secrets private |
 //! | what comes out | [`model`] | [`Settings`] |
+//! | its text, kept for a start without the files | [`Bundle`] | no bit is changed, no secret is in it |
 //! | with the keystore open | `key_check` | [`Settings::check_keys`]: no route asks for more than its key may do |
 //!
 //! # Source
@@ -18,6 +19,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+mod bundle;
 mod check;
 mod file;
 mod files;
@@ -28,7 +30,8 @@ mod order;
 mod schema;
 mod shape;
 
-pub use load::{Loaded, Overrides, Report, load};
+pub use bundle::{Bundle, BundleError, MAX_TEXT_BYTES};
+pub use load::{Loaded, Overrides, Report, load, load_bundle};
 pub use model::*;
 pub use policies::{Problem, Severity};
 pub use schema::schema;

@@ -17,7 +17,7 @@ use policies::{
 };
 
 use crate::{
-    Settings,
+    Bundle, Settings,
     check::Check,
     file::RawDocument,
     files::Files,
@@ -96,14 +96,28 @@ impl std::error::Error for Report {}
 /// # Errors
 /// Everything that is wrong with it and with the files that it names, at once.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Report> {
-    let files = Files::beside(path);
+    from(path, Files::beside(path), overrides)
+}
+
+/// Loads the configuration that was kept when the file at `path` was good: every text from `bundle`, secrets, certificates
+/// and the keystore from where they are now. [`Settings::sources`] are the files all the same: what to watch until they are
+/// mended.
+///
+/// # Errors
+/// As [`load()`]; also where `bundle` is that of a file with another name.
+pub fn load_bundle(path: &Path, bundle: &Bundle, overrides: &Overrides) -> Result<Loaded, Report> {
+    from(path, Files::kept(path, bundle.clone()), overrides)
+}
+
+fn from(path: &Path, files: Files, overrides: &Overrides) -> Result<Loaded, Report> {
+    let files = &files;
     let name = path.display().to_string();
-    let outcome = read(path, &name, &files).and_then(|node| build(path, &name, &node, &files, overrides));
+    let outcome = read(path, &name, files).and_then(|node| build(path, &name, &node, files, overrides));
     let (problems, settings) = match outcome {
         Ok((settings, problems)) => (problems, settings),
         Err(problems) => (problems, None),
     };
-    let texts = texts(&problems, &files);
+    let texts = texts(&problems, files);
     match settings {
         Some(settings) if !problem::any_error(&problems) => Ok(Loaded { settings, warnings: problems, texts }),
         _ => Err(Report { problems, sources: files.sources(), texts }),

@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use policies::yaml::Place;
 
+use crate::bundle::Bundle;
+
 pub use attest_core::{
     evidence_kind::EvidenceKinds,
     reference::Platform,
@@ -17,10 +19,12 @@ pub use attest_core::{
 
 mod apps;
 mod attestation;
+mod callers;
 mod faults;
 mod issuers;
 mod keys;
 mod listeners;
+mod lists;
 mod log;
 mod routes;
 mod state;
@@ -32,20 +36,27 @@ pub use self::{
         AdminApi, Attestation, AttestationSource, FeedPin, RemoteSettings, ServeLimits, ServeSettings, TokenClaims,
         TokenSettings,
     },
+    callers::{
+        AltName, BearerProof, CallerProof, CallerSettings, CertificateProof, ClaimValue, CredentialSource, HmacScheme,
+        JwtProof, SignatureEncoding, UserSource, WebhookProof, WebhookScheme, WebhookSecret,
+    },
     faults::{CannotVerify, OurFaults, SharedStateDown},
     issuers::{IssuerKeys, IssuerProfile, IssuerSettings, SecretEncoding},
     keys::KeysSettings,
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
-    log::{AccessLog, LogLevel, LogSettings, TracesSettings},
-    routes::{HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
+    lists::{ListKind, ListSettings},
+    log::{AccessLog, LogLevel, LogSettings, RecordSettings, TracesSettings},
+    routes::{
+        GuardSettings, HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource,
+    },
     state::{BadServerUrl, PostgresSettings, ServerUrl, SharedSettings, StateSettings},
-    upstreams::{Queue, Timeouts, UpstreamSettings},
+    upstreams::{AdaptiveLimit, Concurrency, Queue, Timeouts, UpstreamSettings},
 };
 
 /// A whole configuration, checked.
 ///
-/// Holds no secrets but the verification keys inside [`IssuerSettings::key_set`] and the passwords inside [`ServerUrl`];
-/// neither prints.
+/// Holds no secrets but the verification keys inside [`IssuerSettings::key_set`], those of [`WebhookSecret`] and the
+/// passwords inside [`ServerUrl`]; none of them prints.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The configuration file, as it was named.
@@ -58,6 +69,8 @@ pub struct Settings {
     pub attestation: Option<Attestation>,
     /// `issuers:` Other issuers whose tokens some routes accept, by name.
     pub issuers: BTreeMap<String, IssuerSettings>,
+    /// `callers:` Who else may call than apps, by name.
+    pub callers: BTreeMap<String, CallerSettings>,
     /// `keys:` The sealed keystore. Present whenever a route names a key.
     pub keys: Option<KeysSettings>,
     /// `our_faults:` The defaults for all routes; each [`RouteSettings::our_faults`] has them merged in already.
@@ -72,6 +85,8 @@ pub struct Settings {
     pub sources: Vec<PathBuf>,
     /// SHA-256 over the names and contents of all [`Settings::sources`]: the identity of this generation.
     pub digest: [u8; 32],
+    /// The text of every file that was read and holds no secret: what [`load_bundle`](crate::load_bundle()) loads again.
+    pub bundle: Bundle,
     /// Where each route names its key and operations, for what is only known with the keystore open.
     pub(crate) places: BTreeMap<String, RoutePlaces>,
 }

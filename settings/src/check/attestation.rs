@@ -184,7 +184,7 @@ impl Check<'_, '_> {
         self.need(&raw.gateway_token_file, owner, "gateway_token_file", "secrets/gateway.token");
         self.need(&raw.feed_key_file, owner, "feed_key_file", "secrets/feed.pub");
         let gateway_token_file = self.token_file(&raw.gateway_token_file);
-        let feed = self.file(&raw.feed_key_file, Kind::Public, 4096).and_then(|(path, content, at)| {
+        let feed = self.file(&raw.feed_key_file, Kind::Text, 4096).and_then(|(path, content, at)| {
             let text = content.line().unwrap_or_default().trim();
             if FeedPublicKey::parse(text).is_ok() {
                 return Some((path, FeedPin(text.to_owned())));

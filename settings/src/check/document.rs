@@ -121,6 +121,7 @@ impl Check<'_, '_> {
             state: state?,
             attestation,
             issuers,
+            callers: BTreeMap::new(),
             keys: match keys {
                 Some((Some(store), Some(unlock))) => Some(KeysSettings { store, unlock }),
                 Some(_) => return None,
@@ -132,6 +133,7 @@ impl Check<'_, '_> {
             log,
             sources: self.files.sources(),
             digest: self.files.digest(),
+            bundle: self.files.bundle(),
             places,
         })
     }
@@ -227,7 +229,7 @@ impl Check<'_, '_> {
         let store = self.need(&raw.store, owner, "store", "secrets/keys.sealed").and_then(|(store, at)| {
             let path = self.files.resolve(&store.0);
             // Read so that it is watched: `assay key put` is a change like any other.
-            if let Err(fault) = self.files.read(&path, LARGEST) {
+            if let Err(fault) = self.files.read_live(&path, LARGEST) {
                 if path.exists() {
                     self.refuse(at, "unreadable_file", fault);
                     return None;

@@ -77,7 +77,7 @@ impl Check<'_, '_> {
         if let (true, Some(at)) = (raw.secret_file.is_absent(), raw.encoding.at) {
             self.refuse(at, "does_nothing", Fault::new("`encoding` is for secret_file").hint("take the line out"));
         }
-        if let Some((path, content, at)) = self.file(&raw.jwks_file, Kind::Public, 256 * 1024) {
+        if let Some((path, content, at)) = self.file(&raw.jwks_file, Kind::Text, 256 * 1024) {
             if let Some(at) = raw.algorithm.at {
                 self.refuse(
                     at,
@@ -92,7 +92,7 @@ impl Check<'_, '_> {
             return None;
         }
         let algorithm = self.need(&raw.algorithm, owner, "algorithm", "HS256, or what the issuer signs with");
-        if let Some((path, content, at)) = self.file(&raw.pem_file, Kind::Public, 64 * 1024) {
+        if let Some((path, content, at)) = self.file(&raw.pem_file, Kind::Text, 64 * 1024) {
             let (algorithm, algorithm_at) = (algorithm_of(*algorithm?.0), algorithm?.1);
             if algorithm.is_hmac() {
                 let fault = Fault::new(format!("{} has a shared secret and no public key", algorithm.as_str()));

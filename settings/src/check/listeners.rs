@@ -69,7 +69,7 @@ impl Check<'_, '_> {
                 fault.hint("add tls: { certificate: …, key: … }, or name the proxy that speaks TLS in trusted_proxies"),
             );
         }
-        Some(PublicListener { address, tls, trusted_proxies, h2c, limits })
+        Some(PublicListener { address, tls, client_ca_file: None, trusted_proxies, h2c, limits })
     }
 
     fn admin(&self, raw: &RawAdmin, owner: Place, overrides: &Overrides) -> Option<AdminListener> {

@@ -30,6 +30,7 @@ impl Check<'_, '_> {
                 LevelWord::Info => LogLevel::Info,
             }),
             traces: raw.traces.good().and_then(|(traces, at)| self.traces(traces, at)),
+            record: None,
         }
     }
 

@@ -34,7 +34,7 @@ impl Check<'_, '_> {
 
     /// A file with one certificate or more.
     pub(crate) fn certificates(&self, field: &Field<FilePath>) -> Option<PathBuf> {
-        let (path, content, at) = self.file(field, Kind::Public, MAX_PEM_BYTES)?;
+        let (path, content, at) = self.file(field, Kind::Live, MAX_PEM_BYTES)?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content.bytes).collect();
         if found.is_ok_and(|found| !found.is_empty()) {
             return Some(path);

@@ -17,7 +17,8 @@ use crate::{
         routes::{RawMatch, RawOperation, RawRewrite, RawRoute},
     },
     model::{
-        HostPattern, IssuerProfile, IssuerRef, Operation, OurFaults, Rewrite, RouteMatcher, RouteSettings, TokenSource,
+        GuardSettings, HostPattern, IssuerProfile, IssuerRef, Operation, OurFaults, Rewrite, RouteMatcher,
+        RouteSettings, TokenSource,
     },
     shape::{Fault, Field},
 };
@@ -110,7 +111,12 @@ impl Check<'_, '_> {
             key,
             token: token?,
             operations,
+            callers: Vec::new(),
+            user: None,
             policy: policy?,
+            candidate: None,
+            guard: (!injects).then(GuardSettings::default),
+            rate_limit_headers: false,
             our_faults,
             danger_inject_unattested,
             identity_headers: self.flag(&raw.identity_headers, !injects),

@@ -8,9 +8,9 @@ use super::{Check, Kind, millis, secs};
 use crate::{
     file::{
         network::{Network, Origin, UrlParts, may_be_listed_as_private},
-        upstreams::{Concurrency, RawQueue, RawTimeouts, RawUpstream},
+        upstreams::{Concurrency as Seats, RawQueue, RawTimeouts, RawUpstream},
     },
-    model::{Queue, Timeouts, UpstreamSettings},
+    model::{Concurrency, Queue, Timeouts, UpstreamSettings},
     shape::{Fault, Field},
 };
 
@@ -28,10 +28,10 @@ impl Check<'_, '_> {
         }
         let danger = self.flag(&raw.danger_plaintext_loopback, false);
         let (concurrency, reserve) = self.seats(raw);
-        let queue = self.queue(raw.queue.value.as_ref(), concurrency);
+        let queue = self.queue(raw.queue.value.as_ref(), Concurrency::Fixed(concurrency));
         let timeouts = raw.timeouts.good().map_or_else(Timeouts::default, |(timeouts, _)| self.timeouts(timeouts));
         let ca_file = self.certificates(&raw.ca_file);
-        let trust = match (&ca_file, self.file(&raw.ca_file, Kind::Public, usize::MAX)) {
+        let trust = match (&ca_file, self.file(&raw.ca_file, Kind::Live, usize::MAX)) {
             (Some(_), Some((_, content, _))) => Trust::in_private_roots(&content.bytes),
             _ => Trust::PublicRoots,
         };
@@ -57,9 +57,10 @@ impl Check<'_, '_> {
             port: url.port,
             private_addresses,
             danger_plaintext_loopback: danger,
-            concurrency,
+            concurrency: Concurrency::Fixed(concurrency),
             reserve,
             queue,
+            streams: concurrency.saturating_mul(4),
             timeouts,
             ca_file,
             trust,
@@ -115,7 +116,7 @@ impl Check<'_, '_> {
     }
 
     fn seats(&self, raw: &RawUpstream) -> (u32, u32) {
-        let concurrency = raw.concurrency.good().map_or(256, |(Concurrency(seats), _)| *seats);
+        let concurrency = raw.concurrency.good().map_or(256, |(Seats(seats), _)| *seats);
         let default = (concurrency / 16).max(1).min(concurrency.saturating_sub(1));
         if concurrency == 1 {
             // One seat: nothing can be kept apart.
@@ -131,11 +132,12 @@ impl Check<'_, '_> {
         (concurrency, self.count(&raw.reserve, "reserve", (1, concurrency - 1), default))
     }
 
-    fn queue(&self, raw: Option<&RawQueue>, concurrency: u32) -> Queue {
-        let default = Queue { deadline: secs(1), length: concurrency.saturating_mul(4) };
+    fn queue(&self, raw: Option<&RawQueue>, concurrency: Concurrency) -> Queue {
+        let default = Queue::beside(concurrency);
         raw.map_or(default, |raw| Queue {
             deadline: self.span(&raw.deadline, "deadline", (millis(10), secs(60)), default.deadline),
             length: self.count(&raw.length, "length", (1, 1_000_000), default.length),
+            ..default
         })
     }
 

@@ -22,6 +22,9 @@ pub struct PublicListener {
     pub address: SocketAddr,
     /// Certificate and private key; absent only for plaintext listeners.
     pub tls: Option<TlsFiles>,
+    /// `tls.client_ca_file`: roots of client certificates, PEM. Present: clients are asked for one, and need none. One that
+    /// does not chain to these fails the handshake.
+    pub client_ca_file: Option<PathBuf>,
     /// Networks whose `X-Forwarded-For` is believed; nobody by default.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether HTTP/2 with prior knowledge is taken on a plaintext listener.

@@ -1,5 +1,7 @@
 //! `log:` what is told, and where.
 
+use std::path::PathBuf;
+
 /// `log:`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -9,6 +11,20 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// Traces of some requests. Default none.
     pub traces: Option<TracesSettings>,
+    /// Redacted records of some decisions, to be replayed against another policy. Default none.
+    pub record: Option<RecordSettings>,
+}
+
+/// `log.record:`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// The file that records are added to, one JSON line each. Its folder is there.
+    pub file: PathBuf,
+    /// Share of decisions that are recorded, in millionths: 1 to 1 000 000. Default 10 000.
+    pub share: u32,
+    /// At this size the file becomes `<file>.1`, in place of an older one, and a new one begins: 1 MiB to 10 GiB. Default
+    /// 100 MiB.
+    pub max_size: u64,
 }
 
 /// `log.traces:`
@@ -24,7 +40,7 @@ pub struct TracesSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { access: AccessLog::Stdout, level: LogLevel::Info, traces: None }
+        Self { access: AccessLog::Stdout, level: LogLevel::Info, traces: None, record: None }
     }
 }
 

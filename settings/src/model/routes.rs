@@ -1,12 +1,12 @@
 //! `routes:` which requests go where, under which policy, and with which key.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use attest_core::target::PathGlob;
 use http::{HeaderName, Method};
 use policies::ResultPolicy;
 
-use super::OurFaults;
+use super::{OurFaults, UserSource};
 
 /// One route, compiled.
 #[derive(Clone, Debug)]
@@ -25,8 +25,21 @@ pub struct RouteSettings {
     pub token: TokenSource,
     /// All that may be called, *after* `rewrite`; the rest is 404. Empty: everything (never with a key).
     pub operations: Vec<Operation>,
+    /// Callers that are no apps, each a name in [`Settings::callers`](super::Settings::callers), all different. Default
+    /// none: nobody else is known here.
+    pub callers: Vec<String>,
+    /// The user's own JWT; absent: none is looked at.
+    pub user: Option<UserSource>,
     /// Who may do what.
     pub policy: Arc<ResultPolicy>,
+    /// A policy that is asked beside `policy` and answers nobody; what it would do is counted.
+    pub candidate: Option<Arc<ResultPolicy>>,
+    /// When enforcement gives way by itself; absent: never. Default on, with [`GuardSettings::default`]; absent on a route
+    /// with a key, which nothing ever loosens.
+    pub guard: Option<GuardSettings>,
+    /// Whether answers that are let through say what is left of a limit (`RateLimit`). Default false: they would tell which
+    /// rule let a request in. A 429 always says it.
+    pub rate_limit_headers: bool,
     /// The fail-safe matrix, with this route's overrides.
     pub our_faults: OurFaults,
     /// Lets unattested requests have the key, if the policy lets them through. Only with a key.
@@ -37,6 +50,23 @@ pub struct RouteSettings {
     pub guard_body: bool,
     /// Whether a token accepted by `accept_expired` may still have the key: the route named `accept_expired` itself.
     pub accept_expired_may_unseal: bool,
+}
+
+/// `guard:` enforcement goes back to monitor by itself when devices are refused that were attested in the last day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardSettings {
+    /// Percent of those devices that may be refused: 1 to 100. Default 5.
+    pub share: u8,
+    /// Over which time: 1 min to 1 h. Default 10 min.
+    pub window: Duration,
+    /// Fewer devices than this in `window` say nothing: 10 to 10 000. Default 100.
+    pub devices: u32,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        Self { share: 5, window: Duration::from_secs(600), devices: 100 }
+    }
 }
 
 /// `match:` exact hosts win over `*.suffix`, that over any; then the longer literal path wins.

@@ -67,7 +67,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldVisitor<T> {
     /// Line, column, width and the value; `super::de` ends the sequence early where the value is wrong.
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Field<T>, A::Error> {
         let mut number = || Ok(access.next_element::<usize>()?.unwrap_or_default());
-        let place = Place { line: number()?, column: number()?, width: number()?, bytes: None };
+        let place = Place { line: number()?, column: number()?, width: number()?, ..Place::default() };
         let value = access.next_element::<T>()?;
         Ok(Field { at: Some(place), value })
     }
