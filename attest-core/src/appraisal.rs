@@ -25,6 +25,8 @@ pub struct DeviceFacts {
     pub state: DeviceState,
     /// Whether it is enrolled for development just now.
     pub enrolled: bool,
+    /// Hours since it was first seen, at most as many as fit; 0: not known.
+    pub age_hours: u16,
     /// Where the request names a previous key: its device, whose marks are part of these facts.
     pub renewed_from: Option<DeviceId>,
 }
@@ -43,7 +45,9 @@ pub struct AttestationResult {
     /// What an operator said about the device.
     pub device_state: DeviceState,
     /// Annotations, one bit each ([`annotations`]).
-    pub annotations: u32,
+    pub annotations: u16,
+    /// Hours since the device was first seen; 0: not known.
+    pub device_age_hours: u16,
     /// The registry's number of the build that it is, or says that it is; 0: of none.
     pub build: u32,
     /// The device whose key proved that this one takes over from it.
@@ -54,8 +58,8 @@ impl AttestationResult {
     /// The block that the token carries sealed.
     #[must_use]
     pub const fn asv_block(&self) -> AsvBlock {
-        let Self { passed, tier, kinds, device_state, annotations, build, .. } = *self;
-        AsvBlock { passed, tier, kinds, device_state, annotations, build }
+        let Self { passed, tier, kinds, device_state, annotations, device_age_hours, build, .. } = *self;
+        AsvBlock { passed, tier, kinds, device_state, annotations, device_age_hours, build }
     }
 }
 
@@ -132,6 +136,7 @@ pub fn appraise(
         reasons,
         device_state: device.state,
         annotations,
+        device_age_hours: device.age_hours,
         build: measured.build,
         renewed_from: device.renewed_from.filter(|_| signed && renewal_signed == Some(true)),
     }

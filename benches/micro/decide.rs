@@ -17,7 +17,7 @@ use attest_core::token::verify::Verified;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use policies::{FailSafe, RequestFacts, ResultPolicy, RouteContext, compile, parse_file};
+use policies::{FailSafe, Mode, RequestFacts, ResultPolicy, RouteContext, compile, parse_file};
 
 /// `rules` rules made by `rule`, and one at the end that matches.
 fn policy(rules: usize, rule: impl Fn(usize) -> String) -> ResultPolicy {
@@ -53,6 +53,9 @@ fn decide(c: &mut Criterion) {
         injects: false,
         fail_safe: FailSafe::Refuse,
         now: UnixTime::from_secs(1_800_000_000),
+        caller: None,
+        user: None,
+        mode: Mode::Normal,
     };
     let mut ratios = Vec::new();
     for (kind, of) in [("verdict", elsewhere as fn(usize) -> ResultPolicy), ("path", paths)] {

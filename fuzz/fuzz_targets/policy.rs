@@ -15,7 +15,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
 use policies::{
-    Decision, FailSafe, RequestFacts, RouteContext, Severity, Subject, check_text, compile, explain, parse_file,
+    Decision, FailSafe, Mode, RequestFacts, RouteContext, Severity, Subject, check_text, compile, explain, parse_file,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -62,6 +62,9 @@ fuzz_target!(|data: &[u8]| {
             injects: about.injects,
             fail_safe: if route & 4 == 0 { FailSafe::Refuse } else { FailSafe::Deprioritize },
             now,
+            caller: None,
+            user: None,
+            mode: Mode::Normal,
         };
         for verdict in Verdict::ALL {
             let explained = explain(&policy, &Subject::supposed(verdict), &what);

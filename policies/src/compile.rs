@@ -8,6 +8,7 @@ mod rules;
 
 use std::sync::Arc;
 
+use attest_core::target::PathGlob;
 use attest_core::time::UnixTime;
 use attest_core::token::danger::DangerInjectUnattested;
 
@@ -15,15 +16,17 @@ use crate::class::Action;
 use crate::enforcement::Shares;
 use crate::index::Index;
 use crate::lint;
+use crate::lists::Lists;
 use crate::problem::{self, Problem};
 use crate::raw::RawPolicy;
+use crate::refusals::Refusals;
 use crate::result_policy::{Compiled, MAX_MONITORED, ResultPolicy};
 use crate::shape::policy::PolicyShape;
 use crate::shape::{At, Read, Tried};
 use crate::yaml::{self, Place};
 
 /// What is known about the route that a policy is compiled for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RouteContext<'a> {
     /// Its name; the policy's name too, where the policy has none.
     pub route: &'a str,
@@ -35,13 +38,58 @@ pub struct RouteContext<'a> {
     pub trusts_proxies: bool,
     /// The time, for telling what ends soon; absent: nothing is told.
     pub now: Option<UnixTime>,
+    /// The pattern of the paths that the route takes; absent: not known.
+    pub path: Option<&'a PathGlob>,
+    /// The named lists that conditions may refer to.
+    pub lists: &'a Lists,
+    /// Names of the callers that the route, or a route that shares the policy, lets prove themselves.
+    pub callers: &'a [String],
+    /// Whether the route verifies a user's token.
+    pub user: bool,
+    /// Whether the tokens that the route takes name devices.
+    pub device_ids: bool,
+    /// What `include:` and `body_file:` are read from.
+    pub files: &'a dyn Includes,
 }
 
+/// Where the files come from that a policy names.
+pub trait Includes {
+    /// The file's name, as problems show it, and its text. Paths are relative to the main file, in included files too.
+    ///
+    /// # Errors
+    /// Why it can't be read, without a full stop.
+    fn read(&self, path: &str) -> Result<(String, String), String>;
+}
+
+/// No file can be read: for policies that stand alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoIncludes;
+
+impl Includes for NoIncludes {
+    fn read(&self, path: &str) -> Result<(String, String), String> {
+        Err(format!("`{path}` can't be read here"))
+    }
+}
+
+static NO_LISTS: Lists = Lists::new();
+
 impl<'a> RouteContext<'a> {
-    /// A route of this name that adds no key and trusts no proxy.
+    /// A route of this name that adds no key, trusts no proxy, takes neither callers nor users, and has neither lists nor files.
     #[must_use]
     pub const fn new(route: &'a str) -> Self {
-        Self { route, injects: false, danger_inject_unattested: false, trusts_proxies: false, now: None }
+        Self {
+            route,
+            injects: false,
+            danger_inject_unattested: false,
+            trusts_proxies: false,
+            now: None,
+            path: None,
+            lists: &NO_LISTS,
+            callers: &[],
+            user: false,
+            device_ids: true,
+            files: &NoIncludes,
+        }
     }
 }
 
@@ -114,6 +162,7 @@ fn assemble(
             .with_hint("monitor the whole policy instead: enforcement: monitor"),
         );
     }
+    let refusals = Refusals::new(shape.refusals.as_ref().map(|at| &at.value), about, problems);
     let default = shape.default.0.as_ref()?;
     if !problem::any_error(problems) {
         let policy = lint::Policy { default, rules: &rules, shares: &shares, enforcement: written.map(|at| at.place) };
@@ -126,6 +175,7 @@ fn assemble(
         injects: about.injects,
         danger_inject_unattested: about.danger_inject_unattested.then(DangerInjectUnattested::read_from_configuration),
         index: Index::new(&rules),
+        refusals,
         rules: rules.into(),
         monitored: monitored.into(),
     })
@@ -182,7 +232,7 @@ fn check_default(shape: &PolicyShape, policy: Place, about: &RouteContext<'_>, p
 }
 
 /// Where something stands whose place is not known: the file as a whole.
-pub(crate) const NOWHERE: Place = Place { line: 0, column: 0, width: 0, bytes: None };
+pub(crate) const NOWHERE: Place = Place { line: 0, column: 0, width: 0, bytes: None, source: 0 };
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use attest_core::token::verify::{UnsealRight, Verified};
 
 use crate::class::{Action, Class};
+use crate::facts::Mode;
 use crate::limit::Limit;
 use crate::result_policy::Compiled;
 
@@ -130,6 +131,8 @@ pub struct Why {
     pub(crate) bucket: Option<u8>,
     pub(crate) key_withheld: bool,
     pub(crate) monitored: u128,
+    pub(crate) mode: Mode,
+    pub(crate) locked_down: bool,
 }
 
 /// What decided.
@@ -178,6 +181,18 @@ impl Why {
     #[must_use]
     pub fn key_withheld(&self) -> bool {
         self.key_withheld
+    }
+
+    /// In what mode the route was.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether the policy let it through, and a lockdown refused it.
+    #[must_use]
+    pub fn locked_down(&self) -> bool {
+        self.locked_down
     }
 
     /// Names and actions of the monitored rules that matched on the way.

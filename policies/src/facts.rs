@@ -1,6 +1,6 @@
 //! All that a rule may look at: the request, and what its token proved.
 //!
-//! In: the canonical target, the client's address and headers; and the proof of the stage before. Out: [`RequestFacts`] and
+//! In: the canonical target, the client's address and headers, caller, user and mode; and the proof of the stage before. Out: [`RequestFacts`] and
 //! [`Subject`]. A [`Subject`] may be made up, to explain a policy; a decision about a request takes only
 //! [`Verified`](attest_core::token::verify::Verified).
 
@@ -11,6 +11,7 @@ use attest_core::evidence_kind::EvidenceKinds;
 use attest_core::target::Target;
 use attest_core::tier::Tier;
 use attest_core::time::UnixTime;
+use attest_core::token::asv::DeviceState;
 use attest_core::verdict::Verdict;
 use http::{HeaderMap, HeaderName};
 
@@ -37,6 +38,51 @@ pub enum FailSafe {
     Deprioritize,
 }
 
+/// In what mode an order, or a guard, has put the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The policy decides.
+    #[default]
+    Normal,
+    /// Only what is attested, and proven callers that a rule names, go on, by the policy's own rules; all else is refused.
+    Lockdown,
+    /// Refusals take no effect: except on a route that adds a key, and never for `unverifiable`.
+    Monitor(Cause),
+}
+
+/// Who put a route into [`Mode::Monitor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// An operator, by `assay panic monitor`.
+    Panic,
+    /// The gateway, when devices that were attested of late were refused in numbers.
+    Guard,
+}
+
+impl Mode {
+    /// The word, as it stands in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Lockdown => "lockdown",
+            Self::Monitor(Cause::Panic) => "monitor",
+            Self::Monitor(Cause::Guard) => "guard",
+        }
+    }
+}
+
+/// A user, whose own token was verified beside the app's.
+#[derive(Clone, Copy)]
+pub struct User<'a> {
+    /// Who vouches for the user: name of an issuer in the configuration.
+    pub issuer: &'a str,
+    /// The user: `sub` of the token.
+    pub subject: &'a str,
+    /// All claims of the token.
+    pub claims: &'a serde_json::Map<String, serde_json::Value>,
+}
+
 /// The request, as rules see it.
 #[derive(Clone, Copy)]
 pub struct RequestFacts<'a> {
@@ -54,6 +100,12 @@ pub struct RequestFacts<'a> {
     pub fail_safe: FailSafe,
     /// The time, for rules with an end.
     pub now: UnixTime,
+    /// A caller that is not an app, and has proven who it is: its name in the configuration.
+    pub caller: Option<&'a str>,
+    /// The user, where the route asks for a user's token and a good one came.
+    pub user: Option<User<'a>>,
+    /// In what mode the route is.
+    pub mode: Mode,
 }
 
 /// What is known about the sender, as rules see it.
@@ -77,6 +129,14 @@ pub struct Subject<'a> {
     pub may_unseal: bool,
     /// The device, only where we signed the token that names it.
     pub own_device: Option<&'a [u8]>,
+    /// What an operator said about the device.
+    pub device_state: DeviceState,
+    /// How long ago the device was first seen; absent: not known.
+    pub device_age: Option<Duration>,
+    /// Annotations, one bit each ([`attest_core::token::asv::annotations`]).
+    pub annotations: u32,
+    /// The device, as the issuer of a genuine token names it.
+    pub device: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
@@ -95,6 +155,10 @@ impl<'a> Subject<'a> {
             expired_for: None,
             may_unseal: verdict == Verdict::Attested,
             own_device: None,
+            device_state: DeviceState::Normal,
+            device_age: None,
+            annotations: 0,
+            device: None,
         }
     }
 }

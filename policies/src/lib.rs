@@ -14,6 +14,8 @@
 //! | [`yaml`] | text to a tree that knows its places, within budgets |
 //! | [`problem`] | what is wrong with a file, where, and the remedy |
 //! | [`limit`] | how much of what a rule lets through |
+//! | [`lists`] | networks, devices and paths, too many to stand in a rule |
+//! | [`refusals`] | answers of the API's own |
 //! | `shape` | the shapes of the YAML, each declared once |
 //! | `compile`, `lint` | rules ready to decide; what is probably not meant |
 //! | `index`, `condition`, `result_policy` | the decision |
@@ -32,10 +34,12 @@ mod facts;
 mod index;
 pub mod limit;
 mod lint;
+pub mod lists;
 pub mod observations;
 pub mod problem;
 mod raw;
 pub mod recording;
+pub mod refusals;
 mod result_policy;
 mod rule;
 mod shape;
@@ -44,11 +48,13 @@ mod version;
 pub mod yaml;
 
 pub use class::{Action, Class};
-pub use compile::{RouteContext, check_text, compile, parse_file};
+pub use compile::{Includes, NoIncludes, RouteContext, check_text, compile, parse_file};
 pub use decision::{Decision, Permit, Refused, Why};
 pub use explain::{Explanation, Step, explain};
-pub use facts::{FailSafe, HeaderSource, RequestFacts, Subject};
-pub use limit::{Limit, Per};
+pub use facts::{Cause, FailSafe, HeaderSource, Mode, RequestFacts, Subject, User};
+pub use limit::{Count, Limit, Per, Unit};
+pub use lists::{List, Lists};
 pub use problem::{Problem, Severity};
 pub use raw::{RawPolicy, schema};
-pub use result_policy::ResultPolicy;
+pub use refusals::{Group, RefusalBody};
+pub use result_policy::{Judged, ResultPolicy};

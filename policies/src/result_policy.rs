@@ -17,11 +17,25 @@ use crate::decision::{Chosen, Decision, Permit, Refused, Why};
 use crate::enforcement::Shares;
 use crate::facts::{FailSafe, RequestFacts, Subject};
 use crate::index::Index;
+use crate::refusals::{Group, RefusalBody, Refusals};
 use crate::rule::Rule;
 
 /// A compiled policy of one route. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ResultPolicy(pub(crate) Arc<Compiled>);
+
+/// What a policy would decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// The rule that decides; `default` when none matches, `cannot_verify` for the fail-safe.
+    pub rule: &'a str,
+    /// What happens.
+    pub action: Action,
+    /// How urgent it is, where it is let through.
+    pub class: Class,
+    /// What would happen, had the refusal taken effect; absent when it is what happens.
+    pub would: Option<Action>,
+}
 
 /// What [`crate::compile()`] makes.
 #[derive(Debug)]
@@ -36,6 +50,7 @@ pub(crate) struct Compiled {
     /// The rules by their bit in [`Why::monitored`].
     pub(crate) monitored: Box<[u32]>,
     pub(crate) index: Index,
+    pub(crate) refusals: Refusals,
 }
 
 /// How many rules of a policy may be monitored at the same time.
@@ -52,6 +67,7 @@ pub(crate) struct Judgement {
     pub(crate) monitored: u128,
     pub(crate) key: KeyRight,
     pub(crate) key_withheld: bool,
+    pub(crate) locked_down: bool,
 }
 
 /// Where the right to open the route's key comes from.
@@ -82,6 +98,27 @@ impl ResultPolicy {
         self.0.rules.iter().flat_map(|rule| rule.limits.iter())
     }
 
+    /// The answer of the API's own for refusals of this group; absent: the gateway's words.
+    #[must_use]
+    pub fn refusal(&self, group: Group) -> Option<&RefusalBody> {
+        self.0.refusals.get(group)
+    }
+
+    /// Whether it lets nothing through: no rule that decides does, nor the default.
+    #[must_use]
+    pub fn permits_nothing(&self) -> bool {
+        self.0.default == Action::Block
+            && !self.0.rules.iter().any(|rule| rule.monitored.is_none() && rule.action != Action::Block)
+    }
+
+    /// What it would decide, without a right to go on: for a candidate that runs in the shadow of another policy.
+    #[must_use]
+    pub fn judge(&self, who: &Verified, what: &RequestFacts<'_>) -> Judged<'_> {
+        let judged = self.0.judge(&subject_of(who), what, &mut || {});
+        let Judgement { action, class, would, .. } = judged;
+        Judged { rule: self.0.name_of(judged.rule), action, class, would }
+    }
+
     /// Decides about one request. Allocates nothing; its cost does not grow with rules that cannot match.
     #[must_use]
     pub fn decide(&self, who: Verified, what: &RequestFacts<'_>) -> Decision {
@@ -94,6 +131,8 @@ impl ResultPolicy {
             bucket: judged.bucket,
             key_withheld: judged.key_withheld,
             monitored: judged.monitored,
+            mode: what.mode,
+            locked_down: judged.locked_down,
         };
         let cannot_verify = who.verdict() == Verdict::Unverifiable;
         let unseal = match (judged.key, self.0.danger_inject_unattested) {
@@ -224,12 +263,13 @@ impl Judgement {
             monitored,
             key: KeyRight::NotAsked,
             key_withheld: false,
+            locked_down: false,
         }
     }
 }
 
 /// What rules may see of a proof.
-fn subject_of(who: &Verified) -> Subject<'_> {
+pub(crate) fn subject_of(who: &Verified) -> Subject<'_> {
     let claims = who.claims();
     let signed_by_us = who.authenticated().is_some_and(|token| token.kind() == KeySetKind::Own);
     Subject {
@@ -242,6 +282,10 @@ fn subject_of(who: &Verified) -> Subject<'_> {
         expired_for: who.expired_for(),
         may_unseal: who.unseal_right().is_some(),
         own_device: signed_by_us.then(|| who.device()).flatten().map(str::as_bytes),
+        device_state: who.device_state(),
+        device_age: who.device_age(),
+        annotations: u32::from(who.annotations()),
+        device: claims.and_then(|claims| claims.did()),
     }
 }
 

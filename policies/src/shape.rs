@@ -5,6 +5,7 @@
 
 pub(crate) mod conditions;
 pub(crate) mod policy;
+pub(crate) mod refusals;
 pub(crate) mod then;
 pub(crate) mod values;
 pub(crate) mod words;

@@ -94,7 +94,9 @@ pub struct AsvBlock {
     /// What an operator said about the device.
     pub device_state: DeviceState,
     /// Annotations, one bit each ([`annotations`]).
-    pub annotations: u32,
+    pub annotations: u16,
+    /// Hours since the device was first seen, whole ones, and at most as many as fit; 0: not known.
+    pub device_age_hours: u16,
     /// The registry's number of the build that it passed or failed as; 0: of none.
     pub build: u32,
 }
@@ -103,7 +105,7 @@ pub struct AsvBlock {
 pub mod annotations {
     /// Passed because the device is enrolled for development, or made by `assay token issue`: good only on routes that
     /// say so.
-    pub const DEV: u32 = 1;
+    pub const DEV: u16 = 1;
 }
 
 /// What the sealed claim is tied to: it opens in no other token.
@@ -161,7 +163,7 @@ const FORMAT: u8 = 1;
 impl AsvBlock {
     fn to_bytes(self) -> [u8; 16] {
         let [kinds_high, kinds_low] = self.kinds.bits().to_be_bytes();
-        let [a, b, c, d] = self.annotations.to_be_bytes();
+        let ([a, b], [c, d]) = (self.device_age_hours.to_be_bytes(), self.annotations.to_be_bytes());
         let (passed, tier, state) = (u8::from(self.passed), self.tier as u8, self.device_state as u8);
         let [e, f, g, h] = self.build.to_be_bytes();
         [FORMAT, passed, tier, state, kinds_high, kinds_low, a, b, c, d, e, f, g, h, 0, 0]
@@ -176,7 +178,8 @@ impl AsvBlock {
             tier: Tier::from_number(tier)?,
             kinds: EvidenceKinds::from_bits(u16::from_be_bytes([kinds_high, kinds_low]))?,
             device_state: DeviceState::from_number(state)?,
-            annotations: u32::from_be_bytes([a, b, c, d]),
+            annotations: u16::from_be_bytes([c, d]),
+            device_age_hours: u16::from_be_bytes([a, b]),
             build: u32::from_be_bytes([e, f, g, h]),
         })
     }
@@ -209,7 +212,8 @@ mod tests {
             tier: Tier::Warning,
             kinds: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
             device_state: DeviceState::ForcedPass,
-            annotations: 0x0102_0304,
+            annotations: 0x0304,
+            device_age_hours: 0x0102,
             build: 0x0506_0708,
         }
     }

@@ -56,7 +56,9 @@ pub struct Facts {
     /// What an operator said about the device.
     pub device_state: DeviceState,
     /// Annotations, one bit each ([`asv::annotations`]).
-    pub annotations: u32,
+    pub annotations: u16,
+    /// Hours since the device was first seen, at most as many as fit; 0: not known.
+    pub device_age_hours: u16,
     /// The registry's number of the build that it passed or failed as; 0: of none.
     pub build: u32,
 }
@@ -189,8 +191,8 @@ fn open_asv(claims: &Claims, key: &VerificationKey, verdict_key: &asv::VerdictKe
 
 impl From<AsvBlock> for Facts {
     fn from(block: AsvBlock) -> Self {
-        let AsvBlock { passed: _, tier, kinds, device_state, annotations, build } = block;
-        Self { tier, kinds, device_state, annotations, build }
+        let AsvBlock { passed: _, tier, kinds, device_state, annotations, device_age_hours, build } = block;
+        Self { tier, kinds, device_state, annotations, device_age_hours, build }
     }
 }
 

@@ -54,7 +54,8 @@ fn sealed(build: u32) -> String {
         tier: Tier::Affirming,
         kinds: EvidenceKinds::EMPTY.with(EvidenceKind::Measurement),
         device_state: DeviceState::ForcedPass,
-        annotations: 0x0102_0304,
+        annotations: 0x0304,
+        device_age_hours: 0x0102,
         build,
     };
     asv::seal(&VerdictKey::new([5; 32]), &jti_text(&JTI), context, &block)

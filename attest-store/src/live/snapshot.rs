@@ -55,7 +55,7 @@ impl Snapshot {
         DeviceFacts {
             state: if over(mark.until) { DeviceState::Normal } else { mark.state },
             enrolled: mark.enrolled_until.is_some() && !over(mark.enrolled_until),
-            renewed_from: None,
+            ..DeviceFacts::default()
         }
     }
 
@@ -67,6 +67,8 @@ impl Snapshot {
         DeviceFacts {
             state: stricter(own.state, old.state),
             enrolled: own.enrolled || old.enrolled,
+            // It is as old as the key that it takes over from.
+            age_hours: own.age_hours.max(old.age_hours),
             renewed_from: Some(*previous),
         }
     }

@@ -51,6 +51,7 @@ pub(crate) fn result(passed: bool) -> AttestationResult {
         reasons: if passed { Reasons::NONE } else { Reasons::TRACER },
         device_state: DeviceState::Normal,
         annotations: 0,
+        device_age_hours: 0,
         build: 3,
         renewed_from: None,
     }

@@ -11,7 +11,7 @@ use attest_core::target::{Scheme, Target, TargetOptions};
 use attest_core::time::{Clock, SystemClock, UnixTime};
 use attest_core::verdict::Verdict;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policies::{Explanation, FailSafe, Problem, RequestFacts, ResultPolicy, RouteContext, Severity, Subject};
+use policies::{Explanation, FailSafe, Problem, Mode, RequestFacts, ResultPolicy, RouteContext, Severity, Subject};
 use serde_json::json;
 use settings::CannotVerify;
 use std::path::{Path, PathBuf};
@@ -78,6 +78,9 @@ fn explain(args: &PolicyExplain, output: Output) -> Result<End, Stop> {
         injects,
         fail_safe,
         now: args.at.map_or_else(|| SystemClock.now(), UnixTime::from_secs),
+        caller: None,
+        user: None,
+        mode: Mode::Normal,
     };
     let why = policies::explain(&policy, &who, &facts);
     output.answer(&why, || show(&why));

@@ -11,7 +11,7 @@ use attest_core::verdict::Verdict;
 use super::RouteContext;
 use crate::class::{Action, Class};
 use crate::condition::{Condition, Tiers};
-use crate::limit::{Limit, Per};
+use crate::limit::{Count, Limit, Per, Unit};
 use crate::problem::Problem;
 use crate::result_policy::{CANNOT_VERIFY, DEFAULT};
 use crate::rule::Rule;
@@ -235,7 +235,7 @@ fn limits_of(then: &Then, rule: &str, verdicts: Verdicts, problems: &mut Vec<Pro
             continue;
         };
         let unproven = verdicts.both(Verdicts::UNPROVEN);
-        if matches!(per.value, Per::Device | Per::App) && !unproven.is_empty() {
+        if matches!(per.value, Per::Device | Per::App | Per::Token) && !unproven.is_empty() {
             problems.push(
                 Problem::error(per.place, "no_device", format!("no {} is known for {}", per.value, unproven.listed()))
                     .with_hint("write `per: address` (IPv6: each /64), or give such requests a rule of their own"),
@@ -251,7 +251,16 @@ fn limits_of(then: &Then, rule: &str, verdicts: Verdicts, problems: &mut Vec<Pro
             Some(name) => name.value.as_str().into(),
             None => format!("{rule}.{number}").into(),
         };
-        limits.push(Limit { name, requests: requests.value.0, per: per.value, window: window.value.0 });
+        limits.push(Limit {
+            name,
+            amount: requests.value.0.into(),
+            unit: Unit::Requests,
+            per: per.value,
+            window: window.value.0,
+            burst: None,
+            count: Count::Sliding,
+            reserve: 1,
+        });
     }
     limits
 }

@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use super::*;
-use crate::{RouteContext, compile, explain, parse_file};
+use crate::{Mode, RouteContext, compile, explain, parse_file};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -29,6 +29,9 @@ pub(super) fn facts<'a>(target: &'a Target, headers: &'a HeaderMap) -> RequestFa
         injects: false,
         fail_safe: FailSafe::Refuse,
         now: UnixTime::from_secs(NOW),
+        caller: None,
+        user: None,
+        mode: Mode::Normal,
     }
 }
 

@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::conditions::When;
+use super::refusals::RefusalsShape;
 use super::then::Then;
 use super::values::Moment;
 use super::words::{Mode, VerdictWord};
@@ -28,6 +29,8 @@ shape! {
     danger_default_allow: Option<At<bool>>;
     /// monitor, enforce (default), or for each verdict how many percent of the refusals take effect.
     enforcement: Option<At<Enforcement>>;
+    /// Bodies of the API's own for refusals.
+    refusals: Option<At<RefusalsShape>>;
     /// From top to bottom, the first that matches decides.
     rules: Option<Tried<ListOf<At<RuleShape>>>>;
 }

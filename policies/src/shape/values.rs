@@ -2,7 +2,6 @@
 //!
 //! In: the text of one value. Out: a value that can be compared with a request, in the same normal form.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use attest_core::target::{PathGlob, canonical_host};
@@ -11,6 +10,7 @@ use http::Method;
 use ipnet::IpNet;
 
 use super::{Read, text_schema};
+use crate::lists::parse_network;
 use crate::problem::Problem;
 use crate::version::Version;
 use crate::yaml::{self, Node, scalar};
@@ -165,18 +165,13 @@ impl Read for Network {
             );
             return None;
         }
-        let text = yaml::text(node, what, problems)?;
-        let (hint, code) = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
-            (Ok(net), _) if net.trunc() == net => return Some(Self(net)),
-            (Ok(net), _) => (format!("the address has bits beyond its prefix: write {}", net.trunc()), "bad_network"),
-            (_, Ok(address)) => return Some(Self(IpNet::from(address.to_canonical()))),
-            _ => (
-                "write a network or an address: 203.0.113.0/24, \"2001:db8::/32\" or 203.0.113.7".to_owned(),
-                "bad_network",
-            ),
-        };
-        problems.push(Problem::error(node.place, code, format!("`{text}` is not a network")).with_hint(hint));
-        None
+        match parse_network(yaml::text(node, what, problems)?) {
+            Ok(net) => Some(Self(net)),
+            Err((message, hint)) => {
+                problems.push(Problem::error(node.place, "bad_network", message).with_hint(hint));
+                None
+            }
+        }
     }
 }
 

@@ -26,7 +26,11 @@ word_list!(Class:
 word_list!(Per:
     "device" => Self::Device,
     "address" => Self::Address,
+    "user" => Self::User,
+    "caller" => Self::Caller,
     "app" => Self::App,
+    "token" => Self::Token,
+    "key" => Self::Key,
     "route" => Self::Route,
     "all" => Self::All,
 );

@@ -19,6 +19,8 @@ pub struct Place {
     pub width: usize,
     /// First byte in the text, and how many; absent where the text was not at hand.
     pub bytes: Option<(usize, usize)>,
+    /// Which file: 0 is the one that was read, others are included ones, in their order.
+    pub source: u16,
 }
 
 impl Place {
@@ -29,7 +31,7 @@ impl Place {
             (Some(start), Some(len)) => Some((size(start), size(len))),
             _ => None,
         };
-        Self { line: size(location.line()), column: size(location.column()), width: size(span.len()), bytes }
+        Self { line: size(location.line()), column: size(location.column()), width: size(span.len()), bytes, source: 0 }
     }
 }
 

@@ -9,7 +9,9 @@ use attest_core::token::verify::{Expect, Verified};
 use attest_core::verdict::Verdict;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use policies::{Action, Class, Decision, FailSafe, RequestFacts, ResultPolicy, RouteContext, compile, parse_file};
+use policies::{
+    Action, Class, Decision, FailSafe, Mode, RequestFacts, ResultPolicy, RouteContext, compile, parse_file,
+};
 
 use crate::tokens::{GENUINE, NOW, Token};
 
@@ -31,6 +33,9 @@ pub(crate) fn facts<'a>(target: &'a Target, headers: &'a HeaderMap, injects: boo
         injects,
         fail_safe: FailSafe::Refuse,
         now: NOW,
+        caller: None,
+        user: None,
+        mode: Mode::Normal,
     }
 }
 

@@ -5,7 +5,7 @@
 //! `shared_state_down`.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -64,12 +64,12 @@ impl SharedLimits {
             let asked = limits
                 .iter()
                 .zip(&keys)
-                .map(|(limit, key)| (key.as_slice(), Limit { requests: limit.requests, window: limit.window }));
+                .map(|(limit, key)| (key.as_slice(), Limit { requests: requests(limit.amount), window: limit.window }));
             let counted = self.heard(self.state.limits(&asked.collect::<Vec<_>>()).await)?;
             if let Counted::Exceeded { index, retry_after } = counted
                 && let Some(limit) = limits.get(index)
             {
-                let rate = Rate::new(limit.requests.get(), limit.window);
+                let rate = Rate::new(requests(limit.amount).get(), limit.window);
                 return Ok(Some(Limited { name: limit.name.clone(), rate, retry_after }));
             }
         }
@@ -97,6 +97,11 @@ impl SharedLimits {
         let probe = Limit { requests: NonZeroU32::MAX, window: Duration::from_secs(1) };
         self.state.limit(PROBE, probe).await.is_ok()
     }
+}
+
+/// What does not fit is far beyond what is ever counted.
+fn requests(amount: NonZeroU64) -> NonZeroU32 {
+    amount.try_into().unwrap_or(NonZeroU32::MAX)
 }
 
 /// Finds out when a server that did not answer does again. Ends with the process.

@@ -34,7 +34,9 @@ impl<'a> Subject<'a> {
             Per::App => {
                 verified.claims().and_then(|claims| claims.app()).map_or_else(network, |app| Self::App(name, app))
             }
-            Per::Route => Self::Route(name),
+            // Neither users nor callers are known here: their network counts, never nobody.
+            Per::User | Per::Caller | Per::Token => network(),
+            Per::Route | Per::Key => Self::Route(name),
             Per::All => Self::All,
         }
     }

@@ -183,7 +183,7 @@ fn used_up_here(
     now: Instant,
 ) -> Option<Limited> {
     permit.limits().iter().find_map(|limit| {
-        let rate = Rate::new(limit.requests.get(), limit.window);
+        let rate = Rate::new(u32::try_from(limit.amount.get()).unwrap_or(u32::MAX), limit.window);
         let subject = Subject::of(limit.per, permit, route, address);
         match runtime.limits.count(&(&*limit.name, limit.per.as_str(), subject), rate, now) {
             Count::Exceeded { retry_after } => Some(Limited { name: limit.name.clone(), rate, retry_after }),

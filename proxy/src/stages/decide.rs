@@ -10,7 +10,7 @@ use attest_core::time::UnixTime;
 use attest_core::token::verify::Verified;
 use attest_core::verdict::Verdict;
 use http::HeaderMap;
-use policies::{Decision, FailSafe, Refused, RequestFacts};
+use policies::{Decision, FailSafe, Refused, Mode, RequestFacts};
 use settings::CannotVerify;
 
 use crate::refusal::Stop;
@@ -36,6 +36,9 @@ pub(crate) fn decide(
             CannotVerify::Deprioritize => FailSafe::Deprioritize,
         },
         now,
+        caller: None,
+        user: None,
+        mode: Mode::Normal,
     };
     route.settings.policy.decide(verified, &facts)
 }

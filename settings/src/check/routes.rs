@@ -98,6 +98,7 @@ impl Check<'_, '_> {
             danger_inject_unattested,
             trusts_proxies: known.trusts_proxies,
             now: known.now,
+            ..RouteContext::new(name)
         };
         let policy = self.need(&raw.policy, owner, "policy", "policies/shop.yaml").and_then(|(policy, _)| {
             let node = self.notes.subtrees.borrow().get(policy.0.0).copied()?;

@@ -46,7 +46,7 @@ fn imported_set() -> KeySet {
 
 fn block(passed: bool, device_state: DeviceState) -> AsvBlock {
     let kinds = EvidenceKinds::EMPTY.with(EvidenceKind::Measurement);
-    AsvBlock { passed, tier: Tier::Warning, kinds, device_state, annotations: 4, build: 7 }
+    AsvBlock { passed, tier: Tier::Warning, kinds, device_state, annotations: 4, device_age_hours: 30, build: 7 }
 }
 
 /// A token of ours, from 1000 to 1300 seconds.

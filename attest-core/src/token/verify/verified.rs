@@ -141,6 +141,20 @@ impl Verified {
         }
     }
 
+    /// Annotations of the app that passed, one bit each ([`annotations`]).
+    #[must_use]
+    pub fn annotations(&self) -> u16 {
+        self.genuine().map_or(0, |(_, facts)| facts.annotations)
+    }
+
+    /// How long ago the device was first seen, when the token was made: in whole hours, and nothing for an app that
+    /// did not pass, for another issuer's token and where the issuer does not know.
+    #[must_use]
+    pub fn device_age(&self) -> Option<Duration> {
+        let (_, facts) = self.genuine()?;
+        (facts.device_age_hours > 0).then(|| Duration::from_secs(u64::from(facts.device_age_hours) * 3_600))
+    }
+
     /// Whether it is a token made for development that this route takes.
     #[must_use]
     pub fn is_dev(&self) -> bool {

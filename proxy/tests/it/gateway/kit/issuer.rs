@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use attest_core::device_key::DeviceId;
 use attest_core::evidence_kind::EvidenceKinds;
 use attest_core::feed::{
-    FORMAT, FeedKey, KeyDocument, KeySetDocument, KeySetEntry, KeyState, REVOCATIONS_FORMAT, RevocationDocument,
+    FORMAT, FeedKey, FeedPublicKey, GatewayFacts, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Order, REVOCATIONS_FORMAT, RevocationDocument,
     RevocationEntry, RevocationKind, Revoked, SecretBytes,
 };
 use attest_core::tier::Tier;
@@ -27,6 +27,9 @@ pub(crate) struct Issuer {
     feed: FeedKey,
     keys: Mutex<Vec<Key>>,
     log: Mutex<Vec<RevocationEntry>>,
+    orders: Mutex<Vec<Order>>,
+    /// What the gateway last told about itself.
+    pub(crate) reported: Mutex<Option<GatewayFacts>>,
     /// Whether it can be asked for key sets.
     pub(crate) up: AtomicBool,
     /// Whether it can be asked for revocations.
@@ -100,6 +103,8 @@ impl Issuer {
             feed: FeedKey::from_seed(&[4; 32]).unwrap(),
             keys: Mutex::new(vec![Key { kid: "k1".to_owned(), state: KeyState::Active, material }]),
             log: Mutex::default(),
+            orders: Mutex::default(),
+            reported: Mutex::default(),
             up: AtomicBool::new(true),
             tells_revocations: AtomicBool::new(true),
             bloated: AtomicBool::new(false),
@@ -160,6 +165,13 @@ impl Issuer {
         log.push(RevocationEntry { number, kind, value, since: 0, until: None, lifted });
     }
 
+    /// Gives orders in place of those before.
+    pub(crate) fn order(&self, orders: Vec<Order>) {
+        *self.orders.lock().unwrap() = orders;
+        // Whatever changes them raises the number.
+        self.say(RevocationKind::Kid, "of-no-token".to_owned(), true);
+    }
+
     /// Loses everything it took back.
     pub(crate) fn forget_revocations(&self) {
         self.log.lock().unwrap().clear();
@@ -184,6 +196,7 @@ impl Issuer {
             tier: if token.genuine { Tier::Affirming } else { Tier::Contraindicated },
             kinds: EvidenceKinds::EMPTY,
             annotations: if token.dev { annotations::DEV } else { 0 },
+            device_age_hours: 0,
             build: token.build,
             ..AsvBlock::default()
         };
@@ -246,6 +259,7 @@ impl Issuer {
             issued: self.clock.now().secs(),
             from,
             entries: log.iter().filter(|entry| entry.number > from).cloned().collect(),
+            orders: Some(self.orders.lock().unwrap().clone()),
         }
     }
 }
@@ -285,5 +299,17 @@ impl FetchRevocations for Issuer {
         }
         let payload = self.revocations(after).to_payload().unwrap();
         Ok(Fetched { document: self.feed.sign_revocations(&payload), pinned: self.feed.public_key().unwrap() })
+    }
+
+    fn pinned(&self) -> FeedPublicKey {
+        self.feed.public_key().unwrap()
+    }
+
+    async fn report(&self, facts: &GatewayFacts) -> Result<(), String> {
+        if !self.tells_revocations.load(Ordering::SeqCst) {
+            return Err("the service is away".to_owned());
+        }
+        *self.reported.lock().unwrap() = Some(facts.clone());
+        Ok(())
     }
 }
