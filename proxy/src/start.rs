@@ -14,7 +14,7 @@ use attest_core::time::Clock;
 use axum::Router;
 use pingora_core::server::configuration::ServerConf;
 use prometheus_client::metrics::counter::Counter;
-use settings::{AccessLog as AccessLogSetting, Settings, SharedSettings};
+use settings::{AccessLog as AccessLogSetting, Settings, SharedSettings, UpstreamSettings};
 use shared_state::SharedState;
 use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::sync::watch;
@@ -249,7 +249,8 @@ fn proxy(runtime: Arc<Runtime>, threads: usize) -> pingora_proxy::HttpProxy<Gate
 /// Connections kept to upstreams, for each thread: one for every request that may be in flight at the start. With
 /// fewer, each burst would end in as many new handshakes. A reload with more seats keeps the pool as it is.
 fn pooled(settings: &Settings, threads: usize) -> usize {
-    let seats = settings.upstreams.values().map(|upstream| usize::try_from(upstream.concurrency.most()).unwrap_or(usize::MAX));
+    let most = |upstream: &UpstreamSettings| usize::try_from(upstream.concurrency.most()).unwrap_or(usize::MAX);
+    let seats = settings.upstreams.values().map(most);
     let seats = seats.fold(0_usize, usize::saturating_add);
     seats.div_ceil(threads.max(1)).clamp(LEAST_POOLED, MOST_POOLED)
 }
