@@ -4,8 +4,13 @@
 //! rule names its verdicts; nothing lets through without saying so; on a route that adds a key, what is not attested gets nowhere without
 //! `danger_inject_unattested` and a shared limit.
 
+mod conditions;
+mod includes;
+mod limits;
 mod rules;
+mod words;
 
+use includes::Sources;
 use std::sync::Arc;
 
 use attest_core::target::PathGlob;
@@ -21,7 +26,7 @@ use crate::problem::{self, Problem};
 use crate::raw::RawPolicy;
 use crate::refusals::Refusals;
 use crate::result_policy::{Compiled, MAX_MONITORED, ResultPolicy};
-use crate::shape::policy::PolicyShape;
+use crate::shape::policy::{Enforcement, PolicyShape};
 use crate::shape::{At, Read, Tried};
 use crate::yaml::{self, Place};
 
@@ -113,10 +118,13 @@ pub fn compile(
     about: &RouteContext<'_>,
 ) -> Result<(ResultPolicy, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
-    let compiled = PolicyShape::read(&raw.0, "policy", &mut problems)
-        .and_then(|shape| assemble(&shape, raw.place(), about, &mut problems));
-    for problem in &mut problems {
-        file.clone_into(&mut problem.file);
+    let mut sources = Sources::new(file);
+    let place = raw.place();
+    let policy = includes::expand(raw.0, about, &mut sources, &mut problems);
+    let compiled = PolicyShape::read(&policy, "policy", &mut problems)
+        .and_then(|shape| assemble(&shape, place, about, &sources, &mut problems));
+    for problem in problems.iter_mut().filter(|problem| problem.file.is_empty()) {
+        sources.of(problem.source).clone_into(&mut problem.file);
     }
     problem::sort(&mut problems);
     match compiled {
@@ -139,6 +147,7 @@ fn assemble(
     shape: &PolicyShape,
     place: Place,
     about: &RouteContext<'_>,
+    sources: &Sources,
     problems: &mut Vec<Problem>,
 ) -> Option<Compiled> {
     let name = match &shape.policy {
@@ -151,7 +160,7 @@ fn assemble(
     check_default(shape, place, about, problems);
     let written = shape.enforcement.as_ref();
     let shares = Shares::new(written.map(|at| &at.value), name, problems);
-    let (rules, monitored) = rules::compile(shape, about, problems);
+    let (rules, monitored) = rules::compile(shape, name, about, sources, problems);
     if monitored.len() > MAX_MONITORED {
         problems.push(
             Problem::error(
@@ -164,8 +173,9 @@ fn assemble(
     }
     let refusals = Refusals::new(shape.refusals.as_ref().map(|at| &at.value), about, problems);
     let default = shape.default.0.as_ref()?;
+    words::check(shape, default, place, &rules, problems);
     if !problem::any_error(problems) {
-        let policy = lint::Policy { default, rules: &rules, shares: &shares, enforcement: written.map(|at| at.place) };
+        let policy = lint::Policy { default, rules: &rules, shares: &shares, enforcement: written.map(|at| at.place), has_shares: written.is_some_and(|at| matches!(at.value, Enforcement::Shares(_))) };
         problems.extend(lint::lint(&policy, about));
     }
     Some(Compiled {

@@ -20,7 +20,60 @@ use crate::verdicts::Verdicts;
 pub(crate) struct Shares {
     /// Percent, by verdict.
     percent: [u8; Verdict::ALL.len()],
-    key: hmac::Key,
+    dealer: Dealer,
+}
+
+/// Deals each sender a bucket from 0 to 99 that stays the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Dealer(hmac::Key);
+
+impl Dealer {
+    /// For the shares of refusals of a policy.
+    fn of_policy(policy: &str) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, ["assay-bucket-v1\0", policy].concat().as_bytes()))
+    }
+
+    /// For the percentage of a rule: who is in that of one rule is no likelier to be in that of another.
+    pub(crate) fn of_rule(policy: &str, rule: &str) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, ["assay-share-v1\0", policy, "\0", rule].concat().as_bytes()))
+    }
+
+    /// The same for the same dealer, and for no other: under it a record's answer is found again.
+    pub(crate) fn mark(&self) -> String {
+        let tag = hmac::sign(&self.0, b"mark");
+        tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The bucket of this sender. Allocates nothing.
+    pub(crate) fn bucket(&self, who: &Subject<'_>, what: &RequestFacts<'_>) -> u8 {
+        let mut context = hmac::Context::with_key(&self.0);
+        match (who.own_device, what.address.to_canonical()) {
+            (Some(device), _) => {
+                context.update(b"d");
+                context.update(device);
+            }
+            (None, IpAddr::V4(address)) => {
+                context.update(b"4");
+                context.update(&address.octets());
+            }
+            (None, IpAddr::V6(address)) => {
+                context.update(b"6");
+                let network = u128::from(address) >> 64;
+                context.update(&network.to_be_bytes());
+            }
+        }
+        let tag = context.sign();
+        let number = tag.as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        // Below 100, so that it always fits.
+        u8::try_from(number % 100).unwrap_or(0)
+    }
+}
+
+/// No two deal alike, as each has a key of its own.
+impl PartialEq for Dealer {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
 }
 
 impl Shares {
@@ -52,8 +105,7 @@ impl Shares {
                 }
             }
         }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, ["assay-bucket-v1\0", policy].concat().as_bytes());
-        Self { percent: chosen.map(|percent| percent.unwrap_or(others)), key }
+        Self { percent: chosen.map(|percent| percent.unwrap_or(others)), dealer: Dealer::of_policy(policy) }
     }
 
     /// How many percent of the refusals with this verdict take effect.
@@ -71,24 +123,6 @@ impl Shares {
         if matches!(self.percent(who.verdict), 0 | 100) {
             return None;
         }
-        let mut context = hmac::Context::with_key(&self.key);
-        match (who.own_device, what.address.to_canonical()) {
-            (Some(device), _) => {
-                context.update(b"d");
-                context.update(device);
-            }
-            (None, IpAddr::V4(address)) => {
-                context.update(b"4");
-                context.update(&address.octets());
-            }
-            (None, IpAddr::V6(address)) => {
-                context.update(b"6");
-                let network = u128::from(address) >> 64;
-                context.update(&network.to_be_bytes());
-            }
-        }
-        let tag = context.sign();
-        let number = tag.as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        u8::try_from(number % 100).ok()
+        Some(self.dealer.bucket(who, what))
     }
 }

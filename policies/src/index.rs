@@ -4,23 +4,28 @@
 //! that matches is in one of the lists; the lists are in the order of the file.
 //!
 //! Rules are split by verdict and method first. Within such a part, each rule is filed under one key of its own: an exact
-//! path, the fixed beginning of a path, an exact host, a route or an app, whichever it shares with the fewest others. Rules without
-//! such a key are looked at for every request of their part.
+//! path, the fixed beginning of a path, an exact host, a route, an app, a caller, networks or a named list, whichever it shares
+//! with the fewest others. Rules without such a key are looked at for every request of their part.
+
+mod networks;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::Method;
 
 use crate::condition::Condition;
 use crate::facts::{RequestFacts, Subject};
+use crate::lists::{Devices, Networks, Paths};
 use crate::rule::Rule;
 use crate::shape::values::HostPattern;
 use attest_core::verdict::Verdict;
+use networks::NetworkIndex;
 
 /// Candidate rules by verdict, method and key.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
-    /// Methods that some rule names; all others share the last column.
+    /// Methods that rules name, at most [`MAX_METHODS`]; all others share the last column.
     methods: Box<[Method]>,
     /// For each verdict, for each method and the rest: a place in `parts`.
     part_of: Box<[usize]>,
@@ -37,6 +42,37 @@ struct Part {
     hosts: Lists,
     routes: Lists,
     apps: Lists,
+    callers: Lists,
+    networks: NetworkIndex,
+    /// At most [`MAX_LISTED`].
+    listed: Vec<(Listing, Vec<u32>)>,
+}
+
+/// A named list that rules are filed under.
+#[derive(Clone, Debug)]
+enum Listing {
+    Networks(Arc<Networks>),
+    Paths(Arc<Paths>),
+    Devices(Arc<Devices>),
+}
+
+impl Listing {
+    fn holds(&self, who: &Subject<'_>, what: &RequestFacts<'_>) -> bool {
+        match self {
+            Self::Networks(list) => list.contains(what.address),
+            Self::Paths(list) => list.contains(what.target.path()),
+            Self::Devices(list) => who.genuine && who.device.is_some_and(|device| list.contains(device)),
+        }
+    }
+
+    /// Where the list lies in memory: what tells two lists apart.
+    fn id(&self) -> usize {
+        match self {
+            Self::Networks(list) => Arc::as_ptr(list).addr(),
+            Self::Paths(list) => Arc::as_ptr(list).addr(),
+            Self::Devices(list) => Arc::as_ptr(list).addr(),
+        }
+    }
 }
 
 /// Rules by a key of the request.
@@ -71,15 +107,21 @@ const MAX_SEGMENTS: usize = 8;
 /// Parts with so few rules are scanned: that is cheaper than a single lookup.
 const FEW: usize = 4;
 
-/// The lists of one request: always, path, host, route, app and one for each segment.
-const MAX_LISTS: usize = 5 + MAX_SEGMENTS;
+/// Named lists that a part looks a request up in; rules on more of them are looked at for every request.
+const MAX_LISTED: usize = 8;
+
+/// Methods with a column of their own.
+const MAX_METHODS: usize = 32;
+
+/// The lists of one request: always, path, host, route, app, caller, network, one for each segment and each named list.
+const MAX_LISTS: usize = 7 + MAX_SEGMENTS + MAX_LISTED;
 
 impl Index {
     pub(crate) fn new(rules: &[Rule]) -> Self {
         let mut methods: Vec<Method> = Vec::new();
         for named in rules.iter().filter_map(methods_of) {
             for method in named {
-                if !methods.contains(method) {
+                if methods.len() < MAX_METHODS && !methods.contains(method) {
                     methods.push(method.clone());
                 }
             }
@@ -95,7 +137,7 @@ impl Index {
                     .filter(|(_, rule)| match (methods_of(rule), column) {
                         (None, _) => true,
                         (Some(named), Some(method)) => named.contains(method),
-                        (Some(_), None) => false,
+                        (Some(named), None) => named.iter().any(|method| !methods.contains(method)),
                     })
                     .map(|(id, _)| id)
                     .collect();
@@ -132,23 +174,43 @@ impl Part {
             return part;
         }
         let rule_of = |id: &u32| usize::try_from(*id).ok().and_then(|id| rules.get(id));
-        let mut shared: HashMap<Key, usize> = HashMap::new();
-        for key in ids.iter().filter_map(rule_of).flat_map(keys_of).flatten() {
-            *shared.entry(key).or_default() += 1;
+        let all: Vec<Key> = ids.iter().filter_map(rule_of).flat_map(keys_of).flatten().collect();
+        let mut shared: HashMap<KeyId<'_>, usize> = HashMap::new();
+        for key in &all {
+            *shared.entry(key.id()).or_default() += 1;
         }
         for id in ids {
             let Some(rule) = rule_of(id) else { continue };
-            let crowd = |keys: &Vec<Key>| keys.iter().map(|key| shared.get(key).copied().unwrap_or(0)).sum::<usize>();
+            let crowd = |keys: &Vec<Key>| keys.iter().map(|key| shared.get(&key.id()).copied().unwrap_or(0)).sum::<usize>();
             match keys_of(rule).into_iter().min_by_key(crowd) {
-                Some(keys) => keys.into_iter().for_each(|key| part.file(key, *id)),
-                None => part.always.push(*id),
+                Some(keys) if part.has_room_for(&keys) => keys.into_iter().for_each(|key| part.file(key, *id)),
+                _ => part.always.push(*id),
             }
         }
+        let crowded = part.networks.build();
+        part.always.extend(crowded);
+        part.always.sort_unstable();
+        part.always.dedup();
         part
+    }
+
+    fn has_room_for(&self, keys: &[Key]) -> bool {
+        let known = |key: &Listing| self.listed.iter().any(|(listing, _)| listing.id() == key.id());
+        let new = keys.iter().filter(|key| matches!(key, Key::Listed(listing) if !known(listing))).count();
+        self.listed.len() + new <= MAX_LISTED
     }
 
     fn file(&mut self, key: Key, id: u32) {
         match key {
+            Key::Caller(caller) => self.callers.add(caller, id),
+            Key::Range(first, last) => self.networks.add(first, last, id),
+            Key::Listed(listing) => {
+                match self.listed.iter_mut().find(|(known, _)| known.id() == listing.id()) {
+                    Some((_, ids)) if ids.last() == Some(&id) => {}
+                    Some((_, ids)) => ids.push(id),
+                    None => self.listed.push((listing, vec![id])),
+                }
+            }
             Key::Path(path) => self.paths.add(path, id),
             Key::Beginning(path) => {
                 self.deepest = self.deepest.max(path.matches('/').count());
@@ -170,6 +232,15 @@ impl Part {
         {
             found.push(self.apps.of(app));
         }
+        if let Some(caller) = what.caller {
+            found.push(self.callers.of(caller));
+        }
+        found.push(self.networks.of(what.address));
+        for (listing, ids) in &self.listed {
+            if listing.holds(who, what) {
+                found.push(ids);
+            }
+        }
         let path = what.target.path();
         let ends = path.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
         for end in ends.chain([path.len()]).take(self.deepest) {
@@ -181,13 +252,39 @@ impl Part {
 }
 
 /// Something that a request has or has not, and that a rule can be filed under.
-#[derive(PartialEq, Eq, Hash)]
 enum Key {
     Path(Box<str>),
     Beginning(Box<str>),
     Host(Box<str>),
     Route(Box<str>),
     App(Box<str>),
+    Caller(Box<str>),
+    /// An address between these two, both included, as [`crate::lists::number_of`] counts them.
+    Range(u128, u128),
+    Listed(Listing),
+}
+
+/// What makes two keys the same.
+#[derive(PartialEq, Eq, Hash)]
+enum KeyId<'k> {
+    Text(u8, &'k str),
+    Range(u128, u128),
+    Listed(usize),
+}
+
+impl Key {
+    fn id(&self) -> KeyId<'_> {
+        match self {
+            Self::Path(text) => KeyId::Text(0, text),
+            Self::Beginning(text) => KeyId::Text(1, text),
+            Self::Host(text) => KeyId::Text(2, text),
+            Self::Route(text) => KeyId::Text(3, text),
+            Self::App(text) => KeyId::Text(4, text),
+            Self::Caller(text) => KeyId::Text(5, text),
+            Self::Range(first, last) => KeyId::Range(*first, *last),
+            Self::Listed(listing) => KeyId::Listed(listing.id()),
+        }
+    }
 }
 
 /// Each way to file a rule: the keys that it would stand under. It must stand under all of them.
@@ -195,7 +292,7 @@ fn keys_of(rule: &Rule) -> Vec<Vec<Key>> {
     let mut ways = Vec::new();
     for condition in &rule.conditions {
         let keys: Option<Vec<Key>> = match condition {
-            Condition::Path(globs) => globs
+            Condition::Path { globs, lists } => globs
                 .iter()
                 .map(|glob| {
                     if glob.is_literal() {
@@ -205,6 +302,7 @@ fn keys_of(rule: &Rule) -> Vec<Vec<Key>> {
                     let cut = fixed.match_indices('/').nth(MAX_SEGMENTS).map_or(fixed.len(), |(at, _)| at);
                     fixed.get(..cut).filter(|fixed| !fixed.is_empty()).map(|fixed| Key::Beginning(fixed.into()))
                 })
+                .chain(lists.iter().map(|listed| Some(Key::Listed(Listing::Paths(Arc::clone(&listed.list))))))
                 .collect(),
             Condition::Host(hosts) => hosts
                 .iter()
@@ -215,6 +313,16 @@ fn keys_of(rule: &Rule) -> Vec<Vec<Key>> {
                 .collect(),
             Condition::Route(routes) => Some(routes.iter().cloned().map(Key::Route).collect()),
             Condition::App(apps) => Some(apps.iter().cloned().map(Key::App).collect()),
+            Condition::Caller(Some(callers)) => Some(callers.iter().cloned().map(Key::Caller).collect()),
+            Condition::Device(lists) => Some(
+                lists.iter().map(|listed| Key::Listed(Listing::Devices(Arc::clone(&listed.list)))).collect(),
+            ),
+            Condition::Network { own, lists, .. } => Some(
+                own.ranges()
+                    .map(|(first, last)| Key::Range(first, last))
+                    .chain(lists.iter().map(|listed| Key::Listed(Listing::Networks(Arc::clone(&listed.list)))))
+                    .collect(),
+            ),
             _ => None,
         };
         ways.extend(keys);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use devices::Devices;
 pub use networks::Networks;
-pub(crate) use networks::parse_network;
+pub(crate) use networks::{number_of, parse_network};
 pub use paths::Paths;
 
 use crate::problem::{self, Problem};

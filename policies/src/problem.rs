@@ -53,6 +53,9 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Stable name of this kind of problem, for scripts: `unknown_field`, `unreachable_rule`, …
     pub code: &'static str,
+    /// Which of the files that are read together; [`Problem::file`] is its name, once that is known.
+    #[serde(skip)]
+    pub(crate) source: u16,
 }
 
 impl Problem {
@@ -68,6 +71,7 @@ impl Problem {
             message: message.into(),
             hint: None,
             code,
+            source: place.source,
         }
     }
 

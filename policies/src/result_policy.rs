@@ -15,7 +15,7 @@ use crate::class::{Action, Class};
 use crate::condition::Met;
 use crate::decision::{Chosen, Decision, Permit, Refused, Why};
 use crate::enforcement::Shares;
-use crate::facts::{FailSafe, RequestFacts, Subject};
+use crate::facts::{FailSafe, Mode, RequestFacts, Subject};
 use crate::index::Index;
 use crate::refusals::{Group, RefusalBody, Refusals};
 use crate::rule::Rule;
@@ -157,31 +157,51 @@ impl Compiled {
     ///
     /// `looked` is called for each condition that is looked at.
     pub(crate) fn judge(&self, who: &Subject<'_>, what: &RequestFacts<'_>, looked: &mut impl FnMut()) -> Judgement {
-        let attested = who.verdict == Verdict::Attested;
         if who.verdict == Verdict::Unverifiable {
-            let action = match what.fail_safe {
-                FailSafe::Deprioritize if !self.adds_key(what) => Action::Deprioritize,
-                FailSafe::Deprioritize | FailSafe::Refuse => Action::Block,
-            };
-            return Judgement::plain(Chosen::FailSafe, action, 0);
+            let spared = what.fail_safe == FailSafe::Deprioritize && !self.adds_key(what);
+            let locked_down = spared && what.mode == Mode::Lockdown;
+            let action = if spared && !locked_down { Action::Deprioritize } else { Action::Block };
+            return Judgement { locked_down, ..Judgement::plain(Chosen::FailSafe, action, 0) };
         }
         let (found, monitored) = self.first_match(who, what, looked);
+        self.settle(found, monitored, who, what)
+    }
+
+    /// What comes of the rule that matches first, or of none.
+    pub(crate) fn settle(
+        &self,
+        found: Option<(u32, &Rule)>,
+        monitored: u128,
+        who: &Subject<'_>,
+        what: &RequestFacts<'_>,
+    ) -> Judgement {
+        let attested = who.verdict == Verdict::Attested;
         let (rule, action, class) = match found {
             Some((id, rule)) => (Chosen::Rule(id), rule.action, rule.class),
             None => (Chosen::Default, self.default, None),
         };
         let mut judged = Judgement::plain(rule, action, monitored);
+        let closed = what.mode == Mode::Lockdown && !attested;
         judged.class = class.unwrap_or_else(|| Class::by_default(action, attested));
         if action == Action::Block {
             judged.bucket = self.shares.bucket(who, what);
             let percent = self.shares.percent(who.verdict);
             let takes_effect = judged.bucket.map_or(percent > 0, |bucket| bucket < percent);
+            let takes_effect = takes_effect && !matches!(what.mode, Mode::Monitor(_));
+            judged.locked_down = !takes_effect && closed && !self.adds_key(what);
             // On a route that adds a key nothing but a rule lets anybody through.
-            if !takes_effect && !self.adds_key(what) {
+            if !takes_effect && !self.adds_key(what) && !closed {
                 judged.would = Some(Action::Block);
                 judged.action = Action::Allow;
                 judged.class = Class::by_default(Action::Allow, attested);
             }
+            return judged;
+        }
+        let named = what.caller.is_some() && found.is_some_and(|(_, rule)| rule.asks_for_caller());
+        // Not even with `danger_inject_unattested` does a lockdown leave a key to who is not attested.
+        if closed && (!named || self.adds_key(what)) {
+            judged.action = Action::Block;
+            judged.locked_down = true;
             return judged;
         }
         if self.adds_key(what) {

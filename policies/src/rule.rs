@@ -37,6 +37,16 @@ impl Rule {
         self.conditions.iter().all(|outer| inner.iter().any(|condition| outer.covers(condition)))
     }
 
+    /// Whether only a proven caller meets it.
+    pub(crate) fn asks_for_caller(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Caller(_)))
+    }
+
+    /// Whether only a proven user meets it.
+    pub(crate) fn asks_for_user(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::User(test) if test.present))
+    }
+
     /// Whether it lets through.
     pub(crate) fn loosens(&self) -> bool {
         self.action != Action::Block

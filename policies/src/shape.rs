@@ -4,6 +4,7 @@
 //! that one declaration come its reader, the list of fields that "did you mean" knows, and its JSON schema.
 
 pub(crate) mod conditions;
+pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod refusals;
 pub(crate) mod then;

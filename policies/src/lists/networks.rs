@@ -32,6 +32,14 @@ impl Networks {
         }
     }
 
+    /// Whether it holds any address of `network`. Takes the logarithm of its length.
+    pub(crate) fn touches(&self, network: IpNet) -> bool {
+        match canonical(network) {
+            IpNet::V4(net) => meets(&self.v4, (u32::from(net.network()), u32::from(net.broadcast()))),
+            IpNet::V6(net) => meets(&self.v6, (u128::from(net.network()), u128::from(net.broadcast()))),
+        }
+    }
+
     /// Whether every address of `inner` lies in one of these.
     pub(crate) fn covers(&self, inner: &Self) -> bool {
         inner.v4.iter().all(|range| spans(&self.v4, *range)) && inner.v6.iter().all(|range| spans(&self.v6, *range))
@@ -41,6 +49,10 @@ impl Networks {
     pub(crate) fn ranges(&self) -> impl Iterator<Item = (u128, u128)> {
         let v4 = self.v4.iter().map(|(first, last)| (mapped(*first), mapped(*last)));
         self.v6.iter().copied().chain(v4)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// How many ranges.
@@ -63,6 +75,12 @@ fn mapped(v4: u32) -> u128 {
 
 fn holds<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
     spans(ranges, (address, address))
+}
+
+/// Whether one of the sorted, disjoint `ranges` has anything in common with `other`.
+fn meets<T: Ord + Copy>(ranges: &[(T, T)], other: (T, T)) -> bool {
+    let after = ranges.partition_point(|(first, _)| *first <= other.1);
+    after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|(_, last)| other.0 <= *last)
 }
 
 /// Whether one of the ranges holds all of `inner`.

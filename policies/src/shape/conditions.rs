@@ -3,8 +3,9 @@
 use http::HeaderName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::values::{HostPattern, MethodName, Network, PathPattern, Span};
-use super::words::{EvidenceWord, TierWord, VerdictWord};
+use super::people::{CallerWord, UserRule};
+use super::values::{HostPattern, ListName, MethodName, Network, OrList, PathPattern, Percent, Span};
+use super::words::{AnnotationWord, DeviceStateWord, EvidenceWord, TierWord, VerdictWord};
 use super::{At, Many, NonEmpty, Read, Required, Tried, shape};
 use crate::problem::Problem;
 use crate::version::Version;
@@ -17,8 +18,8 @@ shape! {
     verdict: Option<Tried<Many<VerdictWord>>>;
     /// Method or methods.
     method: Option<At<Many<MethodName>>>;
-    /// Path or paths, in the normal form in which they go upstream.
-    path: Option<At<Many<PathPattern>>>;
+    /// Path or paths, in the normal form in which they go upstream, or lists of them.
+    path: Option<At<Many<OrList<PathPattern>>>>;
     /// Host or hosts, without port.
     host: Option<At<Many<HostPattern>>>;
     /// Name of a route, or names; for policies that several routes share.
@@ -33,8 +34,22 @@ shape! {
     app_version: Option<At<NonEmpty<VersionRange>>>;
     /// How long the token has been expired. True only for a genuine signature.
     expired_for: Option<At<ExpiredFor>>;
-    /// The client's address.
-    network: Option<At<Many<Network>>>;
+    /// What an operator said about the device. True only for a genuine signature.
+    device_state: Option<At<Many<DeviceStateWord>>>;
+    /// How long ago the device was first seen. True only for a genuine signature that tells it.
+    device_age: Option<At<NonEmpty<AgeRange>>>;
+    /// The device, in a named list. True only for a genuine signature.
+    device: Option<At<Many<ListName>>>;
+    /// What the token is marked with. True only for a genuine signature.
+    annotation: Option<At<Many<AnnotationWord>>>;
+    /// A caller that is not an app and has proven who it is, by name; or `any`.
+    caller: Option<At<Many<CallerWord>>>;
+    /// The user, whose own token was verified beside the app's.
+    user: Option<At<NonEmpty<UserRule>>>;
+    /// The client's address: networks, or lists of them.
+    network: Option<At<Many<OrList<Network>>>>;
+    /// For so many percent of senders, always the same ones.
+    percentage: Option<At<Percent>>;
     /// Headers and what their values must be; all of them.
     header: Option<At<Headers>>;
     /// Conditions that must not all be true.
@@ -56,8 +71,16 @@ const NOT_CONDITIONS: &[(&str, &str)] = &[
     ("headers", "it is called `header`"),
     ("query", "rules look at method, host, path and headers, not at the query"),
     ("regex", "there are no regular expressions; use `path` with `*` and `/**`"),
-    ("percent", "a share is set for the whole policy: enforcement: { missing: 10, others: 100 }"),
-    ("percentage", "a share is set for the whole policy: enforcement: { missing: 10, others: 100 }"),
+    ("percent", "it is called `percentage`; a share of the refusals is set for the whole policy: enforcement: { missing: 10 }"),
+    ("share", "it is called `percentage`"),
+    ("callers", "it is called `caller`, also for several"),
+    ("partner", "it is called `caller`"),
+    ("users", "it is called `user`: { subject: [ … ] }"),
+    ("jwt", "it is called `user`: { issuer: …, claims: { … } }"),
+    ("age", "it is called `device_age`: { min: 24h }"),
+    ("devices", "it is called `device`: { list: NAME }"),
+    ("annotations", "it is called `annotation`"),
+    ("state", "it is called `device_state`"),
 ];
 
 shape! {
@@ -78,6 +101,19 @@ shape! {
     struct ExpiredFor: "`expired_for`", elsewhere &[("min", "only `max` is known: the time since the token expired")];
     /// The longest time since it expired.
     max: Required<Span>, or "write how long at most: expired_for: { max: 15m }";
+}
+
+shape! {
+    /// From `min` on, and before `below`; in whole hours.
+    struct AgeRange: "`device_age`", elsewhere &[
+        ("max", "it is called `below`"),
+        ("over", "it is called `min`"),
+        ("above", "it is called `min`"),
+    ];
+    /// The first age that matches.
+    min: Option<Tried<Span>>;
+    /// The first age that no longer matches.
+    below: Option<Tried<Span>>;
 }
 
 /// Header names, each with what its value must be.

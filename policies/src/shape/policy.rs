@@ -17,6 +17,11 @@ shape! {
     /// Who may do what: the first rule that matches decides.
     struct PolicyShape: "a policy", elsewhere &[
         ("name", "it is called `policy`"),
+        ("include", "it is an entry of `rules`: rules: [{ include: rules/common.yaml }]"),
+        ("allow_everything", "it is called `danger_allow_everything`"),
+        ("danger_block_everything", "it is called `block_everything`"),
+        ("errors", "it is called `refusals`"),
+        ("responses", "it is called `refusals`"),
         ("mode", "for the whole policy it is `enforcement: monitor`; `mode` belongs to a rule"),
         ("enforce_percent", "write enforcement: { failed: 10, others: 100 }"),
         ("rule", "it is called `rules`, a list"),
@@ -27,12 +32,16 @@ shape! {
     default: Required<Action>, or "write `default: block`";
     /// Must be true where `default` is allow.
     danger_default_allow: Option<At<bool>>;
+    /// Must be true where nothing is let through: no rule does, or every rule that does has an end, and `default` is block.
+    block_everything: Option<At<bool>>;
+    /// Must be true where everything is let through, and nothing is refused, put behind or limited.
+    danger_allow_everything: Option<At<bool>>;
     /// monitor, enforce (default), or for each verdict how many percent of the refusals take effect.
     enforcement: Option<At<Enforcement>>;
     /// Bodies of the API's own for refusals.
     refusals: Option<At<RefusalsShape>>;
     /// From top to bottom, the first that matches decides.
-    rules: Option<Tried<ListOf<At<RuleShape>>>>;
+    rules: Option<Tried<ListOf<At<RuleEntry>>>>;
 }
 
 shape! {
@@ -56,8 +65,34 @@ shape! {
     then: Required<Then>, or "write `then: allow`, `deprioritize` or `block`";
     /// enforce (default), monitor (counted, then treated as absent), disabled.
     mode: Option<At<Mode>>;
-    /// Only on what lets through: past this moment the rule is absent.
+    /// Only on what lets through or is monitored: past this moment the rule is absent.
     until: Option<At<Moment>>;
+}
+
+/// An entry of `rules`: a rule. Those of an included file stand in its place by the time that it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleEntry(pub(crate) RuleShape);
+
+impl Read for RuleEntry {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        RuleShape::read(node, what, problems).map(Self)
+    }
+}
+
+impl JsonSchema for RuleEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RuleOrInclude".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rule = generator.subschema_for::<RuleShape>();
+        json_schema!({ "anyOf": [rule, {
+            "type": "object",
+            "properties": { "include": { "type": "string", "description": "A file with `rules` alone, whose rules stand here." } },
+            "required": ["include"],
+            "additionalProperties": false
+        }] })
+    }
 }
 
 /// How many percent of the final refusals take effect.

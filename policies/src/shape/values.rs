@@ -2,12 +2,14 @@
 //!
 //! In: the text of one value. Out: a value that can be compared with a request, in the same normal form.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use attest_core::target::{PathGlob, canonical_host};
 use attest_core::time::UnixTime;
 use http::Method;
 use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{Read, text_schema};
 use crate::lists::parse_network;
@@ -158,13 +160,6 @@ text_schema!(Network, "A network in CIDR form, or one address.", "203.0.113.0/24
 
 impl Read for Network {
     fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
-        if let yaml::Value::Map(_) = node.value {
-            problems.push(
-                Problem::error(node.place, "wrong_type", "named lists of networks are not read here")
-                    .with_hint("write the networks out: [203.0.113.0/24, \"2001:db8::/32\"]"),
-            );
-            return None;
-        }
         match parse_network(yaml::text(node, what, problems)?) {
             Ok(net) => Some(Self(net)),
             Err((message, hint)) => {
@@ -172,6 +167,87 @@ impl Read for Network {
                 None
             }
         }
+    }
+}
+
+/// Name of a list: `{ list: NAME }`.
+#[derive(Clone, Debug)]
+pub(crate) struct ListName(pub(crate) String);
+
+impl Read for ListName {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        if let yaml::Value::Text(text) = &node.value {
+            problems.push(
+                Problem::error(node.place, "wrong_type", format!("`{what}` names a list, not {}", node.described()))
+                    .with_hint(format!("write {{ list: NAME }}, and put `{text}` into the list of that name")),
+            );
+            return None;
+        }
+        let name = yaml::Fields::open(node, "a named list", &["list"], &[("lists", "it is called `list`, for one name")], problems)?
+            .require("list", "write { list: NAME }", problems)?;
+        yaml::text(name, "list", problems).map(|name| Self(name.to_owned()))
+    }
+}
+
+impl JsonSchema for ListName {
+    fn schema_name() -> Cow<'static, str> {
+        "ListName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": { "list": { "type": "string", "description": "Name of a list in the configuration." } },
+            "required": ["list"],
+            "additionalProperties": false
+        })
+    }
+}
+
+/// A value, or a list of such.
+#[derive(Clone, Debug)]
+pub(crate) enum OrList<T> {
+    Value(T),
+    List(ListName),
+}
+
+impl<T: Read> Read for OrList<T> {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        match node.value {
+            yaml::Value::Map(_) => ListName::read(node, what, problems).map(Self::List),
+            _ => T::read(node, what, problems).map(Self::Value),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OrList<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}_or_list", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (value, list) = (generator.subschema_for::<T>(), generator.subschema_for::<ListName>());
+        json_schema!({ "anyOf": [value, list] })
+    }
+}
+
+/// So many of a hundred.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Percent(pub(crate) u8);
+
+impl Read for Percent {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        yaml::number(node, what, 0, 100, problems).and_then(|number| u8::try_from(number).ok()).map(Self)
+    }
+}
+
+impl JsonSchema for Percent {
+    fn schema_name() -> Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0, "maximum": 100 })
     }
 }
 

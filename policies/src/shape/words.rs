@@ -6,12 +6,13 @@ use std::borrow::Cow;
 
 use attest_core::evidence_kind::{EvidenceKind, EvidenceKinds};
 use attest_core::tier::Tier;
+use attest_core::token::asv::{DeviceState, annotations};
 use attest_core::verdict::Verdict;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{Read, word_list};
 use crate::class::{Action, Class};
-use crate::limit::Per;
+use crate::limit::{Count, Per};
 use crate::problem::Problem;
 use crate::verdicts::Verdicts;
 use crate::yaml::{self, Node};
@@ -34,6 +35,8 @@ word_list!(Per:
     "route" => Self::Route,
     "all" => Self::All,
 );
+
+word_list!(Count: "sliding" => Self::Sliding, "fixed" => Self::Fixed);
 
 /// `mode:` of a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,6 +130,46 @@ impl JsonSchema for TierWord {
         json_schema!({ "type": "string", "enum": tier_words() })
     }
 }
+
+/// What an operator said about a device, as far as a rule can see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeviceStateWord(pub(crate) DeviceState);
+
+/// A device that was made to fail, or banned, is settled before rules are asked.
+const DEVICE_STATES: [DeviceState; 2] = [DeviceState::Normal, DeviceState::ForcedPass];
+
+impl Read for DeviceStateWord {
+    fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let settled = match &node.value {
+            yaml::Value::Text(text) if text == DeviceState::ForcedFail.as_str() => "failed",
+            yaml::Value::Text(text) if text == DeviceState::Banned.as_str() => "revoked",
+            _ => {
+                let word = yaml::one_of(node, what, &DEVICE_STATES.map(DeviceState::as_str), problems)?;
+                return DEVICE_STATES.into_iter().find(|state| state.as_str() == word).map(Self);
+            }
+        };
+        problems.push(
+            Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described()))
+                .with_hint(format!("that is settled before rules are asked: write verdict: {settled}")),
+        );
+        None
+    }
+}
+
+impl JsonSchema for DeviceStateWord {
+    fn schema_name() -> Cow<'static, str> {
+        "DeviceState".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": DEVICE_STATES.map(DeviceState::as_str) })
+    }
+}
+
+/// What a token may be marked with, one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AnnotationWord(pub(crate) u32);
+word_list!(AnnotationWord: "dev" => Self(annotations::DEV as u32));
 
 /// A kind of Evidence, or `platform`: any kind that the maker of the platform vouches for.
 #[derive(Clone, Copy, Debug)]

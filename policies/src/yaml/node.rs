@@ -82,6 +82,21 @@ impl Node {
         Self { value, place, spelling: None }
     }
 
+    /// Says of this tree from which file it is.
+    pub(crate) fn set_source(&mut self, source: u16) {
+        self.place.source = source;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.set_source(source)),
+            Value::Map(entries) => {
+                for entry in entries {
+                    entry.place.source = source;
+                    entry.value.set_source(source);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
+        }
+    }
+
     /// How a scalar was written (`3.10` stays `3.10`); for lists and maps what they are.
     #[must_use]
     pub fn spelled(&self) -> String {

@@ -46,6 +46,33 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// Reads `512B`, `64KiB`, `10MiB`, `1GiB`, at most 8 PiB. Zero is refused.
+///
+/// # Errors
+/// What is wrong and what to write.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let usage = || "write a number and a unit: 512B, 64KiB, 10MiB or 1GiB".to_owned();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(usage)?;
+    let shift = match unit {
+        "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "k" | "K" | "kB" | "KB" | "kb" | "kib" => return Err(format!("write {number}KiB (1024 bytes)")),
+        "m" | "M" | "MB" | "mb" | "mib" => return Err(format!("write {number}MiB (1024 KiB)")),
+        "g" | "G" | "GB" | "gb" | "gib" => return Err(format!("write {number}GiB (1024 MiB)")),
+        "" if !number.is_empty() => return Err(format!("write {number}, without quotes, or {number}KiB")),
+        _ => return Err(usage()),
+    };
+    let number: u64 = number.parse().map_err(|_| usage())?;
+    match number.checked_mul(1 << shift) {
+        Some(0) => Err("it must be more than nothing; leave the limit out for none".to_owned()),
+        Some(size) if size <= 1 << 53 => Ok(size),
+        _ => Err("that is too much".to_owned()),
+    }
+}
+
 /// Reads a moment of RFC 3339 with its offset: `2027-03-01T00:00:00Z`, `2027-03-01T00:00:00+01:00`.
 ///
 /// # Errors
