@@ -24,10 +24,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod advise;
+pub mod cases;
 mod class;
 mod compile;
 mod condition;
 mod decision;
+mod digest;
 mod enforcement;
 mod explain;
 mod facts;
@@ -40,6 +43,7 @@ pub mod problem;
 mod raw;
 pub mod recording;
 pub mod refusals;
+pub mod report;
 mod result_policy;
 mod rule;
 mod shape;
@@ -50,7 +54,7 @@ pub mod yaml;
 pub use class::{Action, Class};
 pub use compile::{Includes, NoIncludes, RouteContext, check_text, compile, parse_file};
 pub use decision::{Decision, Permit, Refused, Why};
-pub use explain::{Explanation, Step, explain};
+pub use explain::{Explanation, Recorded, Step, explain, explain_sample};
 pub use facts::{Cause, FailSafe, HeaderSource, Mode, RequestFacts, Subject, User};
 pub use limit::{Count, Limit, Per, Unit};
 pub use lists::{List, Lists};

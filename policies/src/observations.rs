@@ -15,6 +15,7 @@ mod window;
 use std::collections::BTreeMap;
 
 use attest_core::time::UnixTime;
+use attest_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::class::Action;
@@ -81,7 +82,7 @@ struct Hour {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Day {
-    /// By app and version.
+    /// Attested requests, by app and version.
     versions: Vec<(Box<str>, Box<str>, Counts)>,
     other_versions: Counts,
     /// What decides with everything enforced.
@@ -276,14 +277,14 @@ impl Route {
             && few(self.days.len(), HOURS / 24 + 2)
             && self.hours.keys().all(near)
             && self.days.keys().all(near)
-            && self.hours.values().all(|hour| hour.verdicts.len() <= attest_core::verdict::Verdict::ALL.len())
+            && self.hours.values().all(|hour| hour.verdicts.len() <= Verdict::ALL.len())
             && self.days.values().all(|day| day.versions.len() <= MAX_VERSIONS && day.rules.len() <= MAX_RULES)
     }
 }
 
 impl Day {
     fn record(&mut self, seen: &Seen<'_>) {
-        if let Some(app) = seen.app {
+        if let (Some(app), Verdict::Attested) = (seen.app, seen.verdict) {
             self.version(cut(app), cut(seen.version.unwrap_or(""))).count(seen);
         }
         self.rule(cut(seen.rule)).count(seen);

@@ -46,9 +46,14 @@ impl JsonSchema for RawPolicy {
 /// The JSON schema (draft 7, which YAML editors read) of a policy file.
 #[must_use]
 pub fn schema() -> Value {
+    draft_07::<RawPolicy>("Assay result policy")
+}
+
+/// The schema of a whole file.
+pub(crate) fn draft_07<T: JsonSchema>(title: &str) -> Value {
     let generator = SchemaSettings::draft07().into_generator();
-    let mut schema = generator.into_root_schema_for::<RawPolicy>();
-    schema.insert("title".to_owned(), "Assay result policy".into());
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
     let mut value = Value::from(schema);
     strip_null(&mut value);
     value

@@ -6,8 +6,14 @@
 //!
 //! The gateway makes records ([`Recorder`]); `assay policy test --replay` and `assay policy explain --decision` read them.
 
+mod fingerprint;
+mod lines;
+mod log_line;
 mod pseudonyms;
 mod recorder;
+mod replay;
+mod sample;
+mod walk;
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
@@ -20,8 +26,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::class::{Action, Class};
 
+pub use fingerprint::MAX_ANSWERS;
+pub use lines::for_each_line;
 pub use pseudonyms::Pseudonyms;
 pub use recorder::{Facts, Recorder};
+pub use replay::{BrokenLine, Difference, Gap, Reached, Replay, Report};
+pub use sample::Sample;
+pub(crate) use sample::Asked;
 
 /// The form of [`Record`] that this program writes and reads.
 pub const VERSION: u8 = 1;
@@ -127,7 +138,7 @@ pub struct Record {
     /// The monitored rules that matched on the way, each with its action.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub monitored: Vec<(String, String)>,
-    /// What overruled the policy: `lockdown`, `monitor_panic` or `monitor_guard`. Absent: nothing did.
+    /// What overruled the policy ([`Mode::as_str`](crate::facts::Mode)): `lockdown`, `monitor` or `guard`. Absent: nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }
@@ -205,3 +216,6 @@ fn is_zero(value: &u32) -> bool {
 fn no_kinds(kinds: &EvidenceKinds) -> bool {
     kinds.is_empty()
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,6 +98,12 @@ impl ResultPolicy {
         self.0.rules.iter().flat_map(|rule| rule.limits.iter())
     }
 
+    /// Whether a rule that is not disabled looks into the list of this name.
+    #[must_use]
+    pub fn uses_list(&self, name: &str) -> bool {
+        self.0.rules.iter().flat_map(|rule| &rule.conditions).any(|condition| condition.names_list(name))
+    }
+
     /// The answer of the API's own for refusals of this group; absent: the gateway's words.
     #[must_use]
     pub fn refusal(&self, group: Group) -> Option<&RefusalBody> {

@@ -17,7 +17,7 @@ pub struct Window {
     pub last_day: BTreeMap<Category, Counts>,
     /// By verdict, as words.
     pub verdicts: BTreeMap<String, u64>,
-    /// Apps and versions of genuine tokens, and those beyond what is told apart.
+    /// Apps and versions of attested requests.
     pub versions: Vec<Version>,
     /// Versions beyond those.
     pub other_versions: Counts,
