@@ -38,7 +38,9 @@ use crate::{
 mod audit;
 mod builds;
 mod devices;
+mod gateways;
 mod key_sets;
+mod orders;
 mod revocations;
 mod status;
 mod tokens;
@@ -112,6 +114,9 @@ fn described_routes() -> OpenApiRouter<Arc<Api>> {
             .routes(routes!(key_sets::retire))
             .routes(routes!(revocations::list, revocations::create))
             .routes(routes!(revocations::lift))
+            .routes(routes!(orders::list, orders::give))
+            .routes(routes!(orders::show, orders::end))
+            .routes(routes!(gateways::list))
             .routes(routes!(tokens::list, tokens::create))
             .routes(routes!(tokens::revoke))
             .routes(routes!(tokens::test))

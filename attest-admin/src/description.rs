@@ -35,7 +35,8 @@ pub(crate) fn document() -> Document {
         .title("Assay admin API")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "What operators do to the attestation service: builds, devices, keys, revocations, tokens, audit. Lists come \
+            "What operators do to the attestation service: builds, devices, keys, revocations, orders \
+             to gateways, tokens, audit. Lists come \
              in pages: ask again with `after` set to the `next` of the page before. An edit of a single thing needs \
              `If-Match` with the ETag that it was read with. Times are Unix seconds. Refusals are problem details \
              (RFC 9457) with a stable `code` and, where one member is at fault, its name in `field`.",

@@ -18,7 +18,9 @@ use crate::{
 mod audit;
 mod builds;
 mod devices;
+mod gateways;
 mod key_sets;
+mod orders;
 mod package;
 mod revocations;
 mod status;

@@ -9,7 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 mod audit;
 mod builds;
 mod devices;
+mod gateways;
 mod key_sets;
+mod orders;
 mod revocations;
 mod status;
 mod tokens;
@@ -20,7 +22,9 @@ pub use self::{
         App, Build, BuildOutcome, BuildQuery, BuildState, NewBuild, Package, Registered, Retire, Retired, SetBuild,
     },
     devices::{Device, DeviceQuery, DeviceState, Enrol, Mark, Reason},
+    gateways::Gateway,
     key_sets::{KeySet, KeyState, Rotate, RotateWhen, Rotation, SigningKey},
+    orders::{GivenOrder, NewOrder, Order, OrderKind, OrderQuery},
     revocations::{Lift, NewRevocation, Revocation, RevocationKind},
     status::Status,
     tokens::{AdminToken, CreatedToken, NewTestToken, NewToken, Role, TestToken},

@@ -5,6 +5,7 @@
 //! gateway to prove.
 
 mod document;
+mod gateway;
 mod orders;
 mod revocations;
 
@@ -18,6 +19,7 @@ use crate::b64u;
 use crate::token::key_set::KeySetError;
 
 pub use document::{FORMAT, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Revoked, SecretBytes};
+pub use gateway::{GatewayCounts, GatewayFacts, MAX_REPORT_BYTES, MAX_REPORTED_ROUTES, NotFacts, is_gateway_name};
 pub use orders::{
     MAX_EXTENSION, MAX_ORDER_LASTS, MAX_ORDER_ROUTES, MAX_ORDERS, NotAnOrderKind, Order, OrderKind, is_route_name,
 };

@@ -6,7 +6,8 @@
 //! | `POST {path}/challenge` | [`challenge`] | a challenge |
 //! | `POST {path}/attest` | [`attest`] | a result token, always, once the challenge was good |
 //! | `GET {path}/gateway/keysets` | [`feeds`] | the signed key-set document, to gateways alone |
-//! | `GET {path}/gateway/revocations?after=N` | [`feeds`] | the signed revocations since number N, to gateways alone |
+//! | `GET {path}/gateway/revocations?after=N` | [`feeds`] | the signed revocations since number N, and operators' orders, to gateways alone |
+//! | `POST {path}/gateway/report` | [`feeds`] | 204: what a gateway tells of itself was noted |
 //! | `GET {path}/jwks.json` | [`feeds`] | the public keys, where the key set is open; else 404 |
 //! | `GET {path}/health` | [`health`] | 200 or 503 |
 
@@ -71,6 +72,7 @@ pub(crate) fn router(path: &str, service: Arc<Service>, internal_secret: String)
         .route(&format!("{path}/attest"), post(attest::attest))
         .route(&format!("{path}/gateway/keysets"), get(feeds::key_sets))
         .route(&format!("{path}/gateway/revocations"), get(feeds::revocations))
+        .route(&format!("{path}/gateway/report"), post(feeds::report))
         .route(&format!("{path}/jwks.json"), get(feeds::jwks))
         .route(&format!("{path}/health"), get(health::health))
         .fallback(|| async { Refusal::NotFound.into_response() })

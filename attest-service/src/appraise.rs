@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use attest_core::{
-    appraisal::{self, AttestationResult},
+    appraisal::{self, AttestationResult, DeviceFacts},
     device_key::DeviceId,
     envelope::{AttestRequest, AttestResponse},
     reasons::Reasons,
@@ -14,7 +14,10 @@ use attest_core::{
 use attest_store::{Bearer, Signed, Snapshot};
 use http::StatusCode;
 
-use crate::{answer_cache::Answer, challenges::Consumed, outcome::Outcome, refusal::Refusal, service::Service};
+use crate::{
+    answer_cache::Answer, challenges::Consumed, device_ages::AgedDevice, outcome::Outcome, refusal::Refusal,
+    service::Service,
+};
 
 impl Service {
     /// Appraises `request` and signs what came out, at `now`.
@@ -28,16 +31,15 @@ impl Service {
         _consumed: &Consumed,
         request: &AttestRequest,
         transcript: &TranscriptHash,
-        address: IpAddr,
+        (device, address): (AgedDevice, IpAddr),
         now: UnixTime,
     ) -> Result<(Answer, Outcome), Refusal> {
-        let device = request.device_key.device_id(&self.device_salt);
         let snapshot = self.live.snapshot();
         let result = self.result(&snapshot, request, transcript, device, now);
-        let bearer = Bearer { request, device, address };
+        let bearer = Bearer { request, device: device.id, address };
         let signed = snapshot.issuer.sign(&result, &bearer, now, &*self.random).map_err(|_| Refusal::Unavailable)?;
         let answer = self.answer(request, &result, &signed)?;
-        Ok((answer, outcome(request, &result, device, signed.arc, now)))
+        Ok((answer, outcome(request, &result, device.id, signed.arc, now)))
     }
 
     /// C: Evidence against the builds registered, under the policy configured.
@@ -46,17 +48,18 @@ impl Service {
         snapshot: &Snapshot,
         request: &AttestRequest,
         transcript: &TranscriptHash,
-        device: DeviceId,
+        device: AgedDevice,
         now: UnixTime,
     ) -> AttestationResult {
         let policies = self.policies.load();
         let (policy, named) = policies.policy(&request.app, request.platform);
         let builds = if named { snapshot.builds(&request.app) } else { &[] };
-        let facts = match &request.previous {
-            None => snapshot.device(&device, now),
+        let facts = match self.previous(request) {
+            None => snapshot.device(&device.id, now),
             // Whether it really was that device is for the appraisal to find out; a request that can't prove it fails.
-            Some(previous) => snapshot.renewed_device(&device, &previous.device_key.device_id(&self.device_salt), now),
+            Some(previous) => snapshot.renewed_device(&device.id, &previous, now),
         };
+        let facts = DeviceFacts { age_hours: device.hours, ..facts };
         appraisal::appraise(request, transcript, builds, policy, facts)
     }
 

@@ -8,7 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use attest_core::feed::{FeedPublicKey, SignedDocument};
+use attest_core::feed::{FeedPublicKey, GatewayFacts, RevocationFormat, SignedDocument};
 use attest_store::{Store, StoreError};
 use tokio::{
     sync::{Semaphore, watch},
@@ -86,7 +86,17 @@ impl ServiceHandle {
     /// after the service has stopped it gives nothing.
     pub fn revocation_source(&self) -> impl Fn(u64) -> Option<SignedDocument> + Send + Sync + Clone + 'static {
         let service = Arc::downgrade(&self.service);
-        move |after| service.upgrade()?.revocation_document(after).ok()
+        move |after| service.upgrade()?.revocation_document(after, RevocationFormat::WithOrders).ok()
+    }
+
+    /// A function that takes what a gateway in this process tells of itself, as `POST {path}/gateway/report` does; after the
+    /// service has stopped it gives nothing.
+    pub fn gateway_reports(&self) -> impl Fn(&GatewayFacts) -> Option<()> + Send + Sync + Clone + 'static {
+        let service = Arc::downgrade(&self.service);
+        move |facts| {
+            service.upgrade()?.gateway_reported(facts.clone());
+            Some(())
+        }
     }
 
     /// The public half of the key that signs the documents.

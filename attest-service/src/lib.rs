@@ -24,6 +24,7 @@ mod api;
 mod appraise;
 mod audit;
 mod challenges;
+mod device_ages;
 mod evidence_policies;
 mod gateway_token;
 mod handle;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use attest_core::{
     b64u,
     challenge::Challenge,
+    device_key::DeviceId,
     envelope::{AttestRequest, ChallengeResponse},
     random::{Random, array},
     time::Clock,
@@ -22,6 +23,7 @@ use self::shared::Asked;
 use crate::{
     answer_cache::{Answer, AnswerCache, Seen, Waiter},
     challenges::{Challenges, NotConsumed, embedded::ChallengeStore},
+    device_ages::{AgedDevice, DeviceAges},
     evidence_policies::EvidencePolicies,
     gateway_token::GatewayToken,
     health::Health,
@@ -43,6 +45,7 @@ pub(crate) struct Service {
     pub(crate) device_salt: [u8; 32],
     pub(crate) token_lifetime_secs: u64,
     pub(crate) challenges: Challenges,
+    pub(crate) ages: DeviceAges,
     pub(crate) answers: AnswerCache,
     pub(crate) policies: ArcSwap<EvidencePolicies>,
     pub(crate) gateway_token: GatewayToken,
@@ -108,10 +111,14 @@ impl Service {
     ) -> Result<Attested, Refusal> {
         self.ready()?;
         match &self.challenges {
-            Challenges::Embedded(store) => match self.begin(store, &request, address)? {
-                Begun::Now(attested) => Ok(attested),
-                Begun::Before(waiter) => self.repeat(waiter.answer().await.ok_or(Refusal::ChallengeSpent)?, &request),
-            },
+            Challenges::Embedded(store) => {
+                match self.begin(store, &request, self.aged(store, &request).await, address)? {
+                    Begun::Now(attested) => Ok(attested),
+                    Begun::Before(waiter) => {
+                        self.repeat(waiter.answer().await.ok_or(Refusal::ChallengeSpent)?, &request)
+                    }
+                }
+            }
             Challenges::Shared(shared) => {
                 let permit = self.appraisals.load_full().try_acquire_owned().map_err(|_| Refusal::Unavailable)?;
                 let (service, asking) = (Arc::clone(self), Arc::clone(&request));
@@ -124,8 +131,31 @@ impl Service {
         }
     }
 
+    /// The device of a request that is about to be appraised. Before the challenge is used there is nothing that a client
+    /// could end by hanging up; one that is spent asks nobody anything.
+    async fn aged(&self, store: &ChallengeStore, request: &AttestRequest) -> AgedDevice {
+        let id = request.device_key.device_id(&self.device_salt);
+        let challenge = Challenge::from_bytes(&request.challenge);
+        let verified = challenge.and_then(|challenge| store.verify(&challenge, self.clock.now()));
+        match verified {
+            Ok(challenge) if !store.is_spent(&challenge) => self.ages.of(id, self.previous(request)).await,
+            _ => AgedDevice { id, hours: 0 },
+        }
+    }
+
+    /// The device that `request` says to take over from.
+    pub(crate) fn previous(&self, request: &AttestRequest) -> Option<DeviceId> {
+        request.previous.as_ref().map(|previous| previous.device_key.device_id(&self.device_salt))
+    }
+
     /// The attestation over the embedded store. It never waits.
-    fn begin(&self, store: &ChallengeStore, request: &AttestRequest, address: IpAddr) -> Result<Begun, Refusal> {
+    fn begin(
+        &self,
+        store: &ChallengeStore,
+        request: &AttestRequest,
+        device: AgedDevice,
+        address: IpAddr,
+    ) -> Result<Begun, Refusal> {
         let seats = self.appraisals.load();
         let _permit = seats.try_acquire().map_err(|_| Refusal::Unavailable)?;
         let now = self.clock.now();
@@ -146,7 +176,7 @@ impl Service {
         };
         let consumed = store.consume(challenge, Network::of(address), now).map_err(|why| self.not_consumed(why))?;
         self.count("first");
-        let (answer, outcome) = self.appraise(&consumed, request, &transcript, address, now)?;
+        let (answer, outcome) = self.appraise(&consumed, request, &transcript, (device, address), now)?;
         Ok(Begun::Now(Attested { answer: maker.made(answer), held: Some(self.recorder.hold(outcome)) }))
     }
 

@@ -29,6 +29,7 @@ use crate::{
     answer_cache::{self, AnswerCache, sealed::AnswerKey},
     api, audit,
     challenges::{Capacity, Challenges, embedded::ChallengeStore, shared::SharedChallenges},
+    device_ages::DeviceAges,
     evidence_policies::EvidencePolicies,
     gateway_token::{GatewayToken, GatewayTokenError},
     handle::{ServiceHandle, seats},
@@ -155,6 +156,7 @@ fn assemble(
     let metrics = Arc::new(Metrics::new(shared.is_some()));
     let (recorder, recorder_thread) =
         Recorder::start(Arc::clone(&metrics), Arc::clone(&live), settings.explain).map_err(StartError::Thread)?;
+    let ages = DeviceAges::start(&store, Arc::clone(clock), settings.quantum).map_err(StartError::Thread)?;
     let service = Service {
         clock: Arc::clone(clock),
         steadiness: Steadiness::new(&**clock),
@@ -163,6 +165,7 @@ fn assemble(
         device_salt: **store.device_salt(),
         token_lifetime_secs: settings.token.lifetime.as_secs(),
         challenges: challenges(&settings, &store, shared, &**random)?,
+        ages,
         answers: AnswerCache::new(answer_cache::CAPACITY),
         policies: ArcSwap::from_pointee(EvidencePolicies::of(&settings.apps)),
         gateway_token,

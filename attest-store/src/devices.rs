@@ -17,12 +17,16 @@ use crate::{
     store::{Change, Part, Store, count_up, counter},
 };
 
+mod ages;
 pub(crate) mod family;
 mod row;
 mod sightings;
 
 use self::row::{COLUMNS, find, found, parse};
-pub use self::row::{DeviceFilter, DeviceRow, Seen};
+pub use self::{
+    ages::{AgeReader, MAX_AGES},
+    row::{DeviceFilter, DeviceRow, Seen},
+};
 pub(crate) use self::{
     row::{Mark, is_banned, load_marks},
     sightings::Batch,

@@ -9,13 +9,16 @@
 //! | devices | `devices.rs` | what was seen of them, what an operator decided |
 //! | keys | `keys.rs`, `issuer.rs`, `secrets.rs` | signing keys in all their states, what is made with them, how they are sealed |
 //! | revocations | `revocations.rs` | what gateways must refuse although its token is good |
+//! | orders | `orders.rs` | what gateways are to do otherwise for a while |
+//! | gateways | `gateways.rs` | what they told of themselves |
 //! | tokens | `tokens.rs` | who may use the admin API; hashes alone |
 //! | audit | `audit.rs` | who did what: one authenticated chain per writer |
 //!
 //! Calls block: async callers go through `spawn_blocking`. [`Live::snapshot`] and [`Live::seen`] never wait.
 //!
-//! **What a crash can lose**: the sightings of the last 200 ms ([`Live::seen`]). Never a registry change, a mark, a counter
-//! of [`Store::advance_counter`], a revocation, a key or an audit entry that was acknowledged.
+//! **What a crash can lose**: the sightings of the last 200 ms ([`Live::seen`]), and gateways' last reports. Never a registry
+//! change, a mark, a counter of [`Store::advance_counter`], a revocation, an order, a key or an audit entry that was
+//! acknowledged.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod actor;
@@ -25,9 +28,11 @@ mod check;
 mod database;
 mod devices;
 mod error;
+mod gateways;
 mod issuer;
 mod keys;
 mod live;
+mod orders;
 mod page;
 mod revocations;
 mod secrets;
@@ -40,11 +45,13 @@ pub use self::{
     apps::{BuildFilter, BuildRow, Registered, Registration, What},
     audit::{AuditEntry, AuditReport, Checkpoint, MAX_PROBLEMS, Problem, SignedCheckpoint, WriterReport},
     database::{Database, PostgresOptions},
-    devices::{DeviceFilter, DeviceRow, MAX_ENROLMENT_DAYS, MAX_FORCED_PASS_DAYS, Seen},
+    devices::{AgeReader, DeviceFilter, DeviceRow, MAX_AGES, MAX_ENROLMENT_DAYS, MAX_FORCED_PASS_DAYS, Seen},
     error::{OpenError, StoreError},
+    gateways::{GatewayRow, MAX_GATEWAYS},
     issuer::{Bearer, CannotSign, DevToken, Issuer, NoDevToken, Signed},
     keys::{KeyRing, KeyState, KeyView, RotateWhen, Rotation},
     live::{Live, RevocationLog, Snapshot},
+    orders::{NewOrder, OrderRow},
     page::{Listing, MAX_LIMIT, Page, Revision},
     revocations::{Revocation, RevocationRow},
     secrets::{Secret, Secret32},

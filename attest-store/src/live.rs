@@ -18,6 +18,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use attest_core::{feed::GatewayFacts, time::UnixTime};
 
 use crate::{devices::Seen, error::StoreError, store::Store};
 
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
 
 enum Command {
     Seen(Box<Seen>),
+    Gateway(Box<GatewayFacts>, UnixTime),
     Refresh(mpsc::Sender<()>),
 }
 
@@ -104,6 +106,12 @@ impl Live {
         if !matches!(sent, Some(Ok(()))) {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Notes what a gateway tells of itself. Never waits: what the queue can't take is dropped, and told again soon.
+    pub fn gateway(&self, facts: GatewayFacts, at: UnixTime) {
+        let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = commands.as_ref().map(|commands| commands.try_send(Command::Gateway(Box::new(facts), at)));
     }
 
     /// Sightings that were not written: the queue was full, or the database away.

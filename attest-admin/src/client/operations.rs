@@ -10,8 +10,9 @@ use crate::{
     etag::{Expected, Version},
     types::{
         AdminToken, App, AuditEntry, AuditReport, AuditVerify, Build, BuildQuery, Checkpoint, CreatedToken, Device,
-        DeviceQuery, Enrol, KeySet, Lift, Mark, NewBuild, NewRevocation, NewTestToken, NewToken, Page, PageQuery,
-        Reason, Registered, Retire, Retired, Revocation, Rotate, Rotation, SetBuild, Status, TestToken,
+        DeviceQuery, Enrol, Gateway, GivenOrder, KeySet, Lift, Mark, NewBuild, NewOrder, NewRevocation, NewTestToken,
+        NewToken, Order, OrderQuery, Page, PageQuery, Reason, Registered, Retire, Retired, Revocation, Rotate,
+        Rotation, SetBuild, Status, TestToken,
     },
 };
 
@@ -122,6 +123,36 @@ impl Client {
     /// Takes a revocation back.
     pub async fn lift(&self, lift: &Lift) -> Result<(), ClientError> {
         self.send(Method::POST, &["revocations", "lift"], lift, None).await.map(drop)
+    }
+
+    /// The orders.
+    pub async fn orders(&self, query: &OrderQuery) -> Result<Page<Order>, ClientError> {
+        self.get(&["orders"], query).await
+    }
+
+    /// One order.
+    pub async fn order(&self, number: &str) -> Result<(Order, Version), ClientError> {
+        self.ask(&["orders", number], &()).await?.versioned()
+    }
+
+    /// Gives an order.
+    pub async fn give_order(&self, order: &NewOrder) -> Result<(GivenOrder, Version), ClientError> {
+        self.send(Method::POST, &["orders"], order, None).await?.versioned()
+    }
+
+    /// Ends an order before its time.
+    pub async fn end_order(
+        &self,
+        number: &str,
+        why: &Reason,
+        expected: Expected,
+    ) -> Result<(Order, Version), ClientError> {
+        self.send(Method::DELETE, &["orders", number], why, Some(expected)).await?.versioned()
+    }
+
+    /// The gateways.
+    pub async fn gateways(&self, query: &PageQuery) -> Result<Page<Gateway>, ClientError> {
+        self.get(&["gateways"], query).await
     }
 
     /// The tokens of the API.

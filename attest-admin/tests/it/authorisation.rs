@@ -50,6 +50,13 @@ fn table(bank: &str) -> Vec<Row> {
     let enrol = json!({ "reason": "r", "until": NOW.secs() + 60 });
     let build = |app: &str| json!({ "app": app, "platform": "linux", "version": "2", "measurement": MEASUREMENT });
     let revocation = |kind: &str, value: &str| json!({ "kind": kind, "value": value, "reason": "r" });
+    let order = |kind: &str, extend_by: Option<u64>| {
+        let mut order = json!({ "kind": kind, "all_routes": true, "lasts_secs": 60, "reason": "r" });
+        if let Some(secs) = extend_by {
+            order["extend_by_secs"] = secs.into();
+        }
+        order
+    };
     let device = |id: &str, what: &str| format!("/devices/{id}{what}");
     vec![
         row("GET", "/status", "/status", None, Viewer, Allowed),
@@ -71,7 +78,7 @@ fn table(bank: &str) -> Vec<Row> {
         row("PUT", "/devices/{id}/mark", &device(DEVICE, "/mark"), Some(mark("banned")), Operator, Forbidden),
         row("PUT", "/devices/{id}/mark", &device(DEVICE, "/mark"), Some(mark("forced_pass")), Admin, Forbidden),
         row("PUT", "/devices/{id}/enrolment", &device(DEVICE, "/enrolment"), Some(enrol), Operator, Forbidden),
-        row("DELETE", "/devices/{id}/enrolment", &device(DEVICE, "/enrolment"), Some(why), Operator, Forbidden),
+        row("DELETE", "/devices/{id}/enrolment", &device(DEVICE, "/enrolment"), Some(why.clone()), Operator, Forbidden),
         row("DELETE", "/devices/{id}", &device(THEIRS, ""), None, Operator, Hidden),
         row("GET", "/keysets", "/keysets", None, Viewer, Forbidden),
         row("POST", "/keysets/{name}/rotate", "/keysets/default/rotate", Some(json!({})), Admin, Forbidden),
@@ -85,6 +92,13 @@ fn table(bank: &str) -> Vec<Row> {
         row("POST", "/revocations", "/revocations", Some(revocation("issued_before", "1")), Admin, Forbidden),
         row("POST", "/revocations/lift", "/revocations/lift", Some(revocation("app", "bank")), Admin, Forbidden),
         row("POST", "/revocations/lift", "/revocations/lift", Some(revocation("kid", "k")), Admin, Forbidden),
+        row("GET", "/orders", "/orders", None, Viewer, Forbidden),
+        row("POST", "/orders", "/orders", Some(order("lockdown", None)), Operator, Forbidden),
+        row("POST", "/orders", "/orders", Some(order("monitor", None)), Admin, Forbidden),
+        row("POST", "/orders", "/orders", Some(order("extend_tokens", Some(60))), Admin, Forbidden),
+        row("GET", "/orders/{number}", "/orders/1", None, Viewer, Forbidden),
+        row("DELETE", "/orders/{number}", "/orders/1", Some(why), Operator, Forbidden),
+        row("GET", "/gateways", "/gateways", None, Viewer, Forbidden),
         row("GET", "/tokens", "/tokens", None, Admin, Forbidden),
         row("POST", "/tokens", "/tokens", Some(json!({ "name": "n", "role": "viewer", "until": 1 })), Admin, Forbidden),
         row("DELETE", "/tokens/{name}", "/tokens/nobody", None, Admin, Forbidden),

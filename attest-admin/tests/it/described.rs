@@ -108,7 +108,7 @@ async fn the_description_is_served_and_names_every_route() {
             assert!(!matches!(answer.status().as_u16(), 401 | 405 | 500), "{method} {path}: {}", answer.status());
         }
     }
-    assert_eq!(operations, 26, "a new route is described by the handler itself; count it here");
+    assert_eq!(operations, 31, "a new route is described by the handler itself; count it here");
 }
 
 #[tokio::test]
@@ -125,6 +125,10 @@ async fn answers_are_what_the_description_says() {
             json!({ "state": "banned", "reason": "r", "until": NOW.secs() + 60 }),
         )
         .await;
+    let order = json!({ "kind": "lockdown", "routes": ["paid"], "lasts_secs": 60, "reason": "r" });
+    let ordered = world.post("/orders", &world.operator, order).await;
+    assert_eq!(ordered.status, 201, "{}", ordered.text);
+    world.report("edge-1");
     let (get, post) = ("get", "post");
     let answers = [
         (post, "/builds", registered),
@@ -137,6 +141,10 @@ async fn answers_are_what_the_description_says() {
         (get, "/devices/{id}", world.get(&format!("/devices/{DEVICE}"), &world.viewer).await),
         (get, "/keysets", world.get("/keysets", &world.viewer).await),
         (get, "/revocations", world.get("/revocations", &world.viewer).await),
+        (post, "/orders", ordered),
+        (get, "/orders", world.get("/orders", &world.viewer).await),
+        (get, "/orders/{number}", world.get("/orders/1", &world.viewer).await),
+        (get, "/gateways", world.get("/gateways", &world.viewer).await),
         (get, "/tokens", world.get("/tokens", &world.admin).await),
         (get, "/audit", world.get("/audit", &world.admin).await),
         (get, "/audit/checkpoint", world.get("/audit/checkpoint", &world.admin).await),

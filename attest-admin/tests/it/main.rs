@@ -9,5 +9,6 @@ mod client;
 mod described;
 mod devices;
 mod keys;
+mod orders;
 mod strictness;
 mod world;

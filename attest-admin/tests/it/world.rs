@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use attest_admin::{AdminParts, Known, router};
 use attest_core::{
+    feed::GatewayFacts,
     random::SystemRandom,
     reference::Platform,
-    time::{FixedClock, UnixTime},
+    time::{Clock, FixedClock, UnixTime},
 };
 use attest_store::{Actor, Database, Opening, Role, Store};
 use keystore::MasterKey;
@@ -135,6 +136,21 @@ impl World {
     pub(crate) async fn put(&self, path: &str, token: &str, tag: &str, body: Value) -> Reply {
         let header = if tag == "*" { ("if-none-match", tag) } else { ("if-match", tag) };
         self.send(Method::PUT, path, token, &[header], Some(&body.to_string())).await
+    }
+
+    /// A gateway of this name tells of itself.
+    pub(crate) fn report(&self, name: &str) {
+        let live = self.store.live().unwrap();
+        let facts = GatewayFacts {
+            name: name.to_owned(),
+            version: "0.4.0".to_owned(),
+            configuration: "a1".to_owned(),
+            reload_ok: true,
+            routes: vec!["paid".to_owned()],
+            ..GatewayFacts::default()
+        };
+        live.gateway(facts, self.clock.now());
+        live.close();
     }
 
     /// A build of `app`, registered.

@@ -36,8 +36,10 @@ fn an_order_holds_on_its_routes_alone_and_without_routes_on_all() {
 #[test]
 fn lockdown_beats_monitor_whichever_came_first() {
     for (lockdown, monitor) in [(1, 2), (2, 1)] {
-        let mut both =
-            vec![order(lockdown, OrderKind::Lockdown, &["api"], 10_600), order(monitor, OrderKind::Monitor, &[], 10_600)];
+        let mut both = vec![
+            order(lockdown, OrderKind::Lockdown, &["api"], 10_600),
+            order(monitor, OrderKind::Monitor, &[], 10_600),
+        ];
         both.sort_by_key(|order| order.id);
         let orders = Orders::new(both);
         assert_eq!(orders.mode("api", NOW).order().map(|order| order.kind), Some(OrderKind::Lockdown));
@@ -75,7 +77,8 @@ fn the_longest_extension_counts_beside_any_mode() {
 
 #[test]
 fn asking_allocates_nothing() {
-    let orders = Orders::new((1..=64).map(|id| order(id, OrderKind::ALL[id as usize % 3], &["a", "b"], 10_600)).collect());
+    let orders =
+        Orders::new((1..=64).map(|id| order(id, OrderKind::ALL[id as usize % 3], &["a", "b"], 10_600)).collect());
     let allocated = allocation_counter::measure(|| {
         assert!(orders.mode("b", NOW).order().is_some());
         assert_eq!(orders.mode("c", NOW), RouteMode::Normal);

@@ -19,7 +19,15 @@ fn entry(number: u64, kind: RevocationKind, value: impl ToString) -> RevocationE
 fn document(from: u64, entries: Vec<RevocationEntry>) -> RevocationDocument {
     let number = entries.last().map_or(from, |entry| entry.number);
     let orders = Some(vec![]);
-    RevocationDocument { format: REVOCATIONS_FORMAT.into(), number, latest: number, issued: 5_000, from, entries, orders }
+    RevocationDocument {
+        format: REVOCATIONS_FORMAT.into(),
+        number,
+        latest: number,
+        issued: 5_000,
+        from,
+        entries,
+        orders,
+    }
 }
 
 fn claims(did: &str) -> Claims {

@@ -1,19 +1,23 @@
-//! In: a gateway's bearer token. Out: the signed key-set document, or the signed revocations since a number. What is
-//! proven: whoever gets a document knows the gateway token, compared in constant time; the key sets hold the HMAC
-//! secrets, so nobody else may have them. The public keys of an open set are for everybody.
+//! In: a gateway's bearer token. Out: the signed key-set document, or the signed revocations since a number; and in, how
+//! that gateway is. What is proven: whoever gets a document, or is listed as a gateway, knows the gateway token, compared in
+//! constant time; the key sets hold the HMAC secrets, so nobody else may have them. The public keys of an open set are
+//! for everybody.
 
 use std::{net::IpAddr, sync::Arc};
 
-use attest_core::feed::SignedDocument;
+use attest_core::feed::{FEED_FORMAT_HEADER, GatewayFacts, RevocationFormat, SignedDocument};
 use attest_store::StoreError;
 use axum::{
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::{Api, json, only};
+use super::{Api, json, only, read_body};
 use crate::{refusal::Refusal, service::Service};
+
+/// By which a gateway says which format of revocations it reads.
+const FORMAT: HeaderName = HeaderName::from_static(FEED_FORMAT_HEADER);
 
 /// How long anybody may keep the public keys: a key is published for longer before it signs.
 const JWKS_FRESH: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -24,7 +28,16 @@ pub(super) async fn key_sets(State(api): State<Arc<Api>>, request: Request) -> R
 
 pub(super) async fn revocations(State(api): State<Arc<Api>>, request: Request) -> Response {
     let after = after(request.uri().query()).ok_or(Refusal::NotFound);
-    document(&api, Asker::of(&api, &request), "revocations", |service| Ok(service.revocation_document(after?))).await
+    let format = RevocationFormat::asked(only(request.headers(), &FORMAT).map(HeaderValue::as_bytes));
+    let asker = Asker::of(&api, &request);
+    document(&api, asker, "revocations", |service| Ok(service.revocation_document(after?, format))).await
+}
+
+pub(super) async fn report(State(api): State<Arc<Api>>, request: Request) -> Response {
+    match take_report(&api, request).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => api.refuse(refusal),
+    }
 }
 
 pub(super) async fn jwks(State(api): State<Arc<Api>>, request: Request) -> Response {
@@ -63,6 +76,14 @@ impl Asker {
         self.counted(api).await?;
         Err(Refusal::Unauthorised)
     }
+}
+
+async fn take_report(api: &Api, request: Request) -> Result<(), Refusal> {
+    Asker::of(api, &request).may_have_documents(api).await?;
+    let body = read_body(request.into_body()).await?;
+    let facts = GatewayFacts::parse(&body).map_err(|error| Refusal::NotAnEnvelope { detail: error.to_string() })?;
+    api.service.gateway_reported(facts);
+    Ok(())
 }
 
 async fn public_keys(api: &Api, asker: Asker) -> Result<serde_json::Value, Refusal> {

@@ -43,6 +43,8 @@ impl Service {
         let Challenges::Shared(shared) = &self.challenges else { return Err(Refusal::Unavailable) };
         let now = self.clock.now();
         let (challenge, epoch) = shared.verify(&request.challenge, now).await.map_err(|why| self.not_consumed(why))?;
+        let id = request.device_key.device_id(&self.device_salt);
+        let device = self.ages.of(id, self.previous(request)).await;
         let transcript = request.transcript(&self.key_set);
         match shared.claim(&transcript).await.map_err(|why| self.not_consumed(why))? {
             Turn::Ours => {}
@@ -58,7 +60,7 @@ impl Service {
             }
         };
         self.count("first");
-        match self.appraise(&consumed, request, &transcript, address, now) {
+        match self.appraise(&consumed, request, &transcript, (device, address), now) {
             Ok((answer, outcome)) => {
                 shared.keep(&transcript, &answer, &*self.random).await;
                 Ok(Asked::Now(Attested { answer: Arc::new(answer), held: Some(self.recorder.hold(outcome)) }))

@@ -3,9 +3,10 @@
 use attest_core::{
     feed::{
         FORMAT, FeedError, FeedKey, KeyDocument, KeySetDocument, KeySetEntry, KeyState as Published,
-        MAX_REVOCATION_ENTRIES, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, Revoked, SecretBytes,
+        MAX_REVOCATION_ENTRIES, Order, RevocationDocument, RevocationEntry, RevocationFormat, Revoked, SecretBytes,
         SignedDocument,
     },
+    orders::LATE,
     time::UnixTime,
     token::key_set::{Concealment, KeySet, KeySetError},
 };
@@ -83,7 +84,7 @@ impl Issuer {
     }
 
     /// What was revoked after the number `after` (0: all that holds), dated and signed at `now`: as much as fits in one
-    /// document.
+    /// document. With all orders that hold, where the gateway reads a format that has them.
     ///
     /// # Errors
     /// `Feed` where it can't be written.
@@ -91,6 +92,7 @@ impl Issuer {
         &self,
         snapshot: &Snapshot,
         after: u64,
+        format: RevocationFormat,
         now: UnixTime,
     ) -> Result<SignedDocument, StoreError> {
         let latest = snapshot.revocation_number;
@@ -104,13 +106,16 @@ impl Issuer {
             Some(_) => kept.last().map_or(from, |entry| entry.number),
             None => latest,
         };
+        // One that is over is over at gateways too, which know when it ends.
+        let orders = || snapshot.orders.iter().filter(|order| now < order.ends().plus(LATE)).cloned();
         let document = RevocationDocument {
-            format: REVOCATIONS_FORMAT.to_owned(),
+            format: format.name().to_owned(),
             number,
             latest,
             issued: now.secs(),
             from,
             entries: kept,
+            orders: (format == RevocationFormat::WithOrders).then(|| orders().collect::<Vec<Order>>()),
         };
         Ok(self.documents.feed.sign_revocations(&document.to_payload()?))
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use attest_core::appraisal::DeviceState;
+use attest_core::{appraisal::DeviceState, feed::Order};
 
 use super::{
     RevocationLog, Snapshot,
@@ -14,7 +14,7 @@ use crate::{
     error::StoreError,
     issuer::Issuer,
     keys::KeyRing,
-    revocations,
+    orders, revocations,
     sql::{Connection, Tx, values},
     store::{Part, Store, count_up, counter},
 };
@@ -32,6 +32,7 @@ struct Loaded {
     builds: Arc<Builds>,
     marks: Arc<Marks>,
     revocations: Arc<RevocationLog>,
+    orders: Arc<[Order]>,
     keys: Arc<KeyRing>,
     issuer: Arc<Issuer>,
     key_set: Numbered,
@@ -115,8 +116,12 @@ impl Loader {
             }
             None => Arc::new(RevocationLog::default().and(revocations::load_after(tx, 0)?, number)),
         };
+        let orders = match last {
+            Some(last) if last.counters.revocations == now.revocations => Arc::clone(&last.orders),
+            _ => orders::load(tx, inner.clock.now())?.into(),
+        };
         let key_set = key_set(tx, last, &issuer, now)?;
-        Ok(Loaded { counters: now, builds, marks, revocations, keys, issuer, key_set })
+        Ok(Loaded { counters: now, builds, marks, revocations, orders, keys, issuer, key_set })
     }
 }
 
@@ -172,6 +177,7 @@ impl Loaded {
             keys: Arc::clone(&self.keys),
             issuer: Arc::clone(&self.issuer),
             revocations: Arc::clone(&self.revocations),
+            orders: Arc::clone(&self.orders),
             builds: Arc::clone(&self.builds),
             marks: Arc::clone(&self.marks),
         }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use attest_core::{
     appraisal::{DeviceFacts, DeviceState},
     device_key::DeviceId,
-    feed::RevocationEntry,
+    feed::{Order, RevocationEntry},
     reference::Build,
     time::UnixTime,
 };
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub issuer: Arc<Issuer>,
     /// What gateways must refuse.
     pub revocations: Arc<RevocationLog>,
+    /// Operators' orders, by rising number, also those that ended since they were read.
+    pub orders: Arc<[Order]>,
     pub(super) builds: Arc<Builds>,
     pub(super) marks: Arc<Marks>,
 }

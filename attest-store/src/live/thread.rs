@@ -15,7 +15,8 @@ use crate::{
     actor::Actor,
     devices::{self, Batch},
     error::StoreError,
-    keys, revocations,
+    gateways::Reports,
+    keys, orders, revocations,
     sql::Connection,
     store::Store,
 };
@@ -24,6 +25,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(250);
 /// How long sightings wait for company.
 const FLUSH: Duration = Duration::from_millis(200);
+/// How long gateways' reports wait for company: a gateway costs one row written in such a time.
+const FLUSH_REPORTS: Duration = Duration::from_secs(5);
 /// How often connecting is tried at the least, while the database is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// How often what is due by the clock is done: keys change their state.
@@ -39,6 +42,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     batch: Batch,
     in_batch: u64,
+    reports: Reports,
     backoff: Duration,
 }
 
@@ -46,6 +50,7 @@ pub(super) struct Writer {
 struct Due {
     poll: Instant,
     flush: Instant,
+    reports: Instant,
     chores: Instant,
     forget: Instant,
 }
@@ -59,6 +64,7 @@ impl Writer {
             shared,
             batch: Batch::default(),
             in_batch: 0,
+            reports: Reports::default(),
             backoff: POLL,
         }
     }
@@ -68,7 +74,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let _alarm = Alarm(&shared);
         let start = Instant::now();
-        let mut due = Due { poll: start + POLL, flush: start, chores: start, forget: start };
+        let mut due = Due { poll: start + POLL, flush: start, reports: start, chores: start, forget: start };
         loop {
             let next = if self.batch.is_empty() { due.poll } else { due.poll.min(due.flush) };
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
@@ -79,14 +85,19 @@ impl Writer {
                     self.in_batch += 1;
                     self.batch.count(*seen);
                 }
+                Ok(Command::Gateway(facts, at)) => {
+                    self.reports.put(*facts, at);
+                }
                 Ok(Command::Refresh(done)) => {
                     self.flush();
+                    self.flush_reports();
                     self.poll();
                     let _ = done.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     self.flush();
+                    self.flush_reports();
                     return;
                 }
             }
@@ -98,6 +109,10 @@ impl Writer {
         let now = Instant::now();
         if !self.batch.is_empty() && now >= due.flush || self.batch.is_full() {
             self.flush();
+        }
+        if !self.reports.is_empty() && now >= due.reports {
+            self.flush_reports();
+            due.reports = now + FLUSH_REPORTS;
         }
         if now >= due.poll {
             self.poll();
@@ -130,6 +145,17 @@ impl Writer {
         });
         if !written {
             self.shared.dropped.fetch_add(sightings, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes gateways' reports and empties them, whether that succeeds or not: each gateway tells again.
+    fn flush_reports(&mut self) {
+        let reports = std::mem::take(&mut self.reports);
+        if !reports.is_empty() {
+            self.try_to("what gateways told of themselves could not be written", |writer, connection| {
+                let now = writer.store.0.clock.now();
+                connection.write(|tx| reports.write(tx, now))
+            });
         }
     }
 
@@ -197,6 +223,7 @@ impl Writer {
         if connection.write(|tx| devices::forget_unseen(tx, inner.clock.now()))? {
             return Ok(true);
         }
+        connection.write(|tx| orders::prune(tx, inner.clock.now()))?;
         inner.change(connection, &Actor::service(), revocations::prune).map(|_| false)
     }
 }

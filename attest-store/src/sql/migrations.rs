@@ -10,6 +10,7 @@ use crate::error::StoreError;
 const STEPS: &[(&str, &str)] = &[
     (include_str!("migrations/sqlite_1.sql"), ""),
     (include_str!("migrations/sqlite_2.sql"), include_str!("migrations/postgres_2.sql")),
+    (include_str!("migrations/sqlite_3.sql"), include_str!("migrations/postgres_3.sql")),
 ];
 
 /// Brings the database to the shape of today.

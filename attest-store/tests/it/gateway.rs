@@ -7,7 +7,7 @@ use attest_core::{
     device_key::{DeviceId, DevicePrivateKey},
     envelope::AttestRequest,
     evidence_kind::EvidenceKinds,
-    feed::{KeySetDocument, RevocationDocument},
+    feed::{KeySetDocument, RevocationDocument, RevocationFormat},
     random::SystemRandom,
     reasons::Reasons,
     reference::Platform,
@@ -37,7 +37,7 @@ pub(crate) fn document(live: &Live, now: UnixTime) -> KeySetDocument {
 
 pub(crate) fn revocations(live: &Live, after: u64, now: UnixTime) -> RevocationDocument {
     let snapshot = live.snapshot();
-    let signed = snapshot.issuer.revocation_document(&snapshot, after, now).unwrap();
+    let signed = snapshot.issuer.revocation_document(&snapshot, after, RevocationFormat::WithOrders, now).unwrap();
     let pinned = snapshot.issuer.feed_public_key().unwrap();
     RevocationDocument::parse(&pinned.verify_revocations(&signed).unwrap()).unwrap()
 }

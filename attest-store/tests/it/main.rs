@@ -7,18 +7,21 @@
     reason = "a test says what went wrong by stopping"
 )]
 
+mod ages;
 mod apps;
 mod audit;
 mod crash;
 mod devices;
 mod faults;
 mod gateway;
+mod gateways;
 mod issuer;
 mod keys;
 mod live;
 mod marks;
 mod migrations;
 mod opening;
+mod orders;
 mod renewals;
 mod revocations;
 mod tls;

@@ -1,6 +1,9 @@
 //! The revocation log.
 
-use attest_core::{feed::RevocationKind, time::UnixTime};
+use attest_core::{
+    feed::{RevocationFormat, RevocationKind},
+    time::UnixTime,
+};
 use attest_store::{Page, Revocation, Role, StoreError};
 
 use crate::world::{DAY, NOW, admin, device, each_engine, registration, scoped};
@@ -33,7 +36,7 @@ fn what_no_gateway_could_read_is_refused_and_the_feed_goes_on() {
             assert!(matches!(refused, Err(StoreError::Refused { .. })), "{unreadable:?}");
         }
         let snapshot = live.snapshot();
-        assert!(snapshot.issuer.revocation_document(&snapshot, 0, NOW).is_ok());
+        assert!(snapshot.issuer.revocation_document(&snapshot, 0, RevocationFormat::WithOrders, NOW).is_ok());
         live.close();
     });
 }

@@ -1,0 +1,29 @@
+-- Orders of operators, as gateways are told them. A number is never used again.
+CREATE TABLE orders (
+    number     BIGINT PRIMARY KEY NOT NULL,
+    kind       TEXT   NOT NULL CHECK (kind IN ('lockdown', 'monitor', 'extend_tokens')),
+    -- Names, as a JSON array; an empty one: all routes.
+    routes     TEXT   NOT NULL,
+    since      BIGINT NOT NULL,
+    until      BIGINT NOT NULL,
+    reason     TEXT   NOT NULL,
+    made_by    TEXT   NOT NULL,
+    -- Seconds.
+    extend_by  BIGINT,
+    -- When it was ended before its time.
+    ended      BIGINT,
+    ended_by   TEXT,
+    revision   BIGINT NOT NULL DEFAULT 1
+);
+
+-- What gateways told of themselves last. Listings follow `place`.
+CREATE TABLE gateways (
+    name       TEXT   PRIMARY KEY NOT NULL,
+    place      BIGINT NOT NULL UNIQUE,
+    first_seen BIGINT NOT NULL,
+    last_seen  BIGINT NOT NULL,
+    facts      TEXT   NOT NULL
+);
+CREATE INDEX gateways_by_last_seen ON gateways (last_seen);
+
+INSERT INTO counters VALUES ('order_number', 0), ('gateway_order', 0);
