@@ -191,6 +191,20 @@ impl Condition {
         }
     }
 
+    /// Whether it looks into the list of this name.
+    pub(crate) fn names_list(&self, name: &str) -> bool {
+        fn among<T>(lists: &[Listed<T>], name: &str) -> bool {
+            lists.iter().any(|listed| *listed.name == *name)
+        }
+        match self {
+            Self::Path { lists, .. } => among(lists, name),
+            Self::Network { lists, .. } => among(lists, name),
+            Self::Device(lists) => among(lists, name),
+            Self::Not(conditions) => conditions.iter().any(|condition| condition.names_list(name)),
+            _ => false,
+        }
+    }
+
     /// Whether it is about a claim of the token, itself or inside a `not`.
     pub(crate) fn is_claim(&self) -> bool {
         match self {

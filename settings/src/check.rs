@@ -6,10 +6,12 @@
 
 pub(crate) mod apps;
 pub(crate) mod attestation;
+pub(crate) mod callers;
 pub(crate) mod document;
 pub(crate) mod faults;
 pub(crate) mod issuers;
 pub(crate) mod listeners;
+pub(crate) mod lists;
 pub(crate) mod log;
 pub(crate) mod pem;
 pub(crate) mod policy;

@@ -6,7 +6,9 @@
 
 pub(crate) mod apps;
 pub(crate) mod attestation;
+pub(crate) mod callers;
 pub(crate) mod listeners;
+pub(crate) mod lists;
 pub(crate) mod names;
 pub(crate) mod network;
 pub(crate) mod requests;
@@ -22,12 +24,14 @@ use serde::Deserialize;
 
 use self::{
     attestation::{RawAttestation, RawIssuer},
+    callers::RawCaller,
     listeners::RawListeners,
+    lists::RawList,
     names::{FilePath, Name},
     network::Url,
     routes::{RawOurFaults, RawRoute},
     state::RawState,
-    units::Percent,
+    units::{Percent, Size},
     upstreams::RawUpstream,
 };
 use crate::shape::{Field, Table};
@@ -51,6 +55,12 @@ pub(crate) struct RawDocument {
     /// Other issuers whose tokens some routes accept.
     #[serde(default)]
     pub(crate) issuers: Field<Table<RawIssuer>>,
+    /// Who may call and is no app: partners, machines, webhooks. Each proves who it is.
+    #[serde(default)]
+    pub(crate) callers: Field<Table<RawCaller>>,
+    /// Networks, devices and paths that policies refer to by name.
+    #[serde(default)]
+    pub(crate) lists: Field<Table<RawList>>,
     /// The sealed store of third-party keys. Needed as soon as a route names a key.
     #[serde(default)]
     pub(crate) keys: Field<RawKeys>,
@@ -102,6 +112,24 @@ pub(crate) struct RawLog {
     /// Sends traces of some requests to an OpenTelemetry collector. Without it there are none.
     #[serde(default)]
     pub(crate) traces: Field<RawTraces>,
+    /// Writes redacted records of some decisions, for `assay policy test --replay`. Without it there are none.
+    #[serde(default)]
+    pub(crate) record: Field<RawRecord>,
+}
+
+/// Redacted records of some decisions: never a token, a query, a header's value or a whole address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Record")]
+pub(crate) struct RawRecord {
+    /// The file that records are added to, one JSON line each. Its folder has to be there.
+    pub(crate) file: Field<FilePath>,
+    /// Share of decisions that are recorded. Default: 1%.
+    #[serde(default)]
+    pub(crate) share: Field<Percent>,
+    /// At this size the file is renamed, in place of an older one, and a new one begins: 1MiB to 10GiB. Default: 100MiB.
+    #[serde(default)]
+    pub(crate) max_size: Field<Size>,
 }
 
 /// Traces of some requests, for an OpenTelemetry collector. A change of it takes effect at a restart.

@@ -90,6 +90,13 @@ impl Files {
         Ok(content)
     }
 
+    /// The same as text.
+    pub(crate) fn read_text(&self, path: &Path, max: usize) -> Result<String, Fault> {
+        let content = self.read(path, max)?;
+        String::from_utf8(content.bytes.to_vec())
+            .map_err(|_| Fault::new(format!("`{}` is not UTF-8 text", path.display())))
+    }
+
     /// Reads a file as it is now, wherever texts come from: one that is opened again by its path, or that no bundle holds.
     pub(crate) fn read_live(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
         self.take(path, max, || read(path))

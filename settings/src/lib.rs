@@ -27,6 +27,7 @@ mod key_check;
 mod load;
 pub mod model;
 mod order;
+mod route_index;
 mod schema;
 mod shape;
 
@@ -34,5 +35,6 @@ pub use bundle::{Bundle, BundleError, MAX_TEXT_BYTES};
 pub use load::{Loaded, Overrides, Report, load, load_bundle};
 pub use model::*;
 pub use policies::{Problem, Severity};
+pub use route_index::RouteIndex;
 pub use schema::schema;
 pub use shape::MAX_PROBLEMS;

@@ -4,7 +4,7 @@
 //! nothing of the running process is touched: a reload builds its whole candidate here and swaps afterwards.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ use policies::{
 };
 
 use crate::{
-    Bundle, Settings,
+    Bundle, MAX_TEXT_BYTES, Settings,
     check::Check,
     file::RawDocument,
     files::Files,
@@ -112,16 +112,25 @@ pub fn load_bundle(path: &Path, bundle: &Bundle, overrides: &Overrides) -> Resul
 fn from(path: &Path, files: Files, overrides: &Overrides) -> Result<Loaded, Report> {
     let files = &files;
     let name = path.display().to_string();
-    let outcome = read(path, &name, files).and_then(|node| build(path, &name, &node, files, overrides));
-    let (problems, settings) = match outcome {
-        Ok((settings, problems)) => (problems, settings),
-        Err(problems) => (problems, None),
-    };
-    let texts = texts(&problems, files);
+    let outcome = read(path, &name, files).map(|node| build(path, &name, &node, files, overrides));
+    let Built { settings, problems, hidden } =
+        outcome.unwrap_or_else(|problems| Built { settings: None, problems, hidden: BTreeSet::new() });
+    let mut texts = texts(&problems, files);
+    if let Some(text) = texts.get_mut(&name) {
+        *text = without_lines(text, &hidden);
+    }
     match settings {
         Some(settings) if !problem::any_error(&problems) => Ok(Loaded { settings, warnings: problems, texts }),
         _ => Err(Report { problems, sources: files.sources(), texts }),
     }
+}
+
+/// The same text with stars in the lines that no report shows.
+fn without_lines(text: &str, hidden: &BTreeSet<usize>) -> String {
+    let lines = (1..).zip(text.split('\n')).map(|(number, line)| {
+        if hidden.contains(&number) { "*".repeat(line.chars().count()) } else { line.to_owned() }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The text of each file that a problem stands in: the configuration and policy files, never a secret.
@@ -129,7 +138,7 @@ fn texts(problems: &[Problem], files: &Files) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     for problem in problems.iter().filter(|problem| problem.line > 0) {
         if !texts.contains_key(&problem.file)
-            && let Ok(content) = files.read(Path::new(&problem.file), yaml::MAX_BYTES)
+            && let Ok(content) = files.read(Path::new(&problem.file), MAX_TEXT_BYTES)
         {
             texts.insert(problem.file.clone(), String::from_utf8_lossy(&content.bytes).into_owned());
         }
@@ -150,15 +159,19 @@ fn read(path: &Path, name: &str, files: &Files) -> Result<Node, Vec<Problem>> {
     yaml::parse(name, text)
 }
 
-/// What is built, if anything can be, and all problems.
-type Built = (Option<Settings>, Vec<Problem>);
+/// What is built, if anything can be, all problems, and the lines that no report shows.
+struct Built {
+    settings: Option<Settings>,
+    problems: Vec<Problem>,
+    hidden: BTreeSet<usize>,
+}
 
-fn build(path: &Path, name: &str, node: &Node, files: &Files, overrides: &Overrides) -> Result<Built, Vec<Problem>> {
+fn build(path: &Path, name: &str, node: &Node, files: &Files, overrides: &Overrides) -> Built {
     let notes = Notes::new(name);
     let raw: Option<RawDocument> = shape::read(node, &notes);
     let check = Check { notes: &notes, files };
     let settings = raw.and_then(|raw| check.document(path, &raw, node.place, overrides));
     let mut problems = notes.problems.into_inner();
     problem::sort(&mut problems);
-    Ok((settings, problems))
+    Built { settings, problems, hidden: notes.hidden.into_inner() }
 }

@@ -4,9 +4,9 @@
 //! absolute (or relative to the working directory, when the configuration's own path was), files exist and private ones
 //! are private, patterns and policies are compiled.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use policies::yaml::Place;
+use policies::{Lists, yaml::Place};
 
 use crate::bundle::Bundle;
 
@@ -71,6 +71,10 @@ pub struct Settings {
     pub issuers: BTreeMap<String, IssuerSettings>,
     /// `callers:` Who else may call than apps, by name.
     pub callers: BTreeMap<String, CallerSettings>,
+    /// `lists:` Networks, devices and paths by name, read and compiled.
+    pub lists: Arc<Lists>,
+    /// `lists:` Where each comes from, by name.
+    pub list_sources: BTreeMap<String, ListSettings>,
     /// `keys:` The sealed keystore. Present whenever a route names a key.
     pub keys: Option<KeysSettings>,
     /// `our_faults:` The defaults for all routes; each [`RouteSettings::our_faults`] has them merged in already.

@@ -13,17 +13,38 @@ pub fn schema() -> Value {
     let mut schema = Value::from(SchemaSettings::draft07().into_generator().into_root_schema_for::<RawDocument>());
     drop_formats(&mut schema);
     let mut policy = policies::schema();
+    rename(&mut policy);
     if let (Some(own), Some(policy)) =
         (schema.get_mut("definitions").and_then(Value::as_object_mut), policy.as_object_mut())
     {
         if let Some(Value::Object(inner)) = policy.remove("definitions") {
-            own.extend(inner);
+            own.extend(inner.into_iter().map(|(name, shape)| (format!("{POLICY}{name}"), shape)));
         }
         policy.remove("$schema");
         policy.remove("title");
         own.insert("ResultPolicy".to_owned(), Value::Object(std::mem::take(policy)));
     }
     schema
+}
+
+/// Before the names of the shapes of policies, which have names like ours.
+const POLICY: &str = "Policy";
+const SHAPES: &str = "#/definitions/";
+
+/// Points every reference between the shapes of policies to their names here.
+fn rename(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(shape)) = members.get_mut("$ref")
+                && let Some(name) = shape.strip_prefix(SHAPES)
+            {
+                *shape = format!("{SHAPES}{POLICY}{name}");
+            }
+            members.values_mut().for_each(rename);
+        }
+        Value::Array(items) => items.iter_mut().for_each(rename),
+        _ => {}
+    }
 }
 
 /// `uint64` and the like are no JSON Schema formats, and editors warn about them.
@@ -44,12 +65,30 @@ fn drop_formats(value: &mut Value) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_shape_here_has_the_name_of_one_of_policies() {
-        let own = Value::from(SchemaSettings::draft07().into_generator().into_root_schema_for::<RawDocument>());
-        for name in policies::schema()["definitions"].as_object().unwrap().keys() {
-            assert!(own["definitions"].get(name).is_none(), "{name}");
+    /// Every `$ref` in `value`.
+    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
         }
-        assert!(schema()["definitions"]["ResultPolicy"]["properties"]["default"].is_object());
+    }
+
+    #[test]
+    fn shapes_of_policies_are_all_there_and_replace_none_of_ours() {
+        let own = Value::from(SchemaSettings::draft07().into_generator().into_root_schema_for::<RawDocument>());
+        let (own, policy, whole) = (&own["definitions"], &policies::schema()["definitions"], schema());
+        let count = |value: &Value| value.as_object().unwrap().len();
+        assert_eq!(count(&whole["definitions"]), count(own) + count(policy) + 1);
+        let mut found = Vec::new();
+        references(&whole, &mut found);
+        assert!(found.len() > 50);
+        for name in found {
+            assert!(whole["definitions"].get(name.strip_prefix(SHAPES).unwrap()).is_some(), "{name} is there");
+        }
+        assert!(whole["definitions"]["ResultPolicy"]["properties"]["default"].is_object());
     }
 }

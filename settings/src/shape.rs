@@ -7,6 +7,7 @@
 
 mod access;
 mod de;
+mod either;
 mod fault;
 mod field;
 mod notes;
@@ -14,6 +15,7 @@ mod notes;
 pub use self::notes::MAX_PROBLEMS;
 pub(crate) use self::{
     de::read,
+    either::Either,
     fault::Fault,
     field::{Field, Row, Subtree, Table},
     notes::Notes,

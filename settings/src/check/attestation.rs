@@ -78,7 +78,7 @@ impl Check<'_, '_> {
         unlock: Option<Option<&PathBuf>>,
         overrides: &Overrides,
     ) -> Option<ServeSettings> {
-        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
+        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(&tls.certificate, &tls.key, at));
         let address = raw.address.good().map(|(Address(address), at)| {
             let address = moved(*address, overrides.service, overrides);
             if !address.ip().is_loopback() && raw.tls.is_absent() {
@@ -135,7 +135,7 @@ impl Check<'_, '_> {
     }
 
     fn admin_api(&self, raw: &RawServeAdmin, owner: Place, overrides: &Overrides) -> Option<AdminApi> {
-        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
+        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(&tls.certificate, &tls.key, at));
         let (Address(address), at) = self.need(&raw.address, owner, "address", "127.0.0.1:9902")?;
         let address = moved(*address, None, overrides);
         if !address.ip().is_loopback() && raw.tls.is_absent() {

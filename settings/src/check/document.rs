@@ -1,23 +1,25 @@
 //! The whole document checked: each section, then what holds between them.
 
+mod meaning;
 mod reach;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use keystore::MasterKey;
 use policies::{problem, yaml::Place};
 
-use super::{Check, Kind, routes::Known};
+use super::{Check, Kind, callers::Around, lists, routes::Known};
 use crate::{
-    Overrides, Settings,
+    MAX_TEXT_BYTES, Overrides, Settings,
     file::{RawDocument, RawKeys, RawUnlock, names, routes::RawRoute},
     files::LARGEST,
     model::{
-        Attestation, AttestationSource, IssuerRef, KeysSettings, Listeners, LogSettings, OurFaults, RoutePlaces,
-        RouteSettings,
+        Attestation, AttestationSource, CallerSettings, IssuerRef, KeysSettings, Listeners, LogSettings, OurFaults,
+        RoutePlaces, RouteSettings,
     },
     order,
     shape::{Fault, Field, Row, Table},
@@ -62,11 +64,25 @@ impl Check<'_, '_> {
         let upstreams: BTreeMap<_, _> = self.table(&raw.upstreams, |name, raw, at| self.upstream(name, raw, at));
         let our_faults =
             raw.our_faults.good().map_or_else(OurFaults::default, |(faults, _)| self.our_faults(faults, shared_state));
+        let issuer_names: Vec<_> = rows(&raw.issuers).map(|row| (row.name.as_str(), issuers.get(&row.name))).collect();
+        let public_tls =
+            raw.listeners.value.as_ref().and_then(|listeners| listeners.public.value.as_ref()?.tls.value.as_ref());
+        let asks_for_certificates = public_tls.is_some_and(|tls| !tls.client_ca_file.is_absent());
+        let around = Around { issuers: &issuer_names, asks_for_certificates };
+        let callers: BTreeMap<_, _> = self.table(&raw.callers, |name, raw, at| self.caller(name, raw, at, &around));
+        self.refuse_same_proof(&callers, &raw.callers);
+        let (list_sources, lists) = lists::apart(self.table(&raw.lists, |name, raw, at| self.list(name, raw, at)));
         let known = Known {
             upstreams: rows(&raw.upstreams).map(|row| row.name.as_str()).collect(),
-            issuers: rows(&raw.issuers)
-                .map(|row| (row.name.as_str(), issuers.get(&row.name).map(|issuer| issuer.profile)))
+            issuers: &issuer_names,
+            callers: rows(&raw.callers)
+                .map(|row| (row.name.as_str(), callers.get(&row.name).map_or_else(Vec::new, CallerSettings::places)))
                 .collect(),
+            lists: &lists,
+            own_devices: attestation
+                .as_ref()
+                .and_then(Option::as_ref)
+                .is_none_or(|attestation| attestation.token.claims.did),
             own_tokens: !raw.attestation.is_absent(),
             keys: !raw.keys.is_absent(),
             shared_state,
@@ -77,8 +93,9 @@ impl Check<'_, '_> {
             now: overrides.now,
             our_faults,
         };
+        let complete = callers.len() == rows(&raw.callers).count() && lists.iter().count() == rows(&raw.lists).count();
         let built: BTreeMap<_, _> = self.table(&raw.routes, |name, raw, at| self.route(name, raw, at, &known));
-        let complete = built.len() == rows(&raw.routes).count();
+        let complete = complete && built.len() == rows(&raw.routes).count();
         let places = rows(&raw.routes)
             .filter_map(|row| Some((row.name.clone(), RoutePlaces::of(row.value.as_ref()?))))
             .collect();
@@ -87,8 +104,7 @@ impl Check<'_, '_> {
         self.refuse_equal_matches(&routes, &raw.routes);
         self.refuse_tokens_nobody_takes(raw, attestation.as_ref().and_then(Option::as_ref), &routes);
         if !problem::any_error(&self.notes.problems.borrow()) {
-            // Among errors these would be noise: the name is unused because it is misspelled elsewhere.
-            self.warn_of_unused(raw);
+            self.warn_of_meaning(raw, &routes, callers.values());
         }
         let mut attestation = match attestation {
             Some(None) => return None,
@@ -108,9 +124,21 @@ impl Check<'_, '_> {
             &routes,
         );
         let log = raw.log.good().map_or_else(LogSettings::default, |(log, _)| self.log(log));
-        if log.traces.is_some() && rows(&raw.routes).next().is_none() {
-            let fault = Fault::new("only requests on routes are traced, and there are none");
-            self.warn(raw.log.at.unwrap_or(top), "unused", fault.hint("take `traces` out"));
+        for (there, name, what) in
+            [(log.traces.is_some(), "traces", "traced"), (log.record.is_some(), "record", "recorded")]
+        {
+            if there && rows(&raw.routes).next().is_none() {
+                let fault = Fault::new(format!("only requests on routes are {what}, and there are none"));
+                self.warn(raw.log.at.unwrap_or(top), "unused", fault.hint(format!("take `{name}` out")));
+            }
+        }
+        if let Some((log_raw, _)) = raw.log.good() {
+            self.refuse_recording_over_sources(log_raw, &log);
+        }
+        if self.files.text_bytes() > MAX_TEXT_BYTES {
+            let fault =
+                Fault::new(format!("the files of this configuration have more than {MAX_TEXT_BYTES} bytes of text"));
+            self.refuse(top, "too_much_text", fault.hint("shorten its lists"));
         }
         if !complete {
             return None;
@@ -121,7 +149,9 @@ impl Check<'_, '_> {
             state: state?,
             attestation,
             issuers,
-            callers: BTreeMap::new(),
+            callers,
+            lists: Arc::new(lists),
+            list_sources,
             keys: match keys {
                 Some((Some(store), Some(unlock))) => Some(KeysSettings { store, unlock }),
                 Some(_) => return None,
@@ -202,22 +232,6 @@ impl Check<'_, '_> {
                 fault
                     .hint("make one more specific by host or path, or make one route of both with rules in its policy"),
             );
-        }
-    }
-
-    fn warn_of_unused(&self, raw: &RawDocument) {
-        let used = |name: &str, of: fn(&RawRoute) -> Option<&str>| {
-            rows(&raw.routes).filter_map(|row| row.value.as_ref()).any(|route| of(route) == Some(name))
-        };
-        for row in rows(&raw.upstreams)
-            .filter(|row| !used(&row.name, |route| route.upstream.value.as_ref().map(|name| name.0.as_str())))
-        {
-            self.warn(row.at, "unused", Fault::new(format!("no route leads to upstream `{}`", row.name)));
-        }
-        for row in rows(&raw.issuers)
-            .filter(|row| !used(&row.name, |route| Some(route.token.value.as_ref()?.issuer.value.as_ref()?.0.as_str())))
-        {
-            self.warn(row.at, "unused", Fault::new(format!("no route takes tokens of issuer `{}`", row.name)));
         }
     }
 

@@ -39,7 +39,8 @@ impl Check<'_, '_> {
     }
 
     fn public(&self, raw: &RawPublic, owner: Place, overrides: &Overrides) -> Option<PublicListener> {
-        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(tls, at));
+        let tls = raw.tls.good().and_then(|(tls, at)| self.tls(&tls.certificate, &tls.key, at));
+        let client_ca_file = raw.tls.good().and_then(|(tls, _)| self.certificates(&tls.client_ca_file));
         let mut trusted_proxies = Vec::new();
         for (Network(net), at) in raw.trusted_proxies.value.iter().flatten().filter_map(Field::good) {
             if net.prefix_len() == 0 {
@@ -69,7 +70,7 @@ impl Check<'_, '_> {
                 fault.hint("add tls: { certificate: …, key: … }, or name the proxy that speaks TLS in trusted_proxies"),
             );
         }
-        Some(PublicListener { address, tls, client_ca_file: None, trusted_proxies, h2c, limits })
+        Some(PublicListener { address, tls, client_ca_file, trusted_proxies, h2c, limits })
     }
 
     fn admin(&self, raw: &RawAdmin, owner: Place, overrides: &Overrides) -> Option<AdminListener> {

@@ -6,12 +6,12 @@ use policies::yaml::Place;
 use super::Check;
 use crate::{
     file::{
-        AccessWord, LevelWord, RawLog, RawTraces,
-        names::Name,
+        AccessWord, LevelWord, RawLog, RawRecord, RawTraces,
+        names::{FilePath, Name},
         network::{Url, UrlParts},
         units::Percent,
     },
-    model::{AccessLog, LogLevel, LogSettings, TracesSettings},
+    model::{AccessLog, LogLevel, LogSettings, RecordSettings, TracesSettings},
     shape::Fault,
 };
 
@@ -30,7 +30,41 @@ impl Check<'_, '_> {
                 LevelWord::Info => LogLevel::Info,
             }),
             traces: raw.traces.good().and_then(|(traces, at)| self.traces(traces, at)),
-            record: None,
+            record: raw.record.good().and_then(|(record, at)| self.record(record, at)),
+        }
+    }
+
+    fn record(&self, raw: &RawRecord, owner: Place) -> Option<RecordSettings> {
+        let share = raw.share.good().map_or(ONE_PERCENT, |(Percent(millionths), _)| *millionths);
+        let max_size = if raw.max_size.is_absent() {
+            Some(100 << 20)
+        } else {
+            self.size(&raw.max_size, "max_size", (1 << 20, 10 << 30))
+        };
+        let (FilePath(path), at) = self.need(&raw.file, owner, "file", "state/decisions.ndjson")?;
+        let file = self.files.resolve(path);
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if file.is_dir() || !folder.is_none_or(|folder| folder.is_dir()) {
+            let fault =
+                Fault::new(format!("`{}` can't be written: its folder is not there, or it is one", file.display()));
+            self.refuse(
+                at,
+                "no_folder",
+                fault.hint("make the folder, or write the path of a file in one that is there"),
+            );
+            return None;
+        }
+        Some(RecordSettings { file, share, max_size: max_size? })
+    }
+
+    /// Records that would be written into a file of the configuration.
+    pub(crate) fn refuse_recording_over_sources(&self, raw: &RawLog, log: &LogSettings) {
+        let place = raw.record.value.as_ref().and_then(|record| record.file.at);
+        if let (Some(record), Some(at)) = (&log.record, place)
+            && self.files.sources().contains(&record.file)
+        {
+            let fault = Fault::new(format!("`{}` is part of this configuration", record.file.display()));
+            self.refuse(at, "record_over_source", fault.hint("write records to a file of their own"));
         }
     }
 

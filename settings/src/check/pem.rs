@@ -6,7 +6,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{Check, Kind};
 use crate::{
-    file::{listeners::RawTls, names::FilePath},
+    file::names::FilePath,
     model::TlsFiles,
     shape::{Fault, Field},
 };
@@ -17,11 +17,11 @@ const MAX_PEM_BYTES: usize = 1024 * 1024;
 
 impl Check<'_, '_> {
     /// Certificate and key of a listener.
-    pub(crate) fn tls(&self, raw: &RawTls, owner: Place) -> Option<TlsFiles> {
-        self.need(&raw.certificate, owner, "certificate", "tls/fullchain.pem");
-        self.need(&raw.key, owner, "key", "tls/privkey.pem");
-        let certificate = self.certificates(&raw.certificate);
-        let key = self.file(&raw.key, Kind::Private, MAX_PEM_BYTES).and_then(|(path, content, at)| {
+    pub(crate) fn tls(&self, certificate: &Field<FilePath>, key: &Field<FilePath>, owner: Place) -> Option<TlsFiles> {
+        self.need(certificate, owner, "certificate", "tls/fullchain.pem");
+        self.need(key, owner, "key", "tls/privkey.pem");
+        let certificate = self.certificates(certificate);
+        let key = self.file(key, Kind::Private, MAX_PEM_BYTES).and_then(|(path, content, at)| {
             if PrivateKeyDer::from_pem_slice(&content.bytes).is_ok() {
                 return Some(path);
             }

@@ -1,21 +1,40 @@
-//! The policy of a route: inline, or from its own file.
+//! The policy of a route: inline, or from its own file; with the files that it names in turn.
 
-use std::{path::Path, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use policies::{
-    RawPolicy, ResultPolicy, RouteContext,
+    Includes, RawPolicy, ResultPolicy, RouteContext,
     yaml::{Node, Value},
 };
 
 use super::Check;
-use crate::{file::names, shape::Fault};
+use crate::{file::names, files::Files, shape::Fault};
+
+/// What a policy names stands beside the file that the policy is in.
+pub(crate) struct Beside<'f> {
+    files: &'f Files,
+    folder: PathBuf,
+}
+
+impl Includes for Beside<'_> {
+    fn read(&self, path: &str) -> Result<(String, String), String> {
+        let path = names::path(path).map_err(|fault| fault.message)?;
+        let path = self.folder.join(path);
+        let text = self.files.read_text(&path, policies::yaml::MAX_BYTES).map_err(|fault| fault.message)?;
+        Ok((path.display().to_string(), text))
+    }
+}
 
 impl Check<'_, '_> {
     /// Compiles the policy that `node` holds or names.
     pub(crate) fn policy(&self, node: &Node, about: &RouteContext<'_>) -> Option<Arc<ResultPolicy>> {
         let file = self.notes.file.clone();
         let compiled = match &node.value {
-            Value::Map(_) => policies::compile(RawPolicy::from(node.clone()), &file, about),
+            Value::Map(_) => {
+                let files = Beside { files: self.files, folder: self.files.resolve("".as_ref()) };
+                let about = RouteContext { files: &files, ..*about };
+                policies::compile(RawPolicy::from(node.clone()), &file, &about)
+            }
             Value::Text(text) => {
                 let path = match names::path(text) {
                     Ok(path) => self.files.resolve(&path),
@@ -24,7 +43,7 @@ impl Check<'_, '_> {
                         return None;
                     }
                 };
-                let text = match self.read_policy(&path) {
+                let text = match self.files.read_text(&path, policies::yaml::MAX_BYTES) {
                     Ok(text) => text,
                     Err(fault) => {
                         self.refuse(
@@ -36,7 +55,10 @@ impl Check<'_, '_> {
                     }
                 };
                 let name = path.display().to_string();
-                policies::parse_file(&name, &text).and_then(|raw| policies::compile(raw, &name, about))
+                let folder = path.parent().map_or_else(PathBuf::new, std::path::Path::to_path_buf);
+                let files = Beside { files: self.files, folder };
+                let about = RouteContext { files: &files, ..*about };
+                policies::parse_file(&name, &text).and_then(|raw| policies::compile(raw, &name, &about))
             }
             _ => {
                 let fault =
@@ -57,11 +79,5 @@ impl Check<'_, '_> {
             self.notes.push(problem);
         }
         policy
-    }
-
-    fn read_policy(&self, path: &Path) -> Result<String, Fault> {
-        let content = self.files.read(path, policies::yaml::MAX_BYTES)?;
-        String::from_utf8(content.bytes.to_vec())
-            .map_err(|_| Fault::new(format!("`{}` is not UTF-8 text", path.display())))
     }
 }

@@ -1,10 +1,11 @@
 //! `routes:` checked: what a route names exists, and what would open a key or do nothing is refused.
 
+mod parties;
 mod token;
 
 use attest_core::time::UnixTime;
 use policies::{
-    RouteContext,
+    Lists, RouteContext,
     yaml::{Place, listed, nearest},
 };
 
@@ -17,7 +18,7 @@ use crate::{
         routes::{RawMatch, RawOperation, RawRewrite, RawRoute},
     },
     model::{
-        GuardSettings, HostPattern, IssuerProfile, IssuerRef, Operation, OurFaults, Rewrite, RouteMatcher,
+        CredentialSource, HostPattern, IssuerRef, IssuerSettings, Operation, OurFaults, Rewrite, RouteMatcher,
         RouteSettings, TokenSource,
     },
     shape::{Fault, Field},
@@ -27,10 +28,16 @@ use crate::{
 pub(crate) struct Known<'a> {
     /// Names of the upstreams in the file, also of those with problems.
     pub(crate) upstreams: Vec<&'a str>,
-    /// Names of the issuers in the file, with the profile where it is known.
-    pub(crate) issuers: Vec<(&'a str, Option<IssuerProfile>)>,
+    /// Names of the issuers in the file, and what is known of each.
+    pub(crate) issuers: &'a [(&'a str, Option<&'a IssuerSettings>)],
+    /// Names of the callers in the file, with the places where each shows its secret.
+    pub(crate) callers: Vec<(&'a str, Vec<CredentialSource>)>,
+    /// The named lists.
+    pub(crate) lists: &'a Lists,
     /// Whether `attestation:` is there.
     pub(crate) own_tokens: bool,
+    /// Whether our own tokens name devices.
+    pub(crate) own_devices: bool,
     /// Whether `keys:` is there.
     pub(crate) keys: bool,
     /// Whether `state.shared:` is there.
@@ -92,37 +99,51 @@ impl Check<'_, '_> {
             }
             _ => {}
         }
+        let callers = self.route_callers(&raw.callers, token.as_ref(), known);
+        let user = raw.user.good().map(|(user, at)| self.route_user(user, at, token.as_ref(), known));
+        // Another issuer's tokens may name them.
+        let device_ids = !own_tokens || known.own_devices;
         let about = RouteContext {
-            route: name,
             injects,
             danger_inject_unattested,
             trusts_proxies: known.trusts_proxies,
             now: known.now,
+            path: matcher.as_ref().map(|matcher| &matcher.path),
+            lists: known.lists,
+            callers: &callers,
+            user: !raw.user.is_absent(),
+            device_ids,
             ..RouteContext::new(name)
         };
         let policy = self.need(&raw.policy, owner, "policy", "policies/shop.yaml").and_then(|(policy, _)| {
             let node = self.notes.subtrees.borrow().get(policy.0.0).copied()?;
             self.policy(node, &about)
         });
+        let candidate = self.candidate(raw, &about);
+        let rate_limit_headers = self.rate_limit_headers(&raw.rate_limit_headers, policy.as_deref());
+        let guard = self.guard(&raw.guard, injects, device_ids);
         Some(RouteSettings {
             name: name.to_owned(),
-            matcher: matcher?,
             rewrite,
             upstream: upstream?,
             key,
             token: token?,
             operations,
-            callers: Vec::new(),
-            user: None,
+            user: match user {
+                Some(user) => Some(user?),
+                None => None,
+            },
             policy: policy?,
-            candidate: None,
-            guard: (!injects).then(GuardSettings::default),
-            rate_limit_headers: false,
+            candidate,
+            guard,
+            rate_limit_headers,
             our_faults,
             danger_inject_unattested,
             identity_headers: self.flag(&raw.identity_headers, !injects),
             guard_body,
             accept_expired_may_unseal,
+            matcher: matcher?,
+            callers,
         })
     }
 

@@ -8,10 +8,10 @@ use super::{Check, Kind, millis, secs};
 use crate::{
     file::{
         network::{Network, Origin, UrlParts, may_be_listed_as_private},
-        upstreams::{Concurrency as Seats, RawQueue, RawTimeouts, RawUpstream},
+        upstreams::{Limit, RawAdaptive, RawConcurrency, RawQueue, RawTimeouts, RawUpstream, Seats},
     },
-    model::{Concurrency, Queue, Timeouts, UpstreamSettings},
-    shape::{Fault, Field},
+    model::{AdaptiveLimit, Concurrency, Queue, Timeouts, UpstreamSettings},
+    shape::{Either, Fault, Field},
 };
 
 impl Check<'_, '_> {
@@ -27,8 +27,10 @@ impl Check<'_, '_> {
             private_addresses.push(*net);
         }
         let danger = self.flag(&raw.danger_plaintext_loopback, false);
-        let (concurrency, reserve) = self.seats(raw);
-        let queue = self.queue(raw.queue.value.as_ref(), Concurrency::Fixed(concurrency));
+        let concurrency = self.concurrency(&raw.concurrency);
+        let reserve = self.reserve(&raw.reserve, concurrency);
+        let queue = self.queue(raw.queue.value.as_ref(), concurrency);
+        let streams = self.count(&raw.streams, "streams", (1, 1_000_000), concurrency.most().saturating_mul(4));
         let timeouts = raw.timeouts.good().map_or_else(Timeouts::default, |(timeouts, _)| self.timeouts(timeouts));
         let ca_file = self.certificates(&raw.ca_file);
         let trust = match (&ca_file, self.file(&raw.ca_file, Kind::Live, usize::MAX)) {
@@ -57,10 +59,10 @@ impl Check<'_, '_> {
             port: url.port,
             private_addresses,
             danger_plaintext_loopback: danger,
-            concurrency: Concurrency::Fixed(concurrency),
+            concurrency,
             reserve,
             queue,
-            streams: concurrency.saturating_mul(4),
+            streams,
             timeouts,
             ca_file,
             trust,
@@ -115,30 +117,69 @@ impl Check<'_, '_> {
         }
     }
 
-    fn seats(&self, raw: &RawUpstream) -> (u32, u32) {
-        let concurrency = raw.concurrency.good().map_or(256, |(Seats(seats), _)| *seats);
-        let default = (concurrency / 16).max(1).min(concurrency.saturating_sub(1));
-        if concurrency == 1 {
-            // One seat: nothing can be kept apart.
-            if let Some((_, at)) = raw.reserve.good() {
+    fn concurrency(&self, raw: &Field<Either<Seats, RawConcurrency>>) -> Concurrency {
+        match raw.good() {
+            None => Concurrency::default(),
+            Some((Either::Plain(Seats(Limit::Fixed(seats))), _)) => Concurrency::Fixed(*seats),
+            Some((Either::Plain(Seats(Limit::Adaptive)), _)) => Concurrency::Adaptive(AdaptiveLimit::default()),
+            Some((Either::Structured(raw), at)) => {
+                let bounds = self.need(&raw.adaptive, at, "adaptive", "{ min: 4, max: 1000 }");
+                Concurrency::Adaptive(bounds.map_or_else(AdaptiveLimit::default, |(raw, at)| self.adaptive(raw, at)))
+            }
+        }
+    }
+
+    fn adaptive(&self, raw: &RawAdaptive, owner: Place) -> AdaptiveLimit {
+        const BOUNDS: (u32, u32) = (1, 100_000);
+        let default = AdaptiveLimit::default();
+        let min = self.count(&raw.min, "min", BOUNDS, default.min);
+        let max = self.count(&raw.max, "max", BOUNDS, default.max.max(min));
+        if min > max {
+            let fault = Fault::new(format!("`min` is {min} and `max` is {max}: nothing lies between them"));
+            self.refuse(raw.max.at.or(raw.min.at).unwrap_or(owner), "out_of_bounds", fault.hint("min <= start <= max"));
+            return default;
+        }
+        let start = default.start.clamp(min, max);
+        AdaptiveLimit { min, max, start: self.count(&raw.start, "start", (min, max), start) }
+    }
+
+    fn reserve(&self, field: &Field<u64>, concurrency: Concurrency) -> u32 {
+        let least = concurrency.least();
+        if least == 1 {
+            // One seat, if only at times: nothing can be kept apart.
+            if let Some((_, at)) = field.good() {
+                let fault = Fault::new("of one seat none can be reserved");
                 self.refuse(
                     at,
                     "out_of_bounds",
-                    Fault::new("of one seat none can be reserved").hint("take the line out, or raise concurrency"),
+                    fault.hint(match concurrency {
+                        Concurrency::Fixed(_) => "take the line out, or raise concurrency",
+                        Concurrency::Adaptive(_) => "take the line out, or raise min",
+                    }),
                 );
             }
-            return (1, 0);
+            return 0;
         }
-        (concurrency, self.count(&raw.reserve, "reserve", (1, concurrency - 1), default))
+        let default = (concurrency.at_start() / 16).max(1).min(least - 1);
+        self.count(field, "reserve", (1, least - 1), default)
     }
 
     fn queue(&self, raw: Option<&RawQueue>, concurrency: Concurrency) -> Queue {
         let default = Queue::beside(concurrency);
-        raw.map_or(default, |raw| Queue {
-            deadline: self.span(&raw.deadline, "deadline", (millis(10), secs(60)), default.deadline),
-            length: self.count(&raw.length, "length", (1, 1_000_000), default.length),
-            ..default
-        })
+        let Some(raw) = raw else { return default };
+        let deadline = self.span(&raw.deadline, "deadline", (millis(10), secs(60)), default.deadline);
+        let length = self.count(&raw.length, "length", (1, 1_000_000), default.length);
+        Queue {
+            deadline,
+            length,
+            spare_wait: self.span(
+                &raw.spare_wait,
+                "spare_wait",
+                (millis(1), deadline),
+                default.spare_wait.min(deadline),
+            ),
+            spare_length: self.count(&raw.spare_length, "spare_length", (1, length), default.spare_length.min(length)),
+        }
     }
 
     fn timeouts(&self, raw: &RawTimeouts) -> Timeouts {

@@ -35,7 +35,7 @@ pub(crate) struct RawPublic {
     pub(crate) address: Field<Address>,
     /// Certificate and private key. Absent: plaintext, for a listener behind something that speaks TLS.
     #[serde(default)]
-    pub(crate) tls: Field<RawTls>,
+    pub(crate) tls: Field<RawPublicTls>,
     /// Networks whose X-Forwarded-For is believed. Default: nobody's.
     #[serde(default)]
     pub(crate) trusted_proxies: Field<Vec<Field<Network>>>,
@@ -56,6 +56,21 @@ pub(crate) struct RawTls {
     pub(crate) certificate: Field<FilePath>,
     /// The private key; not readable by others.
     pub(crate) key: Field<FilePath>,
+}
+
+/// Certificate and private key of the listener that clients reach, as PEM. Reread when they change.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PublicTls")]
+pub(crate) struct RawPublicTls {
+    /// The certificate chain, leaf first.
+    pub(crate) certificate: Field<FilePath>,
+    /// The private key; not readable by others.
+    pub(crate) key: Field<FilePath>,
+    /// Roots of client certificates, as PEM: clients are asked for a certificate and need none; one that does not chain to
+    /// these ends the handshake. For callers with `client_certificate`. Default: none is asked for.
+    #[serde(default)]
+    pub(crate) client_ca_file: Field<FilePath>,
 }
 
 /// What one connection may cost. There is no "unlimited".

@@ -134,7 +134,7 @@ const NOT_FOR_TOKENS: [&str; 15] = [
     "x-forwarded-for",
 ];
 
-fn place(text: &str) -> Result<Source, Fault> {
+pub(crate) fn place(text: &str) -> Result<Source, Fault> {
     if text == "bearer" {
         return Ok(Source::Bearer);
     }

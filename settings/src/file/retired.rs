@@ -6,22 +6,12 @@
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 19] = [
+const PLANNED: [(&str, &str, &str, &str); 17] = [
     ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
-    (
-        "RawRoute",
-        "ceilings",
-        "ceilings per key, device and day",
-        "set a limit at the vendor, and limits per device in the policy; then take `ceilings` out",
-    ),
-    (
-        "RawRoute",
-        "budgets",
-        "budgets",
-        "set a limit at the vendor, and limits per device in the policy; then take `budgets` out",
-    ),
+    ("RawRoute", "ceilings", "ceilings that no policy lifts", COUNTED),
+    ("RawRoute", "budgets", "budgets beside the policy", COUNTED),
     ("RawRoute", "cors", "CORS by route", "take the line out"),
     ("RawRoute", "proof", "proof of possession", "take the line out: tokens are bearer tokens in this version"),
     (
@@ -54,8 +44,6 @@ const PLANNED: [(&str, &str, &str, &str); 19] = [
         "rules about fields of a body",
         "keep such calls out of `operations`, or let a backend of yours check them",
     ),
-    ("RawDocument", "callers", "callers that are not apps", "give them a route of their own"),
-    ("RawDocument", "lists", "named lists of networks", "write the networks into the policy's rule"),
     ("RawUnlock", "passphrase", "unlocking by passphrase", "write file: secrets/kek.key"),
     ("RawUnlock", "vault", "unlocking by a key service", "write file: secrets/kek.key"),
     ("RawUnlock", "kms", "unlocking by a key service", "write file: secrets/kek.key"),
@@ -68,8 +56,10 @@ const PLANNED: [(&str, &str, &str, &str); 19] = [
     ),
 ];
 
+const COUNTED: &str = "write them as limits of the policy's rules, counted in whole windows: limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]; tokens and bytes are always counted so";
+
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 50] = [
+const ELSEWHERE: [(&str, &str, &str); 133] = [
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
@@ -124,20 +114,148 @@ const ELSEWHERE: [(&str, &str, &str); 50] = [
     ("RawRoute", "strip", "it belongs to rewrite: rewrite: { strip: … }"),
     ("RawRoute", "accept_expired", "write our_faults: { service_down: { accept_expired: 30m } }"),
     ("RawOurFaults", "accept_expired", "write service_down: { accept_expired: 30m }"),
+    ("RawDocument", "partners", "write callers: { partner: { bearer: { sha256: [HASH] } } }"),
+    (
+        "RawDocument",
+        "webhooks",
+        "write callers: { stripe: { webhook: { scheme: stripe, secret_file: secrets/stripe.secret } } }",
+    ),
+    ("RawDocument", "users", "a user's token belongs to a route: routes: { shop: { user: { issuer: … } } }"),
+    ("RawDocument", "networks", "write lists: { offices: { networks: lists/offices.txt } }"),
+    ("RawDocument", "record", "it belongs to log: log: { record: { file: … } }"),
+    ("RawDocument", "limits", "limits belong to the rules of a policy"),
+    ("RawList", "file", "say what it holds: networks: lists/offices.txt; or devices:, or paths:"),
+    ("RawList", "entries", "say what they are: networks: [ … ]; or devices:, or paths:"),
+    ("RawList", "addresses", "write networks: an address is one too"),
+    ("RawList", "ips", "write networks: an address is one too"),
+    ("RawList", "cidrs", "write networks:"),
+    ("RawCaller", "token", "write bearer: { sha256: [HASH] }, with the token's SHA-256 and never the token"),
+    ("RawCaller", "secret", "write bearer: { sha256: [HASH] }, with the secret's SHA-256 and never the secret"),
+    (
+        "RawCaller",
+        "api_key",
+        "write bearer: { sha256: [HASH], from: [X-Api-Key] }, with the key's SHA-256 and never the key",
+    ),
+    ("RawCaller", "sha256", "it belongs to bearer, or to client_certificate: bearer: { sha256: [HASH] }"),
+    ("RawCaller", "certificate", "write client_certificate:"),
+    ("RawCaller", "mtls", "write client_certificate:"),
+    ("RawCaller", "hmac", "write webhook: { scheme: hmac, secret_file: …, header: … }"),
+    ("RawCaller", "stripe", "write webhook: { scheme: stripe, secret_file: … }"),
+    ("RawCaller", "github", "write webhook: { scheme: github, secret_file: … }"),
+    ("RawCaller", "network", "an address proves nobody; rules can ask for it beside: when: { caller: …, network: … }"),
+    (
+        "RawBearer",
+        "secret",
+        "only its hash stands here: sha256: [HASH], with what `printf %s \"$SECRET\" | sha256sum` prints",
+    ),
+    (
+        "RawBearer",
+        "token",
+        "only its hash stands here: sha256: [HASH], with what `printf %s \"$SECRET\" | sha256sum` prints",
+    ),
+    ("RawBearer", "secret_file", "only the hash is needed here: sha256_file: secrets/partner.sha256"),
+    ("RawBearer", "token_file", "only the hash is needed here: sha256_file: secrets/partner.sha256"),
+    ("RawBearer", "header", "write from: [Partner-Key]"),
+    ("RawBearer", "hash", "write sha256: [HASH]"),
+    ("RawClientCertificate", "fingerprint", "write sha256: [FINGERPRINT]"),
+    ("RawClientCertificate", "san", "write subject_alt_name: [\"dns:partner.example.com\"]"),
+    ("RawClientCertificate", "subject", "names stand in subject_alt_name: [\"dns:partner.example.com\"]"),
+    ("RawClientCertificate", "common_name", "names stand in subject_alt_name: [\"dns:partner.example.com\"]"),
+    (
+        "RawClientCertificate",
+        "ca_file",
+        "it belongs to the listener: listeners: { public: { tls: { client_ca_file: … } } }",
+    ),
+    (
+        "RawCallerJwt",
+        "jwks_file",
+        "it belongs to an issuer: issuers: { idp: { profile: jwt, keys: { jwks_file: … } } }",
+    ),
+    ("RawCallerJwt", "audience", "it belongs to the issuer: issuers: { idp: { audience: … } }"),
+    ("RawCallerJwt", "sub", "write subject: [\"…\"]"),
+    ("RawWebhook", "secret", "secrets stand in files: secret_file: secrets/webhook.secret"),
+    ("RawWebhook", "type", "write scheme:"),
+    ("RawWebhook", "signature_header", "write header:"),
+    ("RawWebhook", "algorithm", "take the line out: it is HMAC with SHA-256"),
+    ("RawUser", "jwks_file", "it belongs to an issuer: issuers: { idp: { profile: jwt, keys: { jwks_file: … } } }"),
+    ("RawUser", "audience", "it belongs to the issuer: issuers: { idp: { audience: … } }"),
+    ("RawUser", "subject", "rules ask for it: when: { user: { subject: [ … ] } }"),
+    ("RawUser", "claims", "rules ask for them: when: { user: { claims: { … } } }"),
+    ("RawUser", "optional", "write required: true, or take the line out: a user is optional by default"),
+    ("RawRoute", "caller", "write callers: [ … ]"),
+    ("RawRoute", "users", "write user: { issuer: … }"),
+    ("RawRoute", "shadow", "write candidate: policies/next.yaml"),
+    (
+        "RawRoute",
+        "canary",
+        "write candidate: policies/next.yaml; for a share of the traffic, `enforcement:` in the policy",
+    ),
+    ("RawRoute", "enforcement", "it belongs to the policy: policy: { enforcement: monitor, … }"),
+    ("RawRoute", "limits", "limits belong to the rules of the policy: then: { allow: { limits: [ … ] } }"),
+    ("RawRoute", "rate_limit", "limits belong to the rules of the policy: then: { allow: { limits: [ … ] } }"),
+    ("RawRoute", "refusals", "they belong to the policy: policy: { refusals: … }"),
+    ("RawRoute", "lists", "lists belong to the file as a whole; rules name them"),
+    ("RawGuard", "percent", "write share: 5%"),
+    ("RawGuard", "threshold", "write share: 5%"),
+    ("RawGuard", "min_devices", "write devices: 100"),
+    ("RawPublic", "client_ca_file", "it belongs to tls: tls: { …, client_ca_file: … }"),
+    ("RawPublicTls", "cert", "write certificate:"),
+    ("RawPublicTls", "chain", "write certificate: the chain, leaf first"),
+    ("RawPublicTls", "private_key", "write key:"),
+    ("RawPublicTls", "client_ca", "write client_ca_file:"),
+    ("RawPublicTls", "ca_file", "write client_ca_file:"),
+    (
+        "RawPublicTls",
+        "client_auth",
+        "write client_ca_file: clients are then asked for a certificate, and callers say who needs one",
+    ),
+    (
+        "RawTls",
+        "client_ca_file",
+        "only the public listener asks for client certificates: listeners: { public: { tls: … } }",
+    ),
+    ("RawUpstream", "adaptive", "write concurrency: { adaptive: { … } }"),
+    ("RawUpstream", "max_connections", "write concurrency:"),
+    ("RawUpstream", "max_concurrency", "write concurrency:"),
+    ("RawUpstream", "priority", "classes come from the rules of policies: then: { allow: { class: critical } }"),
+    ("RawConcurrency", "min", "it belongs to adaptive: concurrency: { adaptive: { min: … } }"),
+    ("RawConcurrency", "max", "it belongs to adaptive: concurrency: { adaptive: { max: … } }"),
+    ("RawConcurrency", "start", "it belongs to adaptive: concurrency: { adaptive: { start: … } }"),
+    ("RawConcurrency", "limit", "write the number itself: concurrency: 100"),
+    ("RawConcurrency", "fixed", "write the number itself: concurrency: 100"),
+    ("RawAdaptive", "initial", "write start:"),
+    ("RawQueue", "timeout", "write deadline:"),
+    ("RawQueue", "spare", "write spare_wait: and spare_length:"),
+    ("RawQueue", "size", "write length:"),
+    ("RawLog", "sample", "it belongs to traces, or it is share: in record"),
+    ("RawLog", "records", "write record:"),
+    ("RawRecord", "sample", "write share:"),
+    ("RawRecord", "path", "write file:"),
+    ("RawRecord", "max_bytes", "write max_size: 100MiB"),
+    ("RawTraces", "share", "write sample:"),
 ];
 
 /// Values that are planned where a map stands: raw shape, and what to write.
-const VALUES: [(&str, &str); 6] = [
+const VALUES: [(&str, &str); 15] = [
     ("RawRemote", "write { url: https://…, gateway_token_file: …, feed_key_file: … }"),
     ("RawUnlock", "write { file: secrets/kek.key }"),
     ("RawTraces", "write { otlp: http://127.0.0.1:4318 }"),
     ("RawDatabase", "write { url_file: secrets/database.url }"),
     ("RawShared", "write { url_file: secrets/redis.url }"),
     ("RawProbe", "write { address: 0.0.0.0:8081 }"),
+    ("RawCaller", "write { bearer: { sha256: [HASH] } }"),
+    ("RawBearer", "write { sha256: [HASH] }, with the secret's SHA-256 and never the secret"),
+    ("RawWebhook", "write { scheme: stripe, secret_file: secrets/stripe.secret }"),
+    ("RawClientCertificate", "write { subject_alt_name: [\"dns:partner.example.com\"] }"),
+    ("RawCallerJwt", "write { issuer: …, subject: [\"…\"] }"),
+    ("RawUser", "write { issuer: … }"),
+    ("RawList", "write { networks: lists/offices.txt }; or devices:, or paths:"),
+    ("RawRecord", "write { file: state/decisions.ndjson }"),
+    ("RawAdaptive", "write { min: 4, max: 1000, start: 32 }"),
 ];
 
 /// Words that are planned, or natural to try: raw type, word, what is wrong with it, and what to write.
-const WORDS: [(&str, &str, &str, &str); 10] = [
+const WORDS: [(&str, &str, &str, &str); 17] = [
     ("EvidenceWord", "apple-app-attest", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "apple-assertion", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "play-integrity", APPRAISED, "write measurement, for linux and android"),
@@ -153,9 +271,25 @@ const WORDS: [(&str, &str, &str, &str); 10] = [
     ("AccessWord", "off", "`off` is read as `false` by some tools", "write disabled"),
     ("AccessWord", "none", "`none` is not a place", "write disabled"),
     ("AccessWord", "false", "`false` is not a place", "write disabled"),
+    ("GuardWord", "off", "`off` is read as `false` by some tools", "write disabled"),
+    ("GuardWord", "false", "`false` says less than a word", "write disabled"),
+    ("GuardWord", "none", "`none` is not a guard", "write disabled"),
+    ("GuardWord", "true", "it is on by default", "take the line out"),
+    ("GuardWord", "on", "it is on by default", "take the line out"),
+    ("SchemeWord", "sha256", "every scheme here signs with SHA-256", "write hmac, and say in which header"),
+    ("SchemeWord", "generic", "there is no scheme of this name", "write hmac, and say in which header"),
 ];
 
 const APPRAISED: &str = "evidence of the platforms is planned; this version appraises `measurement` only";
+
+/// Keys, and shapes, in whose place operators write secrets: what stands there is not shown.
+const SECRETS: [&str; 9] =
+    ["secret", "token", "gateway_token", "password", "passphrase", "api_key", "RawBearer", "RawWebhook", "RawCaller"];
+
+/// Whether what stands at this key, or instead of this shape, may be a secret.
+pub(crate) fn holds_a_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
 
 /// The sentence for `word` where the raw type `of` stands, if it has one.
 pub(crate) fn word(of: &str, word: &str) -> Option<Fault> {

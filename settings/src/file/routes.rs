@@ -6,12 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
 use super::{
+    callers::RawUser,
     names::Name,
     network::Hosts,
     requests::{Call, Header, Paths, Place, Prefix},
-    units::{Size, Span},
+    units::{Percent, Size, Span},
 };
-use crate::shape::{Field, Subtree};
+use crate::shape::{Either, Field, Subtree};
 
 /// Which requests go where, under which policy, and with which key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,8 +36,25 @@ pub(crate) struct RawRoute {
     /// All that may be called; the rest is 404. Default: everything, on routes without a key.
     #[serde(default)]
     pub(crate) operations: Field<Vec<Field<RawOperation>>>,
+    /// Callers that are no apps: names among `callers`. What each may do, rules say with `caller:`. Default: none.
+    #[serde(default)]
+    pub(crate) callers: Field<Vec<Field<Name>>>,
+    /// The user's own JWT, verified beside the app's token. Rules ask for it with `user:`. Default: none is looked at.
+    #[serde(default)]
+    pub(crate) user: Field<RawUser>,
     /// Who may do what: a policy, or the path of a file with one.
     pub(crate) policy: Field<RawPolicyRef>,
+    /// A policy that is asked beside `policy` and changes no answer; the differences are counted. Default: none.
+    #[serde(default)]
+    pub(crate) candidate: Field<RawPolicyRef>,
+    /// Turns enforcement back to monitor by itself when devices are refused that were attested in the last day; disabled:
+    /// never. Not on a route with a key. Default: on.
+    #[serde(default)]
+    pub(crate) guard: Field<Either<GuardWord, RawGuard>>,
+    /// Says in answers that are let through what is left of a limit (RateLimit): it then shows which rule let a request in.
+    /// 429 always says it. Default: false.
+    #[serde(default)]
+    pub(crate) rate_limit_headers: Field<bool>,
     /// Overrides of the file's `our_faults`.
     #[serde(default)]
     pub(crate) our_faults: Field<RawOurFaults>,
@@ -50,6 +68,31 @@ pub(crate) struct RawRoute {
     /// Searches response bodies for the key and masks it. Default, and only possible, with a key: true.
     #[serde(default)]
     pub(crate) guard_body: Field<bool>,
+}
+
+/// When enforcement gives way by itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Guard")]
+pub(crate) struct RawGuard {
+    /// Share of devices attested in the last day that may be refused: 1% to 100%, whole. Default: 5%.
+    #[serde(default)]
+    pub(crate) share: Field<Percent>,
+    /// Over which time: 1m to 1h. Default: 10m.
+    #[serde(default)]
+    pub(crate) window: Field<Span>,
+    /// With fewer such devices in `window` it says nothing: 10 to 10000. Default: 100.
+    #[serde(default)]
+    #[schemars(range(min = 10, max = 10_000))]
+    pub(crate) devices: Field<u64>,
+}
+
+/// No guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum GuardWord {
+    Disabled,
 }
 
 /// Which requests are a route's own.

@@ -91,10 +91,13 @@ pub(crate) fn percent(text: &str) -> Result<u32, Fault> {
     let form = "write a number and its sign, as 1% or 0.1%, with at most four digits behind the point";
     let Some(number) = text.strip_suffix('%') else {
         let number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        return Err(wrong().hint(if number {
-            format!("a percentage has its sign: write {text}%")
-        } else {
-            form.into()
+        return Err(wrong().hint(match text {
+            _ if number => format!("a percentage has its sign: write {text}%"),
+            "0.1" => "write 10%".to_owned(),
+            "0.01" => "write 1%".to_owned(),
+            "0.001" => "write 0.1%".to_owned(),
+            "1.0" => "write 100%".to_owned(),
+            _ => form.to_owned(),
         }));
     };
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));

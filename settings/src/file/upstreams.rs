@@ -9,7 +9,7 @@ use super::{
     text::text_type,
     units::{Span, shown},
 };
-use crate::shape::{Fault, Field};
+use crate::shape::{Either, Fault, Field};
 
 /// One API behind the gateway.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,16 +24,23 @@ pub(crate) struct RawUpstream {
     /// Allows http to loopback. Whatever else runs on this machine may read what is sent, keys included. Default: false.
     #[serde(default)]
     pub(crate) danger_plaintext_loopback: Field<bool>,
-    /// Requests in flight, from this gateway alone: 1 to 100000. Default: 256.
+    /// Requests in flight, from this gateway alone: 1 to 100000; or adaptive, found out from how fast the upstream answers.
+    /// Default: 256.
     #[serde(default)]
-    pub(crate) concurrency: Field<Concurrency>,
-    /// Of these, seats that only attested requests may take: 1 up to concurrency - 1. Default: a sixteenth, at least 1.
+    pub(crate) concurrency: Field<Either<Seats, RawConcurrency>>,
+    /// Of these, seats that only attested requests may take: 1 up to concurrency - 1 (adaptive: min - 1). Default: a
+    /// sixteenth of concurrency (adaptive: of start), at least 1.
     #[serde(default)]
     #[schemars(range(min = 1, max = 99_999))]
     pub(crate) reserve: Field<u64>,
-    /// Where attested requests wait for a seat.
+    /// Where requests wait for a seat.
     #[serde(default)]
     pub(crate) queue: Field<RawQueue>,
+    /// Answers that have begun, and so hold no seat any more, and are still being sent: 1 to 1000000. Default: 4 times
+    /// concurrency (adaptive: max).
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) streams: Field<u64>,
     /// Deadlines.
     #[serde(default)]
     pub(crate) timeouts: Field<RawTimeouts>,
@@ -45,18 +52,54 @@ pub(crate) struct RawUpstream {
     pub(crate) http2: Field<bool>,
 }
 
-/// Where attested requests wait for a seat, first come, first served.
+/// A number of requests in flight that moves with the upstream.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Concurrency")]
+pub(crate) struct RawConcurrency {
+    /// Its bounds: 1 <= min <= start <= max.
+    pub(crate) adaptive: Field<RawAdaptive>,
+}
+
+/// The bounds of a number that moves: 1 <= min <= start <= max.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Adaptive")]
+pub(crate) struct RawAdaptive {
+    /// Never fewer: 1 to 100000. Default: 4.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) min: Field<u64>,
+    /// Never more: 1 to 100000. Default: 1000.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max: Field<u64>,
+    /// As many before anything is known: min to max. Default: 32.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) start: Field<u64>,
+}
+
+/// Where requests wait for a seat: attested ones first come, first served; the others in a short queue, last come, first
+/// served.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Queue")]
 pub(crate) struct RawQueue {
-    /// The longest wait: 10ms to 1m. Default: 1s.
+    /// The longest wait of an attested request: 10ms to 1m. Default: 1s.
     #[serde(default)]
     pub(crate) deadline: Field<Span>,
-    /// Requests waiting at once: 1 to 1000000. Default: 4 times concurrency.
+    /// Attested requests waiting at once: 1 to 1000000. Default: 4 times concurrency (adaptive: start).
     #[serde(default)]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) length: Field<u64>,
+    /// The longest wait of another request: 1ms up to deadline. Default: 100ms, or deadline where that is less.
+    #[serde(default)]
+    pub(crate) spare_wait: Field<Span>,
+    /// Other requests waiting at once: 1 up to length. Default: concurrency (adaptive: start), or length where that is less.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) spare_length: Field<u64>,
 }
 
 /// Deadlines of an exchange.
@@ -76,23 +119,33 @@ pub(crate) struct RawTimeouts {
     pub(crate) idle: Field<Span>,
 }
 
+/// How many requests may be in flight, in one word or number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Fixed(u32),
+    Adaptive,
+}
+
 text_type!(
     /// Requests in flight.
-    Concurrency(u32), "a number of requests",
-    { "type": "integer", "minimum": 1, "maximum": 100_000 },
-    concurrency
+    Seats(Limit), "a number of requests, or `adaptive`",
+    { "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 100_000 }, { "const": "adaptive" }] },
+    seats
 );
 
-fn concurrency(text: &str) -> Result<u32, Fault> {
+fn seats(text: &str) -> Result<Limit, Fault> {
     if text == "adaptive" {
-        return Err(
-            Fault::new("an adaptive limit is planned and not part of this version").hint("write a number, as 256")
-        );
+        return Ok(Limit::Adaptive);
     }
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     match text.parse() {
-        Ok(seats @ 1..=100_000) if plain => Ok(seats),
-        _ => Err(Fault::new(format!("`{}` is not a number of requests from 1 to 100000", shown(text)))
-            .hint("how many requests may be in flight at once; there is no \"unlimited\"")),
+        Ok(seats @ 1..=100_000) if plain => Ok(Limit::Fixed(seats)),
+        _ => {
+            let fault = Fault::new(format!("`{}` is not a number of requests from 1 to 100000", shown(text)));
+            Err(match text.to_ascii_lowercase().as_str() {
+                "auto" | "automatic" | "dynamic" | "gradient" | "adaptive" => fault.hint("write adaptive"),
+                _ => fault.hint("how many requests may be in flight at once, or adaptive; there is no \"unlimited\""),
+            })
+        }
     }
 }

@@ -14,6 +14,18 @@ pub struct CallerSettings {
     pub proof: CallerProof,
 }
 
+impl CallerSettings {
+    /// Where it shows its secret or JWT; empty for those that show neither.
+    #[must_use]
+    pub fn places(&self) -> Vec<CredentialSource> {
+        match &self.proof {
+            CallerProof::Bearer(bearer) => bearer.from.clone(),
+            CallerProof::Jwt(jwt) => jwt.from.clone(),
+            CallerProof::ClientCertificate(_) | CallerProof::Webhook(_) => Vec::new(),
+        }
+    }
+}
+
 /// What a caller has to show to be who it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallerProof {
@@ -30,7 +42,7 @@ pub enum CallerProof {
 /// `bearer:`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BearerProof {
-    /// SHA-256 of the secrets that count, one to eight, all different: the secret's bytes as they are sent, without
+    /// SHA-256 of the secrets that count, one to sixteen, all different: the secret's bytes as they are sent, without
     /// `Bearer ` and without a line end. Compare in constant time.
     pub sha256: Vec<[u8; 32]>,
     /// Where the secret may stand. Never empty. Default [`CredentialSource::Bearer`].
@@ -102,7 +114,7 @@ impl WebhookProof {
     #[must_use]
     pub fn has_time(&self) -> bool {
         match &self.scheme {
-            WebhookScheme::Stripe => true,
+            WebhookScheme::Stripe | WebhookScheme::Standard => true,
             WebhookScheme::Github => false,
             WebhookScheme::Hmac(hmac) => hmac.timestamp_header.is_some(),
         }
@@ -116,6 +128,9 @@ pub enum WebhookScheme {
     Stripe,
     /// `X-Hub-Signature-256: sha256=…` over the body.
     Github,
+    /// Standard Webhooks 1.0: `Webhook-Signature: v1,…` over `{id}.{timestamp}.{body}`; its secrets are base64 behind
+    /// `whsec_`, and [`WebhookSecret::expose`] is that text.
+    Standard,
     /// What the fields say.
     Hmac(HmacScheme),
 }
@@ -127,8 +142,11 @@ pub struct HmacScheme {
     pub encoding: SignatureEncoding,
     /// What stands in the header before the signature, as `sha256=`. Default nothing.
     pub prefix: String,
-    /// The header with the time, Unix seconds: what is signed is then `{time}.{body}`, otherwise the body.
+    /// The header with the time, Unix seconds.
     pub timestamp_header: Option<HeaderName>,
+    /// What is signed: `{body}` once, `{timestamp}` where there is a header for it and only there, `{header:Name}`.
+    /// Absent: `{body}`, or `{timestamp}.{body}` where there is a header for the time.
+    pub signed: Option<String>,
 }
 
 /// How the bytes of a signature are written.

@@ -144,6 +144,9 @@ impl<'de> MapAccess<'de> for Known<'_, 'de> {
                 self.value = Some(&entry.value);
                 return seed.deserialize(StrDeserializer::new(&entry.key)).map(Some);
             }
+            if retired::holds_a_secret(&entry.key) {
+                self.notes.hide(entry.place.line);
+            }
             self.notes.note(entry.place, "unknown_field", unknown(self.shape, self.fields, &entry.key));
         }
         Ok(None)

@@ -17,6 +17,8 @@ use crate::file::retired;
 
 /// How [`Field`](super::Field) asks for a value with its place.
 pub(crate) const FIELD: &str = "$assay::field";
+/// How [`Either`](super::Either) asks which of two a node is.
+pub(crate) const EITHER: &str = "$assay::either";
 /// How [`Subtree`](super::Subtree) asks for a node as it is.
 pub(crate) const SUBTREE: &str = "$assay::subtree";
 
@@ -168,10 +170,14 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
     ) -> Result<V::Value, Fault> {
         let Value::Map(entries) = &self.node.value else {
             let what = fields.first().copied().unwrap_or("…");
+            let hint = || retired::value(name).map_or_else(|| format!("write {{ {what}: … }}"), str::to_owned);
             return Err(match self.node.value {
                 Value::Null => self.mismatch(&visitor),
-                _ => Fault::new(format!("expected fields, found {}", self.node.described()))
-                    .hint(retired::value(name).map_or_else(|| format!("write {{ {what}: … }}"), str::to_owned)),
+                _ if retired::holds_a_secret(name) => {
+                    self.notes.hide(self.node.place.line);
+                    Fault::new("expected fields, and found something that may be a secret").hint(hint())
+                }
+                _ => Fault::new(format!("expected fields, found {}", self.node.described())).hint(hint()),
             });
         };
         visitor.visit_map(Known { shape: name, fields, entries: entries.iter(), value: None, notes: self.notes })
@@ -185,6 +191,10 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
     ) -> Result<V::Value, Fault> {
         match name {
             FIELD => visitor.visit_seq(Placed { de: self, step: 0 }),
+            EITHER => match &self.node.value {
+                Value::Map(_) | Value::List(_) => visitor.visit_newtype_struct(self),
+                _ => visitor.visit_some(self),
+            },
             SUBTREE => {
                 let mut subtrees = self.notes.subtrees.borrow_mut();
                 subtrees.push(self.node);

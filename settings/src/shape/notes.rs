@@ -1,6 +1,6 @@
 //! The problems that were noted on the way, and the parts of the file that other readers take.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use policies::{
     Problem, Severity,
@@ -15,11 +15,23 @@ pub(crate) struct Notes<'n> {
     pub(crate) file: String,
     pub(crate) problems: RefCell<Vec<Problem>>,
     pub(crate) subtrees: RefCell<Vec<&'n Node>>,
+    /// Lines of the file that may hold a secret: no report shows them, whatever else is wrong there.
+    pub(crate) hidden: RefCell<BTreeSet<usize>>,
 }
 
 impl Notes<'_> {
     pub(crate) fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), problems: RefCell::default(), subtrees: RefCell::default() }
+        Self {
+            file: file.to_owned(),
+            problems: RefCell::default(),
+            subtrees: RefCell::default(),
+            hidden: RefCell::default(),
+        }
+    }
+
+    /// Keeps a line of the file out of every report.
+    pub(crate) fn hide(&self, line: usize) {
+        self.hidden.borrow_mut().insert(line);
     }
 
     pub(crate) fn note(&self, place: Place, code: &'static str, fault: Fault) {

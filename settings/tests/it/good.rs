@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use settings::{
-    AccessLog, Algorithm, AttestationSource, CannotVerify, Concealment, HostPattern, IssuerProfile, IssuerRef,
-    LogLevel, Overrides, Scheme, Source,
+    AccessLog, Algorithm, AttestationSource, CannotVerify, Concealment, Concurrency, HostPattern, IssuerProfile,
+    IssuerRef, LogLevel, Overrides, Scheme, Source,
 };
 
 use crate::folder::{Folder, GOOD, with};
@@ -41,7 +41,7 @@ fn every_section_arrives_as_it_is_written() {
 
     let shop = &settings.upstreams["shop"];
     assert_eq!((shop.scheme, shop.host.as_str(), shop.port), (Scheme::Https, "10.0.4.7", 8443));
-    assert_eq!((shop.concurrency, shop.reserve, shop.queue.length), (100, 6, 400));
+    assert_eq!((shop.concurrency, shop.reserve, shop.queue.length), (Concurrency::Fixed(100), 6, 400));
     assert_eq!((settings.log.access, settings.log.level), (AccessLog::Stderr, LogLevel::Warn));
 }
 

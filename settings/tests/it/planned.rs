@@ -15,6 +15,7 @@ fn planned_keys_are_refused_by_name() {
             "preset",
         ),
         ("    key: openai\n", "    key: openai\n    ceilings: { key: { requests: 60/1h } }\n", "ceilings"),
+        ("    key: openai\n", "    key: openai\n    budgets: { key: { tokens: 60/1h } }\n", "budgets"),
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, one_of: { /model: [a] } }", "one_of"),
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, cap: { /n: 1 } }", "cap"),
     ] {
@@ -28,12 +29,19 @@ fn planned_keys_are_refused_by_name() {
 #[test]
 fn planned_words_are_refused_by_name() {
     for (old, new, words) in [
-        ("concurrency: 100", "concurrency: adaptive", "adaptive limit is planned"),
         ("require: [measurement]", "require: [measurement, apple-app-attest]", "appraises `measurement` only"),
         ("level: warn", "level: debug", "would show injected keys"),
     ] {
         let told = told(with(old, new));
         assert!(told.contains(words), "{told}");
         assert!(told.ends_with("1 error: this configuration is not used"), "{told}");
+    }
+}
+
+#[test]
+fn ceilings_and_budgets_name_what_there_is_instead() {
+    for key in ["ceilings", "budgets"] {
+        let told = told(with("    key: openai\n", &format!("    key: openai\n    {key}: {{ }}\n")));
+        assert!(told.contains("limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]"), "{told}");
     }
 }

@@ -32,7 +32,8 @@ impl Check<'_, '_> {
             Some((Name(name), at)) if name != "own" => {
                 let names: Vec<&str> = known.issuers.iter().map(|(name, _)| *name).chain(["own"]).collect();
                 self.exists("issuer", name, &names, at);
-                let profile = known.issuers.iter().find(|(known, _)| known == name).and_then(|(_, profile)| *profile);
+                let profile = known.issuers.iter().find(|(known, _)| known == name);
+                let profile = profile.and_then(|(_, issuer)| issuer.map(|issuer| issuer.profile));
                 (IssuerRef::Named(name.clone()), profile)
             }
             _ => {

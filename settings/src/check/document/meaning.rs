@@ -1,0 +1,153 @@
+//! What loads and is probably not meant, and only shows when the whole file is seen.
+
+use attest_core::target::PathGlob;
+use policies::{Problem, Severity, yaml::Place};
+
+use super::rows;
+use crate::{
+    check::Check,
+    file::{RawDocument, routes::RawRoute},
+    model::{CallerProof, CallerSettings, HostPattern, RouteMatcher, RouteSettings},
+    shape::Fault,
+};
+
+impl Check<'_, '_> {
+    /// All lints of a file without errors. Among errors they would be noise: a name is unused because it is misspelled
+    /// elsewhere.
+    pub(super) fn warn_of_meaning<'c>(
+        &self,
+        raw: &RawDocument,
+        routes: &[RouteSettings],
+        callers: impl Iterator<Item = &'c CallerSettings> + Clone,
+    ) {
+        self.warn_of_unused(raw, callers.clone());
+        self.warn_of_unused_lists(raw, routes);
+        self.warn_of_hidden_paths(raw, routes);
+        self.warn_of_wide_patterns(raw, routes);
+        let no_certificates = !callers.clone().any(|caller| matches!(caller.proof, CallerProof::ClientCertificate(_)));
+        let tls =
+            raw.listeners.value.as_ref().and_then(|listeners| listeners.public.value.as_ref()?.tls.value.as_ref());
+        if let (true, Some(at)) = (no_certificates, tls.and_then(|tls| tls.client_ca_file.at)) {
+            let fault = Fault::new("clients are asked for certificates, and no caller is known by one");
+            self.warn(at, "unused", fault.hint("add callers: { … : { client_certificate: … } }, or take the line out"));
+        }
+    }
+
+    fn warn_of_unused<'c>(&self, raw: &RawDocument, callers: impl Iterator<Item = &'c CallerSettings> + Clone) {
+        let used = |of: &dyn Fn(&RawRoute) -> bool| rows(&raw.routes).filter_map(|row| row.value.as_ref()).any(of);
+        for row in rows(&raw.upstreams) {
+            if !used(&|route| route.upstream.value.as_ref().is_some_and(|name| name.0 == row.name)) {
+                self.warn(row.at, "unused", Fault::new(format!("no route leads to upstream `{}`", row.name)));
+            }
+        }
+        for row in rows(&raw.issuers) {
+            let by_caller =
+                callers.clone().any(|caller| matches!(&caller.proof, CallerProof::Jwt(jwt) if jwt.issuer == row.name));
+            let by_route = |route: &RawRoute| {
+                let token = route.token.value.as_ref().and_then(|token| token.issuer.value.as_ref());
+                let user = route.user.value.as_ref().and_then(|user| user.issuer.value.as_ref());
+                token.into_iter().chain(user).any(|name| name.0 == row.name)
+            };
+            if !by_caller && !used(&by_route) {
+                self.warn(row.at, "unused", Fault::new(format!("no route takes tokens of issuer `{}`", row.name)));
+            }
+        }
+        for row in rows(&raw.callers) {
+            let named = |route: &RawRoute| {
+                let names = route.callers.value.iter().flatten().filter_map(|name| name.value.as_ref());
+                names.into_iter().any(|name| name.0 == row.name)
+            };
+            if !used(&named) {
+                let fault = Fault::new(format!("no route knows caller `{}`", row.name));
+                self.warn(
+                    row.at,
+                    "unused",
+                    fault.hint(format!("add callers: [{}] to a route, or take it out", row.name)),
+                );
+            }
+        }
+    }
+
+    fn warn_of_unused_lists(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        for row in rows(&raw.lists) {
+            let policies = routes.iter().flat_map(|route| [Some(&route.policy), route.candidate.as_ref()]).flatten();
+            if !policies.into_iter().any(|policy| policy.uses_list(&row.name)) {
+                self.warn(row.at, "unused", Fault::new(format!("no rule in use looks into list `{}`", row.name)));
+            }
+        }
+    }
+
+    /// A path that looks like the most specific one, under a host that is not: hosts are compared first.
+    fn warn_of_hidden_paths(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        for (index, route) in routes.iter().enumerate() {
+            // Only what stands before it in the order can take something from it.
+            let hides = |other: &&RouteSettings| hides(&other.matcher, &route.matcher);
+            let Some(other) = routes.iter().take(index).find(hides) else { continue };
+            let fault = Fault::new(format!(
+                "for {}, `{}` goes to route `{}`: its host is more specific, and hosts are compared before paths",
+                spelled(&other.matcher.host),
+                route.matcher.path,
+                other.name
+            ));
+            let hint = format!(
+                "add a route with host {} and this path, if they are to come here",
+                spelled(&other.matcher.host)
+            );
+            self.warn(match_of(raw, &route.name), "partly_hidden", fault.hint(hint));
+        }
+    }
+
+    fn warn_of_wide_patterns(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        for route in routes {
+            if let Some(beginning) = wide_end(&route.matcher.path) {
+                let path = &route.matcher.path;
+                let fault = Fault::new(format!(
+                    "`{path}` is every segment that begins so, `{beginning}0` and `{beginning}beta` too, and nothing below"
+                ));
+                let hint = format!("for `{beginning}` and all below it write \"{beginning}/**\"");
+                self.warn(match_of(raw, &route.name), "wide_pattern", fault.hint(hint));
+            }
+            if let HostPattern::Suffix(suffix) = &route.matcher.host {
+                let bare = suffix.trim_start_matches('.');
+                if !routes.iter().any(|other| other.matcher.host.matches(bare)) {
+                    let message =
+                        format!("\"*.{bare}\" is every name below `{bare}`, and not `{bare}` itself: it gets 404");
+                    let mut note =
+                        Problem::warning(match_of(raw, &route.name), "bare_host", message).in_file(&self.notes.file);
+                    note.severity = Severity::Note;
+                    self.notes.push(note);
+                }
+            }
+        }
+    }
+}
+
+/// Whether `one`, which stands before `other`, takes requests whose path `other` describes more closely.
+fn hides(one: &RouteMatcher, other: &RouteMatcher) -> bool {
+    let host = match (&one.host, &other.host) {
+        (HostPattern::Exact(host), HostPattern::Suffix(_) | HostPattern::Any) => other.host.matches(host),
+        (HostPattern::Suffix(inner), HostPattern::Suffix(outer)) => inner != outer && inner.ends_with(outer.as_str()),
+        (HostPattern::Suffix(_), HostPattern::Any) => true,
+        _ => false,
+    };
+    host && one.path != other.path && other.path.is_within(&one.path)
+}
+
+/// What stands before the `*` of a last segment like `v1*`. After a mark, as in `img-*`, it is what it looks like.
+fn wide_end(path: &PathGlob) -> Option<&str> {
+    let beginning = path.as_str().strip_suffix('*')?;
+    (!beginning.contains('*') && beginning.ends_with(|c: char| c.is_ascii_alphanumeric())).then_some(beginning)
+}
+
+fn spelled(host: &HostPattern) -> String {
+    match host {
+        HostPattern::Exact(host) => host.clone(),
+        HostPattern::Suffix(suffix) => format!("\"*{suffix}\""),
+        HostPattern::Any => "any host".to_owned(),
+    }
+}
+
+fn match_of(raw: &RawDocument, name: &str) -> Place {
+    let row = rows(&raw.routes).find(|row| row.name == name);
+    row.and_then(|row| row.value.as_ref()?.matcher.at.or(Some(row.at))).unwrap_or_default()
+}
