@@ -4,8 +4,8 @@
 //! of an answer (`concurrency-limits`, Gradient2Limit.java): the limit goes with the ratio of the time that is usual to the
 //! time seen now, plus room for a queue of its root. Five things are different, each for a way in which that one fails:
 //!
-//! * *Usual* is learned while less than half of the seats are in use. A long average over everything would learn the queue
-//!   that the limit itself allowed, and grow without end under a long overload.
+//! * *Usual* is learned while less than half of the seats are in use, and under a load only that the upstream got faster. A
+//!   long average over everything would learn the queue that the limit itself allowed, and grow without end.
 //! * Within what chance explains for as many answers as there were, nothing is taken for a change: noise does not ratchet.
 //! * When half of the seats were taken away and answers did not get faster, seats were not the reason. Then the slow time
 //!   is the usual one, and the seats are given back: an upstream that is slow by itself is not strangled as well.
@@ -32,7 +32,11 @@ pub(crate) struct Gradient {
 
 /// The time to the head of an answer without a queue, in seconds.
 #[derive(Debug, Default)]
-struct Usual(Option<f64>);
+struct Usual {
+    time: Option<f64>,
+    /// What was seen last while all seats were needed, and how many there were.
+    under_load: Option<(f64, f64)>,
+}
 
 /// Where a series of cuts began.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +109,7 @@ impl Gradient {
 
     /// What is usual for the upper classes, in seconds, once it is known.
     pub(crate) fn usual(&self, upper: bool) -> Option<f64> {
-        if upper { self.upper.0 } else { self.lower.0 }
+        if upper { self.upper.time } else { self.lower.time }
     }
 
     /// Goes by what one window showed.
@@ -133,9 +137,10 @@ impl Gradient {
             return;
         }
         let Some((time, count)) = seen.answers else { return };
-        let usual = self.upper.learn(time, count, self.is_idle(seen), seen.length);
+        let load = self.load(seen);
+        let usual = self.upper.learn(time, count, load, self.limit, seen.length);
         self.last = ratio(usual, time, count);
-        if !self.is_needed(seen) {
+        if load != Load::Needed {
             // Fewer in flight than there are seats: nothing is learned about more, and nothing is wrong.
             return;
         }
@@ -167,7 +172,7 @@ impl Gradient {
         if time < 0.8 * cut.time {
             return false;
         }
-        self.upper.0 = Some(time);
+        self.upper.time = Some(time);
         self.limit = cut.limit;
         true
     }
@@ -180,37 +185,63 @@ impl Gradient {
         }
         let Some((time, count)) = seen.answers else { return };
         // Drifts with whatever is seen, as it has no other way to learn; at this pace it does no harm.
-        let usual = self.lower.learn(time, count, true, seen.length);
+        let usual = self.lower.learn(time, count, Load::Idle, self.limit, seen.length);
         self.last = ratio(usual, time, count);
-        if self.is_needed(seen) {
+        if self.load(seen) == Load::Needed {
             self.limit += if self.last < 1.0 { -most } else { most };
         }
     }
 
-    fn is_idle(&self, seen: &Window) -> bool {
-        f64::from(seen.peak) < 0.5 * self.limit
-    }
-
-    fn is_needed(&self, seen: &Window) -> bool {
-        f64::from(seen.peak) >= 0.8 * self.limit.floor()
+    fn load(&self, seen: &Window) -> Load {
+        let (peak, limit) = (f64::from(seen.peak), self.limit.floor());
+        if peak < 0.5 * limit {
+            Load::Idle
+        } else if peak < 0.8 * limit {
+            Load::Some
+        } else {
+            Load::Needed
+        }
     }
 }
 
 impl Usual {
-    /// Learns from `count` answers that took `time` in the mean; what is usual now.
-    fn learn(&mut self, time: f64, count: u32, idle: bool, length: f64) -> f64 {
-        let known = self.0.unwrap_or(time);
-        // Faster than chance explains: no queue makes an upstream fast.
-        let faster = time < known * (1.0 - (3.0 * deviation(count)).clamp(0.3, 0.9));
-        let share = match (faster, idle) {
-            (true, _) => 0.5,
-            (false, true) => (length / USUAL_SECONDS).min(0.5),
-            (false, false) => 0.0,
+    /// Learns from `count` answers that took `time` in the mean, with `limit` seats of which all were `needed`, or so few
+    /// that the upstream was `idle`; what is usual now.
+    fn learn(&mut self, time: f64, count: u32, load: Load, limit: f64, length: f64) -> f64 {
+        let known = self.time.unwrap_or(time);
+        // Faster than chance explains.
+        let chance = 1.0 - (3.0 * deviation(count)).clamp(0.3, 0.9);
+        let learned = match (load, self.under_load) {
+            // Under a load there is a queue in what is seen, then and now. What it was without one changed as much; but
+            // fewer seats make answers faster by themselves, and more of them don't.
+            (Load::Needed, Some((before, seats))) if time < before * chance * (limit / seats).min(1.0) => {
+                known * time / before
+            }
+            _ if time < known * chance => time,
+            (Load::Idle, _) => known + (length / USUAL_SECONDS).min(0.5) * (time - known),
+            _ => known,
         };
-        let learned = known + share * (time - known);
-        self.0 = Some(learned);
+        self.under_load = match (load, self.under_load) {
+            (Load::Needed, Some((before, seats))) if learned == known => {
+                Some((before + SMOOTHING * (time - before), seats + SMOOTHING * (limit - seats)))
+            }
+            (Load::Needed, _) => Some((time, limit)),
+            _ => None,
+        };
+        self.time = Some(learned);
         learned
     }
+}
+
+/// How many of the seats were in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    /// Less than half: what is seen has no queue in it.
+    Idle,
+    /// In between.
+    Some,
+    /// Nearly all.
+    Needed,
 }
 
 /// Usual to seen, as far as chance and tolerance leave something to explain.

@@ -127,13 +127,13 @@ impl Admission {
         let (grant, granted) = oneshot::channel();
         let mut queues = lock(&self.queues);
         let open_for = now.saturating_duration_since(self.opened);
-        let id = queues.join(Waiter::new(grant, who, now), open_for)?;
+        let number = queues.join(Waiter::new(grant, who, now), open_for)?;
         let until = now + queues.longest(who.class);
         self.publish(&queues);
         // A seat that came back between the failed attempt and the line above saw nobody waiting.
         self.seat_the_waiting(&mut queues, now);
         drop(queues);
-        Ok(Place::new(self.clone(), who, id, (now, until), granted))
+        Ok(Place::new(self.clone(), who.class, number, (now, until), granted))
     }
 
     /// Whether a stream of this client would get a place: asked before an upstream is, where a request says that it wants
@@ -247,9 +247,9 @@ impl Admission {
         self.inflight.fetch_sub(1, SeqCst);
     }
 
-    pub(crate) fn leave_queue(&self, who: Who, id: u64, in_vain: bool) {
+    pub(crate) fn leave_queue(&self, class: Class, number: u64, in_vain: bool) {
         let mut queues = lock(&self.queues);
-        queues.leave(who, id, in_vain);
+        queues.leave(class, number, in_vain);
         self.publish(&queues);
     }
 

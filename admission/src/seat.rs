@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::Class;
 use crate::house::{Admission, Who, now};
 use crate::waiting::Shed;
 
@@ -152,8 +153,8 @@ impl Drop for Seat {
 #[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,
-    who: Who,
-    id: u64,
+    class: Class,
+    number: u64,
     since: Instant,
     until: Instant,
     granted: oneshot::Receiver<Result<Seat, Shed>>,
@@ -163,12 +164,12 @@ pub struct Place {
 impl Place {
     pub(crate) fn new(
         admission: Arc<Admission>,
-        who: Who,
-        id: u64,
+        class: Class,
+        number: u64,
         (since, until): (Instant, Instant),
         granted: oneshot::Receiver<Result<Seat, Shed>>,
     ) -> Self {
-        Self { admission, who, id, since, until, granted, over: false }
+        Self { admission, class, number, since, until, granted, over: false }
     }
 
     /// When the wait is over without a seat: the caller drops it then.
@@ -190,7 +191,7 @@ impl Place {
         self.granted.close();
         let unread = self.granted.try_recv().ok().and_then(Result::ok);
         let in_vain = now >= self.until || self.until <= self.since;
-        self.admission.leave_queue(self.who, self.id, in_vain);
+        self.admission.leave_queue(self.class, self.number, in_vain);
         if let Some(seat) = unread {
             seat.leave(now);
         }

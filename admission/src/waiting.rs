@@ -122,8 +122,9 @@ impl Waiting {
         if room == 0 {
             return Err(Shed::Full);
         }
+        let at = self.queues.get(who.class.index()).map_or(0, |queue| queue.queue_of(who.client));
         if upper {
-            self.has_time(who)?;
+            self.has_time(who, at)?;
         } else {
             let salt = self.salt;
             let may = self.cohorts(who.class).is_none_or(|cohorts| cohorts.may_wait(who.client, salt, open_for, now));
@@ -136,7 +137,7 @@ impl Waiting {
         let queue = self.queues.get_mut(who.class.index()).ok_or(Shed::Full)?;
         let full = queue.len() >= room;
         // Whoever has most waiting makes room: in the upper queues with its newest, in the lower with its oldest.
-        let crowded_out = if full { queue.crowd_out(who.client, upper) } else { None };
+        let crowded_out = if full { queue.crowd_out(at, upper) } else { None };
         if full && crowded_out.is_none() {
             return Err(Shed::Full);
         }
@@ -146,18 +147,18 @@ impl Waiting {
             in_vain += 1;
         }
         if !upper {
-            in_vain += queue.drop_older(who.client, now, patience);
+            in_vain += queue.drop_older(at, now, patience);
         }
-        queue.push(id, waiter, now);
+        let number = queue.push(at, id, waiter, now);
         self.told_in_vain(who.class, in_vain);
-        Ok(id)
+        Ok(number)
     }
 
     /// Removes the waiter with this number, if it is still there. `in_vain`: it waited its whole time.
-    pub(crate) fn leave(&mut self, who: Who, id: u64, in_vain: bool) {
-        let left = self.queues.get_mut(who.class.index()).is_some_and(|queue| queue.remove(who.client, id));
+    pub(crate) fn leave(&mut self, class: Class, number: u64, in_vain: bool) {
+        let left = self.queues.get_mut(class.index()).is_some_and(|queue| queue.remove(number));
         if left && in_vain {
-            self.told_in_vain(who.class, 1);
+            self.told_in_vain(class, 1);
         }
         self.rest_if_empty();
     }
@@ -214,9 +215,9 @@ impl Waiting {
     }
 
     /// Whether a request of an upper class would be seated within its deadline, as far as the pace tells.
-    fn has_time(&self, who: Who) -> Result<(), Shed> {
+    fn has_time(&self, who: Who, at: usize) -> Result<(), Shed> {
         let ahead_of_it = |class: Class| self.queues.get(class.index()).map_or(0, Fair::len);
-        let own = self.queues.get(who.class.index()).map_or(0, |queue| queue.ahead_of(who.client));
+        let own = self.queues.get(who.class.index()).map_or(0, |queue| queue.ahead_of(at));
         let ahead = own + if who.class == Class::Critical { 0 } else { ahead_of_it(Class::Critical) };
         match self.pace.wait_behind(ahead) {
             Some(wait) if wait > self.rules.deadline => Err(Shed::TooLong),

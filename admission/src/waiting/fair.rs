@@ -13,7 +13,8 @@ use super::{Shed, Waiter};
 use crate::mixed;
 
 /// Small queues in a class.
-const QUEUES: usize = 64;
+const QUEUES: usize = 1 << QUEUE_BITS;
+const QUEUE_BITS: u32 = 6;
 /// Of them, those that one client may join.
 const HAND: usize = 8;
 
@@ -52,16 +53,23 @@ impl Fair {
         self.since
     }
 
-    pub(super) fn push(&mut self, id: u64, waiter: Waiter, now: Instant) {
-        let at = self.shortest(waiter.who.client);
-        let Some(queue) = self.queues.get_mut(at) else { return };
-        queue.insert(id, waiter);
+    /// The queue that a client joins: the shortest of its hand.
+    pub(super) fn queue_of(&self, client: u64) -> usize {
+        hand(client, self.salt).into_iter().min_by_key(|at| self.length(*at)).unwrap_or(0)
+    }
+
+    /// Adds a waiter to the queue `at`; its number, by which it can be found again. `id` rises with every call.
+    pub(super) fn push(&mut self, at: usize, id: u64, waiter: Waiter, now: Instant) -> u64 {
+        let number = (id << QUEUE_BITS) | u64::try_from(at % QUEUES).unwrap_or(0);
+        let Some(queue) = self.queues.get_mut(at % QUEUES) else { return number };
+        queue.insert(number, waiter);
         self.len += 1;
         self.since.get_or_insert(now);
         if self.listed & (1 << at) == 0 {
             self.listed |= 1 << at;
             self.turns.push_back(at);
         }
+        number
     }
 
     /// The next in turn: its queue's oldest, or its newest.
@@ -82,21 +90,18 @@ impl Fair {
         None
     }
 
-    /// Removes a waiter of `client` by its number.
-    pub(super) fn remove(&mut self, client: u64, id: u64) -> bool {
-        for at in hand(client, self.salt) {
-            if self.queues.get_mut(at).is_some_and(|queue| queue.remove(&id).is_some()) {
-                self.gone(1);
-                return true;
-            }
-        }
-        false
+    /// Removes a waiter by its number.
+    pub(super) fn remove(&mut self, number: u64) -> bool {
+        let at = usize::try_from(number % QUEUES as u64).unwrap_or(0);
+        let found = self.queues.get_mut(at).is_some_and(|queue| queue.remove(&number).is_some());
+        self.gone(u32::from(found));
+        found
     }
 
-    /// Takes a waiter out of the longest queue, its newest or its oldest, if that is longer than the one that `client`
-    /// would join; of its own it may push out the oldest.
-    pub(super) fn crowd_out(&mut self, client: u64, newest: bool) -> Option<Waiter> {
-        let own = self.length(self.shortest(client));
+    /// Takes a waiter out of the longest queue, its newest or its oldest, if that is longer than the one at `at`,
+    /// which a newcomer would join; its own may lose its oldest to it.
+    pub(super) fn crowd_out(&mut self, at: usize, newest: bool) -> Option<Waiter> {
+        let own = self.length(at);
         let longest = (0..QUEUES).max_by_key(|at| self.length(*at))?;
         let longer = if newest { self.length(longest) > own + 1 } else { self.length(longest) > 0 };
         let queue = self.queues.get_mut(longest).filter(|_| longer)?;
@@ -105,10 +110,9 @@ impl Fair {
         Some(waiter)
     }
 
-    /// Sheds those that have waited for longer than `patience` in the queue that `client` joins; how many.
-    pub(super) fn drop_older(&mut self, client: u64, now: Instant, patience: Duration) -> u32 {
+    /// Sheds those that have waited for longer than `patience` in the queue at `at`; how many.
+    pub(super) fn drop_older(&mut self, at: usize, now: Instant, patience: Duration) -> u32 {
         let mut dropped = 0;
-        let at = self.shortest(client);
         while let Some(queue) = self.queues.get_mut(at)
             && let Some(oldest) = queue.first_entry()
             && now.saturating_duration_since(oldest.get().since) > patience
@@ -120,15 +124,11 @@ impl Fair {
         dropped
     }
 
-    /// At most so many are seated before a new waiter of `client`.
-    pub(super) fn ahead_of(&self, client: u64) -> u32 {
-        let own = self.length(self.shortest(client));
+    /// At most so many are seated before a newcomer in the queue at `at`.
+    pub(super) fn ahead_of(&self, at: usize) -> u32 {
+        let own = self.length(at);
         let turns = u32::try_from(self.turns.len()).unwrap_or(u32::MAX);
         own.saturating_add(1).saturating_mul(turns).min(self.len)
-    }
-
-    fn shortest(&self, client: u64) -> usize {
-        hand(client, self.salt).into_iter().min_by_key(|at| self.length(*at)).unwrap_or(0)
     }
 
     fn length(&self, at: usize) -> u32 {
@@ -165,8 +165,14 @@ mod tests {
     use std::collections::HashSet;
     use tokio::sync::oneshot;
 
-    fn waiter(client: u64, since: Instant) -> Waiter {
-        Waiter::new(oneshot::channel().0, Who { class: Class::Attested, client }, since)
+    /// Lets requests of these clients wait; their numbers.
+    fn wait(queue: &mut Fair, clients: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let now = Instant::now();
+        let join = |(id, client)| {
+            let waiter = Waiter::new(oneshot::channel().0, Who { class: Class::Attested, client }, now);
+            queue.push(queue.queue_of(client), id, waiter, now)
+        };
+        (0..).zip(clients).map(join).collect()
     }
 
     #[test]
@@ -205,32 +211,29 @@ mod tests {
 
     #[test]
     fn the_light_client_is_served_in_its_turn_whatever_the_heavy_one_has_waiting() {
-        let now = Instant::now();
         let mut queue = Fair::new(1);
-        (0..500).for_each(|id| queue.push(id, waiter(7, now), now));
-        queue.push(1_000, waiter(8, now), now);
+        wait(&mut queue, std::iter::repeat_n(7, 500).chain([8]));
         let served = (0..=HAND).filter_map(|_| queue.pop(true)).filter(|waiter| waiter.who.client == 8).count();
         assert_eq!(served, 1, "within one round");
     }
 
     #[test]
     fn few_that_wait_are_served_in_the_order_of_arrival() {
-        let now = Instant::now();
         let mut queue = Fair::new(3);
-        (0..8).for_each(|id| queue.push(id, waiter(id, now), now));
+        wait(&mut queue, 0..8);
         let order: Vec<u64> = std::iter::from_fn(|| queue.pop(true)).map(|waiter| waiter.who.client).collect();
         assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]
     fn a_full_queue_makes_room_for_a_light_client_at_the_cost_of_the_heaviest() {
-        let now = Instant::now();
         let mut queue = Fair::new(1);
-        (0..100).for_each(|id| queue.push(id, waiter(7, now), now));
-        assert_eq!(queue.crowd_out(8, true).unwrap().who.client, 7);
-        assert!(queue.crowd_out(7, true).is_none(), "not for itself");
+        wait(&mut queue, std::iter::repeat_n(7, 100));
+        let (light, heavy) = (queue.queue_of(8), queue.queue_of(7));
+        assert_eq!(queue.crowd_out(light, true).unwrap().who.client, 7);
+        assert!(queue.crowd_out(heavy, true).is_none(), "not for itself");
         assert_eq!(
-            (queue.len(), queue.crowd_out(7, false).is_some()),
+            (queue.len(), queue.crowd_out(heavy, false).is_some()),
             (99, true),
             "the lower classes drop their oldest"
         );
@@ -238,11 +241,10 @@ mod tests {
 
     #[test]
     fn whoever_leaves_is_gone_and_the_turns_go_on() {
-        let now = Instant::now();
         let mut queue = Fair::new(1);
-        (0..20).for_each(|id| queue.push(id, waiter(id, now), now));
-        assert!((0..19).all(|id| queue.remove(id, id)));
-        assert!(!queue.remove(3, 3));
+        let numbers = wait(&mut queue, 0..20);
+        assert!(numbers.iter().take(19).all(|number| queue.remove(*number)));
+        assert!(!queue.remove(numbers[3]));
         assert_eq!(queue.pop(true).unwrap().who.client, 19);
         assert!(queue.pop(true).is_none() && queue.since().is_none());
         assert!(queue.turns.len() <= QUEUES);
