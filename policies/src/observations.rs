@@ -221,11 +221,9 @@ impl Observations {
 impl Route {
     fn record(&mut self, hour: i64, seen: &Seen<'_>) {
         if !self.hours.contains_key(&hour) {
-            self.forget(hour);
-            // A clock that was set back must not fill the map.
-            if self.hours.last_key_value().is_some_and(|(last, _)| hour <= last - HOURS) {
-                return;
-            }
+            let last = self.hours.last_key_value().map_or(hour, |(last, _)| *last);
+            // A clock that was ahead by more than a week is believed no longer; one that steps back a little costs nothing.
+            self.forget(if hour <= last - HOURS { hour } else { hour.max(last) });
         }
         let category = seen.category();
         let of_hour = self.hours.entry(hour).or_default();
