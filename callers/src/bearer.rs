@@ -10,7 +10,7 @@ use aws_lc_rs::digest;
 use subtle::{Choice, ConstantTimeEq};
 
 /// Tokens of one caller that may be good at once: the one in use, and those that are being rolled in or out.
-pub const MAX_HASHES: usize = 8;
+pub const MAX_HASHES: usize = 16;
 
 /// The longest token that is hashed, in bytes.
 pub const MAX_BEARER_BYTES: usize = 1024;
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn refuses_none_at_all_and_more_than_one_keeps_track_of() {
         assert_eq!(BearerHashes::new(vec![]).unwrap_err(), WrongNumberOfHashes);
-        assert_eq!(BearerHashes::new(vec![sha256(b"a"); 9]).unwrap_err(), WrongNumberOfHashes);
+        assert_eq!(BearerHashes::new(vec![sha256(b"a"); 17]).unwrap_err(), WrongNumberOfHashes);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use attest_core::time::UnixTime;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
-use smallvec::SmallVec;
 
 use crate::Reason;
 use crate::bearer::BearerHashes;
@@ -154,7 +153,7 @@ pub enum Answer {
     /// A caller.
     Proven(Proven),
     /// Somebody signed the body: it has to be read.
-    Signed(Signed),
+    Signed(Box<Signed>),
     /// No caller; with the reason, where something was shown.
     Nobody(Option<Reason>),
 }
@@ -199,12 +198,12 @@ impl RouteCallers {
         now: UnixTime,
     ) -> Answer {
         let mut why = None;
-        let mut signed = Signed { deliveries: SmallVec::new() };
+        let mut deliveries = Vec::new();
         for caller in &self.0 {
             let shown = match &caller.proof {
                 Proof::Webhook { webhook, max_body } => {
                     match webhook.open(headers, now) {
-                        Some(Ok(unread)) => signed.deliveries.push((caller.name.clone(), unread, *max_body)),
+                        Some(Ok(unread)) => deliveries.push((caller.name.clone(), unread, *max_body)),
                         Some(Err(reason)) => why = why.or(Some(reason)),
                         None => {}
                     }
@@ -223,7 +222,7 @@ impl RouteCallers {
                 None => {}
             }
         }
-        if signed.deliveries.is_empty() { Answer::Nobody(why) } else { Answer::Signed(signed) }
+        if deliveries.is_empty() { Answer::Nobody(why) } else { Answer::Signed(Box::new(Signed { deliveries })) }
     }
 }
 
@@ -268,7 +267,7 @@ fn by_jwt<'c>(
 
 /// A request whose body one or more webhooks could have signed.
 pub struct Signed {
-    deliveries: SmallVec<[(Arc<str>, Unread, u64); 1]>,
+    deliveries: Vec<(Arc<str>, Unread, u64)>,
 }
 
 impl Signed {

@@ -151,8 +151,8 @@ impl Webhook {
             Some(timestamp) => Some(self.fresh(UnixTime::from_secs(timestamp.secs()), now)?),
             None => None,
         };
-        let mut contexts: SmallVec<_> = self.secrets.iter().map(WebhookSecret::context).collect();
-        contexts.iter_mut().for_each(|context: &mut hmac::Context| context.update(&first));
+        let mut contexts: Vec<_> = self.secrets.iter().map(WebhookSecret::context).collect();
+        contexts.iter_mut().for_each(|context| context.update(&first));
         Ok(Unread { contexts, last, claimed, good_until })
     }
 
@@ -165,7 +165,7 @@ impl Webhook {
 
 /// A delivery whose head could be good, and whose body is still to come.
 pub struct Unread {
-    contexts: SmallVec<[hmac::Context; 2]>,
+    contexts: Vec<hmac::Context>,
     last: Vec<u8>,
     claimed: SmallVec<[Mac; 2]>,
     good_until: Option<UnixTime>,

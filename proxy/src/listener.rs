@@ -8,6 +8,7 @@
 //! and holds a hundred kilobytes for a connection at rest.
 
 mod bind;
+mod clients;
 mod tls;
 
 use std::{io, sync::Arc, time::Duration};
@@ -33,8 +34,9 @@ use crate::connection::{ConnectionStats, OpenStream, facts_in, serve, socket::Se
 
 pub use self::{
     bind::{BindError, BoundListener, Holder, bind},
-    tls::{Certificates, TlsError, server_config},
+    tls::{Certificates, TlsError},
 };
+pub(crate) use clients::ClientIdentity;
 
 /// The order to stop: false until it is given. A dropped sender counts as the order.
 pub type Shutdown = watch::Receiver<bool>;
@@ -65,8 +67,8 @@ pub struct Edge<SV> {
 pub struct Entrance {
     /// The listener's name in facts, logs and metrics.
     pub name: Arc<str>,
-    /// TLS, made by [`server_config`]; `None` is plaintext.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// TLS; `None` is plaintext.
+    pub tls: Option<Arc<Certificates>>,
     /// Whether HTTP/2 with prior knowledge is taken on plaintext.
     pub h2c: bool,
 }

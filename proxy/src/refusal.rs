@@ -2,7 +2,8 @@
 //!
 //! In comes a [`Stop`], our own word for why a request goes no further; out goes an [`Answer`]: status,
 //! code, headers, body. Whoever adds a stop is made to decide here. The reason itself goes to log and
-//! metrics and never into an answer.
+//! metrics and never into an answer. A policy may put a body of the API's own in the place of ours, for a whole group of
+//! stops alike: status, and what clients of the protocol go by, stay.
 //!
 //! Proven here: every presented token that did not lead to a permit gets the same status, the same
 //! headers and a body of the same length, whatever was wrong with it. Only what needs no key to find
@@ -14,9 +15,11 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_http::ResponseHeader;
+use policies::Limit;
+use policies::{Group, RefusalBody};
 
 use crate::admission::Shed;
-use crate::limits::Rate;
+use crate::limits::{Quota, Remaining, put_remaining};
 
 /// Why a request goes no further. Each stage has its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub(crate) enum Stop {
     AttestationRequired,
     /// Decide: a token was shown, and it did not lead to a permit.
     Refused,
+    /// Decide: the route wants a user, and there is no token of one, or one whose own, unverified `exp` has passed.
+    UserRequired,
+    /// Decide: a user's token was shown, and it is not good. To the client the same as [`Refused`](Self::Refused).
+    UserRefused,
     /// Decide: we could not judge the token, and the fault is ours.
     Unverifiable,
     /// Admit: a limit of the policy is used up.
@@ -61,9 +68,18 @@ pub(crate) struct Limited {
     /// The limit's name in the policy.
     pub name: Box<str>,
     /// What it allows.
-    pub rate: Rate,
+    pub quota: Quota,
+    /// What is left of it: less than this request needs.
+    pub units: u64,
     /// Until the next request fits.
     pub retry_after: Duration,
+}
+
+impl Limited {
+    /// By this limit.
+    pub(crate) fn by(limit: &Limit, units: u64, retry_after: Duration) -> Self {
+        Self { name: limit.name.clone(), quota: Quota::of(limit), units, retry_after }
+    }
 }
 
 /// What the client learns, but for the decision id.
@@ -100,7 +116,8 @@ impl Stop {
             Self::AttestationRequired => {
                 row(StatusCode::UNAUTHORIZED, "attestation_required", "An attestation token is required", "16")
             }
-            Self::Refused => row(StatusCode::FORBIDDEN, "refused", "The request was refused", "7"),
+            Self::UserRequired => row(StatusCode::UNAUTHORIZED, "user_required", "A user's token is required", "16"),
+            Self::Refused | Self::UserRefused => row(StatusCode::FORBIDDEN, "refused", "The request was refused", "7"),
             Self::Unverifiable | Self::SharedStateDown => Row {
                 retry: Retry::Soon,
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", "14")
@@ -145,13 +162,43 @@ impl Stop {
             Self::BadRequest(what) | Self::UpstreamRefused(what) => what,
             Self::Overloaded(shed) => shed.as_str(),
             Self::SharedStateDown => "shared_state_down",
+            Self::UserRefused => "user",
             _ => "",
         }
     }
 
+    /// The group of answers that look alike; `None` for those that no policy words.
+    #[deny(clippy::wildcard_enum_match_arm, reason = "a new stop needs a decision")]
+    pub(crate) fn group(&self) -> Option<Group> {
+        match self {
+            Self::AttestationRequired | Self::UserRequired => Some(Group::Required),
+            Self::Refused | Self::UserRefused => Some(Group::Refused),
+            Self::Limited(_) => Some(Group::Limited),
+            Self::Overloaded(_) => Some(Group::Overloaded),
+            Self::Unverifiable | Self::SharedStateDown | Self::KeyUnavailable => Some(Group::Unavailable),
+            Self::BadRequest(_)
+            | Self::NoRoute
+            | Self::NoOperation
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
+            | Self::UpstreamRefused(_)
+            | Self::Internal => None,
+        }
+    }
+
     /// The whole answer. `decision`: the request's id, 26 characters. `spread`: any number, it
-    /// chooses where in the window of `Retry-After` this client falls.
-    pub(crate) fn answer(&self, decision: &str, grpc: bool, spread: u64) -> Option<Answer> {
+    /// chooses where in the window of `Retry-After` this client falls. `worded`: the policy's own body for the group; a
+    /// client of gRPC, which reads no body, gets its status as ever.
+    pub(crate) fn answer(
+        &self,
+        decision: &str,
+        grpc: bool,
+        spread: u64,
+        worded: Option<&RefusalBody>,
+    ) -> Option<Answer> {
+        let worded = worded.filter(|_| !grpc);
         let row = self.row();
         let mut head = if grpc {
             // Trailers-only: gRPC clients read the status from the head of a body-less 200.
@@ -162,12 +209,18 @@ impl Stop {
             head
         } else {
             let mut head = ResponseHeader::build(row.status, Some(8)).ok()?;
-            put(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+            let problem = || HeaderValue::from_static("application/problem+json");
+            put(&mut head, CONTENT_TYPE, worded.map_or_else(problem, |worded| worded.content_type().clone()));
             head
         };
+        for (name, value) in worded.into_iter().flat_map(RefusalBody::headers) {
+            let _ = head.append_header(name.clone(), value.clone());
+        }
         put(&mut head, CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if row.status == StatusCode::UNAUTHORIZED {
-            put(&mut head, WWW_AUTHENTICATE, HeaderValue::from_static("Assay"));
+            // What is missing is another thing, and to be had elsewhere (RFC 6750 section 3).
+            let scheme = if *self == Self::UserRequired { "Bearer" } else { "Assay" };
+            put(&mut head, WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         let retry = match row.retry {
             Retry::Unsaid => None,
@@ -180,7 +233,11 @@ impl Stop {
         if let Self::Limited(limited) = self {
             put_limit(&mut head, limited);
         }
-        let body = if grpc { Bytes::new() } else { row.problem(decision) };
+        let body = match worded {
+            Some(worded) => Bytes::from(worded.render(decision, row.code)),
+            None if grpc => Bytes::new(),
+            None => row.problem(decision),
+        };
         if !grpc {
             put(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
@@ -209,18 +266,11 @@ impl Row {
     }
 }
 
-/// The headers of draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4; nothing is left.
+/// What it allows, and that nothing fits now.
 fn put_limit(head: &mut ResponseHeader, limited: &Limited) {
-    // A structured-fields string: the name is a word of the policy, quotes and backslashes can't be in it.
-    let name: String = limited.name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
-    let (requests, window) = (limited.rate.requests(), limited.rate.window_secs());
-    let retry = limited.retry_after.as_secs() + u64::from(limited.retry_after.subsec_nanos() > 0);
-    if let Ok(policy) = HeaderValue::try_from(format!("\"{name}\";q={requests};w={window}")) {
-        put(head, RATELIMIT_POLICY, policy);
-    }
-    if let Ok(left) = HeaderValue::try_from(format!("\"{name}\";r=0;t={retry}")) {
-        put(head, RATELIMIT, left);
-    }
+    let Limited { name, quota, units, retry_after } = limited;
+    let remaining = Remaining { name: name.clone(), quota: *quota, units: *units, within: *retry_after };
+    put_remaining(head, [&remaining]);
 }
 
 fn put(head: &mut ResponseHeader, name: HeaderName, value: HeaderValue) {
@@ -233,8 +283,6 @@ const SPREAD_SECS: u64 = 5;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 #[cfg(test)]
 mod tests;

@@ -8,18 +8,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callers::caller::RouteCallers;
+use callers::user::UserSource;
 use http::HeaderName;
 use http::uri::PathAndQuery;
 use keystore::KeyHandle;
 use settings::{IssuerSettings, Operation, RouteSettings, Source};
 
 use crate::feeds::OwnFeeds;
+use crate::observed::RouteWatch;
 use crate::telemetry::metrics::{ByStatus, ByVerdict, Lazy};
 use crate::token_cache::KeySetId;
 use crate::upstream::Upstream;
 
+mod parties;
 mod stripped;
 
+pub(crate) use parties::Parties;
 pub(crate) use stripped::Stripped;
 
 /// A route, ready to serve.
@@ -34,12 +39,18 @@ pub(crate) struct Route {
     pub upstream: Arc<Upstream>,
     /// Whose tokens it takes.
     pub issuer: Issuer,
+    /// Who else may call.
+    pub callers: RouteCallers,
+    /// Where it looks for users.
+    pub user: Option<UserSource>,
     /// What it injects.
     pub key: Option<RouteKey>,
     /// What a client may not send upstream.
     pub stripped: Stripped,
     /// Handles into the metrics.
     pub meters: Meters,
+    /// Guard, candidate and mode.
+    pub watch: RouteWatch,
 }
 
 /// The key of a route.
@@ -113,6 +124,11 @@ impl Meters {
 }
 
 impl Route {
+    /// Whether it asks who calls, beside the app's token.
+    pub(crate) fn asks_who_calls(&self) -> bool {
+        !self.callers.is_empty() || self.user.is_some()
+    }
+
     /// The path and query that go upstream, and whether this route offers them. `None`: it does not.
     pub(crate) fn upstream_target(
         &self,
@@ -203,6 +219,7 @@ pub(crate) mod names {
     use super::HeaderName;
 
     pub(crate) const X_ASSAY_VERDICT: HeaderName = HeaderName::from_static("x-assay-verdict");
+    pub(crate) const X_ASSAY_CALLER: HeaderName = HeaderName::from_static("x-assay-caller");
     pub(crate) const X_ASSAY_DEV: HeaderName = HeaderName::from_static("x-assay-dev");
     pub(crate) const X_ASSAY_DEVICE: HeaderName = HeaderName::from_static("x-assay-device");
     pub(crate) const X_ASSAY_APP: HeaderName = HeaderName::from_static("x-assay-app");

@@ -9,9 +9,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
+use callers::certificate::ClientCertificate;
+
 use super::{findings::HeadFindings, stats::ConnectionStats};
+use crate::listener::ClientIdentity;
 
 /// What one connection is known by. Shared by its task and the requests on it.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ pub struct ConnFacts {
 }
 
 /// What the TLS handshake settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct TlsFacts {
     /// The server name that the client asked for, in lower case; at most 253 bytes.
     pub server_name: Option<Box<str>>,
@@ -36,6 +40,8 @@ pub struct TlsFacts {
     pub version: &'static str,
     /// The cipher suite by its IANA name.
     pub cipher: &'static str,
+    /// Who the client is by its certificate; boxed, for nearly none has one.
+    pub(crate) client: Option<Box<ClientIdentity>>,
 }
 
 /// Where the head of the request in hand is.
@@ -90,6 +96,12 @@ impl ConnFacts {
     #[must_use]
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.tls.as_ref()
+    }
+
+    /// The client's certificate, where it showed one that is good at `now`, seconds since 1970.
+    #[must_use]
+    pub fn certificate(&self, now: Duration) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.client.as_ref()?.certificate(now)
     }
 
     /// Whether the connection speaks HTTP/2.

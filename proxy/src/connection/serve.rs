@@ -9,6 +9,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::{apps::ServerApp, protocols::http::ServerSession};
 use pingora_proxy::ProxyHttp;
+use rustls::HandshakeKind;
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -17,7 +18,7 @@ use super::{
     guarded::GuardedIo,
     socket::{Seat, Socket},
 };
-use crate::listener::{Edge, Entrance, stopping};
+use crate::listener::{Certificates, ClientIdentity, Edge, Entrance, stopping};
 
 /// The time a client gets for its TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -40,9 +41,11 @@ pub(crate) async fn connection<SV>(
 {
     let (socket, tls, mut http2) = match &entrance.tls {
         None => (Socket::plain(tcp, seat), None, false),
-        Some(config) => {
+        Some(certificates) => {
+            // Asked for first: authorities that change during the handshake are asked again.
+            let edition = certificates.clients().map(|clients| clients.number());
             // Boxed, so that the handshake's size is not in the task for the rest of its life.
-            let handshake = Box::pin(TlsAcceptor::from(Arc::clone(config)).accept(tcp));
+            let handshake = Box::pin(TlsAcceptor::from(certificates.config()).accept(tcp));
             let shaken = tokio::select! {
                 biased;
                 shaken = pingora_timeout::timeout(HANDSHAKE_TIME, handshake) => shaken,
@@ -51,7 +54,7 @@ pub(crate) async fn connection<SV>(
             let Ok(Ok(tls)) = shaken else {
                 return edge.stats().tls_failed.add();
             };
-            let (facts, http2) = settled(&tls);
+            let (facts, http2) = settled(&tls, certificates, edition);
             (Socket::tls(Box::new(tls), seat), Some(facts), http2)
         }
     };
@@ -72,9 +75,14 @@ pub(crate) async fn connection<SV>(
     if http2 { http2_connection(edge, io, stop).await } else { http1_connection(edge, io, &mut stop).await }
 }
 
-/// What the handshake settled, and whether HTTP/2 was chosen.
-fn settled(tls: &TlsStream<TcpStream>) -> (TlsFacts, bool) {
+/// What the handshake settled, and whether HTTP/2 was chosen. `edition`: the authorities that it was held by.
+fn settled(tls: &TlsStream<TcpStream>, certificates: &Certificates, edition: Option<u64>) -> (TlsFacts, bool) {
     let (_, session) = tls.get_ref();
+    let client = session.peer_certificates().zip(certificates.clients()).and_then(|(chain, authorities)| {
+        // A resumed session tells what a ticket says that was verified once.
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        ClientIdentity::new(chain, authorities, edition.filter(|_| !resumed))
+    });
     let facts = TlsFacts {
         server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
         version: match session.protocol_version() {
@@ -82,6 +90,7 @@ fn settled(tls: &TlsStream<TcpStream>) -> (TlsFacts, bool) {
             _ => "TLSv1.3",
         },
         cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default(),
+        client: client.map(Box::new),
     };
     (facts, session.alpn_protocol() == Some(b"h2"))
 }

@@ -2,7 +2,8 @@
 //!
 //! In: a route. Out: the names of headers that its requests lose on their way, found by one comparison for most.
 
-use settings::{RouteSettings, Source};
+use callers::caller::RouteCallers;
+use settings::{CredentialSource, RouteSettings, Source};
 
 /// Header names that do not go upstream, compared with `_` read as `-`: servers that speak CGI fold them.
 #[derive(Debug, Default)]
@@ -118,7 +119,7 @@ const TRACING: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 impl Stripped {
     /// What this route takes out of a client's head.
-    pub(crate) fn of(route: &RouteSettings) -> Self {
+    pub(crate) fn of(route: &RouteSettings, callers: &RouteCallers) -> Self {
         let mut names: Vec<String> = Vec::new();
         names.extend(OVERRIDES.map(str::to_owned));
         names.extend(INTERNAL.map(str::to_owned));
@@ -130,8 +131,15 @@ impl Stripped {
                 Source::Query(_) => None,
             }));
         }
+        // Proven or not: a secret of yesterday is still nobody else's business.
+        names.extend(callers.credential_headers().map(|name| name.as_str().to_owned()));
         if route.key.is_some() {
             names.extend(TRACING.map(str::to_owned));
+            // Users are ours, and what is called with a key is not.
+            names.extend(route.user.iter().flat_map(|user| &user.from).map(|place| match place {
+                CredentialSource::Header(name) => name.as_str().to_owned(),
+                CredentialSource::Bearer => "authorization".to_owned(),
+            }));
         }
         if route.guard_body {
             names.extend(GUARDED.map(str::to_owned));

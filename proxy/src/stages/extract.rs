@@ -5,7 +5,6 @@
 //! address is the peer's own, or was named by a proxy that the configuration trusts.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use attest_core::target::{Scheme, Target, TargetError, TargetOptions};
 use bytes::Bytes;
@@ -24,8 +23,10 @@ use crate::refusal::Stop;
 use crate::route::names;
 use crate::runtime::Runtime;
 
+mod body;
 mod token;
 
+pub(crate) use body::{REPLAY_BYTES, body_in};
 pub(crate) use token::Presented;
 use token::presented;
 
@@ -228,6 +229,9 @@ pub(crate) fn content_length(session: &Session) -> Option<u64> {
 pub(crate) fn count_body(piece: Option<&Bytes>, ctx: &mut Context) -> PingoraResult<()> {
     let Some(piece) = piece else { return Ok(()) };
     ctx.body_in = ctx.body_in.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    if let Some(charge) = &mut ctx.charge {
+        charge.sent(ctx.body_in);
+    }
     let most = ctx.request.as_ref().and_then(|request| request.most_body);
     if most.is_some_and(|most| ctx.body_in > most) {
         ctx.stop = Some(Stop::BodyTooLarge);
@@ -235,9 +239,6 @@ pub(crate) fn count_body(piece: Option<&Bytes>, ctx: &mut Context) -> PingoraRes
     }
     Ok(())
 }
-
-/// The longest that a whole small body may take to arrive.
-pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

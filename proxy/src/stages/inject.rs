@@ -20,7 +20,8 @@ use keystore::{Guard, OutgoingRequest};
 use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
 
-use super::admit::{self, Admitted};
+use super::admit::Admitted;
+use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
 use crate::internal::Internal;
 use crate::refusal::Stop;
@@ -35,10 +36,18 @@ pub(crate) fn prepare(upstream: &mut RequestHeader, ctx: &mut Context, runtime: 
     ctx.body_in = 0;
     ctx.scrubber = None;
     ctx.times.handed_over = Some(std::time::Instant::now());
+    ctx.times.body_sent = None;
     if let Err(stop) = dress(upstream, ctx, runtime) {
         let status = stop.status().as_u16();
         ctx.stop = Some(stop);
         return Err(Error::new(ErrorType::HTTPStatus(status)).into_in());
+    }
+    if let Some(charge) = &mut ctx.charge {
+        if charge.reads_usage() {
+            // A compressed answer does not tell what it used.
+            put(upstream, ACCEPT_ENCODING, IDENTITY);
+        }
+        charge.handed_over();
     }
     Ok(())
 }
@@ -53,7 +62,12 @@ fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> 
         }
         (Place::Route(route), Progress::Admitted(admitted)) => {
             strip(route, upstream);
-            if admit::waits_for_body(admitted.permit().class()) {
+            let identity = ctx.identity.as_deref();
+            if let Some(shown) = identity.and_then(|identity| identity.caller.as_ref()?.credential()) {
+                // It has done its part; to the upstream it says nothing that the caller's name does not.
+                upstream.remove_header(shown);
+            }
+            if admitted.has_whole_body() || identity.is_some_and(|identity| identity.read_body) {
                 // We said "continue" ourselves, and have the body.
                 upstream.remove_header(&EXPECT);
             }
@@ -72,7 +86,7 @@ fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> 
                 }
             }
             if route.settings.identity_headers {
-                put_identity(admitted, upstream);
+                put_identity(admitted, ctx.identity.as_deref().and_then(Identity::caller_name), upstream);
             }
         }
         _ => return Err(Stop::Internal),
@@ -174,7 +188,7 @@ fn put_trace(trace: Option<&Trace>, upstream: &mut RequestHeader) {
 }
 
 /// What we know of the sender. Clients' own headers of these names were taken out before.
-fn put_identity(admitted: &Admitted, upstream: &mut RequestHeader) {
+fn put_identity(admitted: &Admitted, caller: Option<&str>, upstream: &mut RequestHeader) {
     let verified = admitted.permit().verified();
     put(upstream, names::X_ASSAY_VERDICT, HeaderValue::from_static(verified.verdict().as_str()));
     if verified.is_dev() {
@@ -182,6 +196,7 @@ fn put_identity(admitted: &Admitted, upstream: &mut RequestHeader) {
     }
     let claims = verified.claims();
     for (name, text) in [
+        (names::X_ASSAY_CALLER, caller),
         (names::X_ASSAY_DEVICE, verified.device()),
         (names::X_ASSAY_APP, claims.and_then(Claims::app)),
         (names::X_ASSAY_VERSION, claims.and_then(Claims::ver)),

@@ -18,8 +18,9 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 
-use super::{exchange, extract};
+use super::{admit, exchange, extract};
 use crate::context::{Context, Place};
+use crate::limits::put_remaining;
 use crate::refusal::Stop;
 use crate::route::Route;
 use crate::runtime::Runtime;
@@ -40,10 +41,23 @@ pub(crate) fn head(
         scrub_head(head, ctx);
         return Ok(());
     }
+    if head.status.is_success()
+        && let Some(caller) = ctx.identity.as_mut().and_then(|identity| identity.caller.as_mut())
+    {
+        caller.accepted();
+    }
     note_first_byte(ctx, runtime);
-    if upgraded || is_stream(head) {
-        // What comes now may last for hours; it doesn't keep others out.
-        ctx.progress.leave_seat();
+    if let Some(charge) = &mut ctx.charge {
+        charge.answered(head.status, &head.headers);
+    }
+    exchange::note_answer(session, head, ctx);
+    if (upgraded || is_stream(head) || !session.is_body_done())
+        && let Some(held) = ctx.progress.held()
+        // What comes now may last for hours; it doesn't keep others out, and there is not room for any number of it.
+        && let Err(shed) = held.stream(Instant::now())
+    {
+        ctx.stop = Some(admit::overloaded(shed, ctx, runtime));
+        return Err(Error::new(ErrorType::HTTPStatus(503)).into_up());
     }
     let Some(Place::Route(route)) = ctx.request.as_ref().map(|request| &request.place) else {
         return Ok(());
@@ -56,6 +70,9 @@ pub(crate) fn head(
     }
     if route.key.is_some() {
         keep_location_inside(head, route);
+    }
+    if route.settings.rate_limit_headers {
+        put_remaining(head, &ctx.remaining);
     }
     scrub_head(head, ctx);
     if runtime.is_draining() {
@@ -197,17 +214,23 @@ fn scrub_headers(head: &mut ResponseHeader, guard: &Guard) -> u64 {
 
 /// A piece of the upstream's body. Masking keeps the length, so the framing stays right.
 pub(crate) fn body(body: &mut Option<Bytes>, end: bool, ctx: &mut Context) {
-    if end {
-        // The upstream has done its part. A client that doesn't read its answer must not hold the seat: on HTTP/2 one
-        // connection could so hold all of them.
-        ctx.progress.leave_seat();
+    if let Some(held) = ctx.progress.held() {
+        // A client that doesn't read its answer must not hold the seat: on HTTP/2 one connection could so hold all.
+        if end { held.leave() } else { held.answer_goes_on() }
     }
-    let Some(scrubber) = &mut ctx.scrubber else { return };
-    match body.take() {
-        Some(piece) => *body = Some(scrubber.push(piece, end)),
-        // The end of a chunked body comes by itself; what was held back leaves with it.
-        None if end && scrubber.held() > 0 => *body = Some(scrubber.push(Bytes::new(), true)),
-        None => {}
+    if let Some(charge) = &mut ctx.charge {
+        charge.read(body.as_deref().unwrap_or_default(), end);
+    }
+    if let Some(scrubber) = &mut ctx.scrubber {
+        match body.take() {
+            Some(piece) => *body = Some(scrubber.push(piece, end)),
+            // The end of a chunked body comes by itself; what was held back leaves with it.
+            None if end && scrubber.held() > 0 => *body = Some(scrubber.push(Bytes::new(), true)),
+            None => {}
+        }
+    }
+    if let (Some(charge), Some(piece)) = (&mut ctx.charge, body) {
+        charge.passed_on(piece.len());
     }
 }
 
@@ -238,7 +261,8 @@ pub(crate) async fn refuse(session: &mut Session, ctx: &mut Context, stop: Stop)
     }
     let id = ctx.id.text();
     let grpc = speaks_grpc(session);
-    let answer = stop.answer(id.as_str(), grpc, ctx.id.spread());
+    let worded = stop.group().and_then(|group| ctx.route()?.settings.policy.refusal(group));
+    let answer = stop.answer(id.as_str(), grpc, ctx.id.spread(), worded);
     ctx.stop = Some(stop);
     let Some(mut answer) = answer else { return Err(Error::new_in(ErrorType::InternalError)) };
     settle_unread_body(session);
@@ -292,7 +316,7 @@ pub(crate) async fn fail(session: &mut Session, error: &Error, ctx: &mut Context
     if begun {
         // Anything written now would end a broken answer as if it were whole.
         ctx.end = exchange::end_of(error);
-    } else if let Some(stop) = ctx.stop.take().or_else(|| exchange::stop_of(session, error)) {
+    } else if let Some(stop) = ctx.stop.take().or_else(|| exchange::stop_of(session, error, ctx)) {
         status = stop.status().as_u16();
         if refuse(session, ctx, stop).await.is_err() {
             ctx.end = crate::context::End::ClientGone;

@@ -1,7 +1,7 @@
 //! Stage 3: from a token's text to one verdict.
 //!
 //! In come the presented token and the route's issuer; out goes a [`Verified`], the proof that stage 4
-//! demands. The signature is checked once for each token and key set; everything that may change with
+//! demands. Beside it, on routes that ask, who calls that is no app, and for which user ([`identify`]). The signature is checked once for each token and key set; everything that may change with
 //! time, route or request is checked on every request.
 
 use std::sync::Arc;
@@ -17,10 +17,14 @@ use http::{HeaderMap, HeaderName};
 use settings::IssuerProfile;
 
 use super::extract::Presented;
-use crate::feeds::{InUse, Usable};
+use crate::feeds::{InUse, OwnFeeds, Usable};
 use crate::route::{Issuer, Route};
 use crate::runtime::Runtime;
 use crate::token_cache::KeySetId;
+
+mod identity;
+
+pub(crate) use identity::{Identity, identify};
 
 /// One moment on both clocks.
 #[derive(Clone, Copy)]
@@ -66,7 +70,7 @@ fn judge(
         Presented::Several => return (Verified::refused(Verdict::Malformed, "several_tokens", false), None),
         Presented::Token { text, .. } => text.as_bytes(),
     };
-    let keys = match Keys::of(route, now.steady) {
+    let keys = match Keys::of(route, now) {
         Ok(keys) => keys,
         Err(reason) => return (Verified::unverifiable(reason), None),
     };
@@ -117,7 +121,7 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn of(route: &'a Route, steady: Duration) -> Result<Self, &'static str> {
+    fn of(route: &'a Route, now: Now) -> Result<Self, &'static str> {
         match &route.issuer {
             Issuer::Named { settings, id } => Ok(Self {
                 set: settings.key_set.clone(),
@@ -137,11 +141,11 @@ impl<'a> Keys<'a> {
             }),
             Issuer::Own { feeds, issuer, audience, leeway } => {
                 let (faults, key_sets) = (&route.settings.our_faults, &feeds.key_sets);
-                let (edition, service_down) = match key_sets.usable(faults.keys_stale, steady) {
+                let (edition, service_down) = match key_sets.usable(faults.keys_stale, now.steady) {
                     Usable::Nothing(reason) => return Err(reason),
                     Usable::Keys { edition, service_down } => (edition, service_down),
                 };
-                let revoked = feeds.revocations.usable(faults.revocations_stale, steady)?;
+                let revoked = feeds.revocations.usable(faults.revocations_stale, now.steady)?;
                 Ok(Self {
                     set: edition.key_set.clone(),
                     id: key_sets.id(&edition),
@@ -151,14 +155,21 @@ impl<'a> Keys<'a> {
                     audience: Some(audience),
                     leeway: *leeway,
                     max_lifetime: edition.key_set.max_lifetime(),
-                    accept_expired: match faults.accept_expired {
-                        Some(longer) if service_down => longer,
-                        _ => Duration::ZERO,
-                    },
+                    accept_expired: accept_expired(route, feeds, service_down, now.wall),
                     style: BindingStyle::LengthPrefixed,
                 })
             }
         }
+    }
+}
+
+/// How much longer tokens of ours live: because none can be had just now, or because an operator has ordered it.
+/// Whether such a token opens a key is the route's own word either way.
+fn accept_expired(route: &Route, feeds: &OwnFeeds, service_down: bool, now: UnixTime) -> Duration {
+    let ordered = feeds.revocations.orders().extend(&route.name, now);
+    match route.settings.our_faults.accept_expired {
+        Some(longer) if service_down => longer.max(ordered),
+        _ => ordered,
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) struct Sockets {
     pub(super) public: BoundListener,
     pub(super) probe: Option<BoundListener>,
     pub(super) admin: Option<BoundListener>,
-    pub(super) tls: Option<(Arc<Certificates>, Arc<rustls::ServerConfig>)>,
+    pub(super) tls: Option<Arc<Certificates>>,
     pub(super) admin_token: Option<AdminToken>,
 }
 
@@ -29,11 +29,7 @@ impl Sockets {
             .map_err(|why| StartError::StateDir(format!("{}: {why}", settings.state.dir.display())))?;
         let tls = match &public.tls {
             None => None,
-            Some(files) => {
-                let certificates = Certificates::load(files.clone())?;
-                let config = listener::server_config(certificates.clone())?;
-                Some((certificates, config))
-            }
+            Some(files) => Some(Certificates::load(files.clone(), public.client_ca_file.clone())?),
         };
         let admin_token = match listeners.admin.as_ref().and_then(|admin| admin.token_file.as_deref()) {
             Some(path) => Some(AdminToken::from_file(path).map_err(StartError::AdminToken)?),

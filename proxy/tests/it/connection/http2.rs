@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::{Request, body::Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use proxy::listener::{Certificates, server_config};
+use proxy::listener::Certificates;
 use rustls_pki_types::{CertificateDer, ServerName};
 use settings::TlsFiles;
 use tokio::net::TcpStream;
@@ -26,7 +26,7 @@ impl Tls {
         let dir = tempfile::tempdir().unwrap();
         let trusted = Self::write(&dir);
         let files = TlsFiles { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
-        Self { certificates: Certificates::load(files).unwrap(), dir, trusted }
+        Self { certificates: Certificates::load(files, None).unwrap(), dir, trusted }
     }
 
     fn write(dir: &tempfile::TempDir) -> CertificateDer<'static> {
@@ -37,7 +37,7 @@ impl Tls {
     }
 
     fn how(&self) -> How {
-        How { tls: Some(server_config(Arc::clone(&self.certificates)).unwrap()), ..How::default() }
+        How { tls: Some(Arc::clone(&self.certificates)), ..How::default() }
     }
 
     async fn connect(&self, gateway: &Gateway, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {

@@ -207,7 +207,7 @@ pub(super) struct Gateway {
 pub(super) struct How {
     pub(super) limits: ConnectionLimits,
     pub(super) h2c: bool,
-    pub(super) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(super) tls: Option<Arc<listener::Certificates>>,
 }
 
 impl Gateway {
