@@ -12,7 +12,7 @@ use http::HeaderValue;
 use keystore::Trust;
 use settings::{Concurrency, Queue, ServeSettings, Timeouts, UpstreamSettings};
 
-use crate::admission::Admission;
+use crate::admission::{self, Admission};
 use crate::upstream::{Upstream, UpstreamError};
 
 /// Bytes of body: the service's own bound on an envelope.
@@ -39,7 +39,7 @@ impl Internal {
         let settings = upstream_settings(serve, address);
         let admission = match admission {
             Some(admission) => admission,
-            None => Admission::new(Upstream::capacity(&settings)),
+            None => admission::open(&settings),
         };
         let upstream = Arc::new(Upstream::build(settings, admission)?);
         let host = serve.host.as_deref().map(str::to_ascii_lowercase);

@@ -28,7 +28,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use settings::UpstreamSettings;
 
-use crate::admission::{Admission, Capacity};
+use crate::admission::Admission;
 
 pub(crate) mod address;
 mod resolve;
@@ -103,16 +103,6 @@ impl Upstream {
             upstream.use_addresses(&[SocketAddr::new(address, upstream.settings.port)]);
         }
         Ok(upstream)
-    }
-
-    /// Seats as the configuration has them.
-    pub(crate) fn capacity(settings: &UpstreamSettings) -> Capacity {
-        Capacity {
-            limit: settings.concurrency.at_start(),
-            reserve: settings.reserve,
-            queue_length: settings.queue.length,
-            deadline: settings.queue.deadline,
-        }
     }
 
     /// The address, if the host is one.

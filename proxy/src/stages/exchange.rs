@@ -1,9 +1,15 @@
-//! Stage 8: what may be tried again, and whose fault a failure was.
+//! Stage 8: what may be tried again, whose fault a failure was, and what the upstream's pace says of it.
 //!
 //! The exchange itself is Pingora's. In come its errors; out goes a stop of ours, or silence where
-//! nobody is left to be told.
+//! nobody is left to be told. Admission learns here how fast the upstream answers and that it refuses; never from what a
+//! client did: an upload that stalls, a body that breaks off, an answer that nobody reads.
 
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
 use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use crate::connection;
@@ -33,8 +39,48 @@ pub(crate) fn failed(session: &mut Session, mut error: Box<Error>, reused: bool)
     error
 }
 
+/// The end of the request's body passed on its way to the upstream, or there is none: from here on the upstream works.
+pub(crate) fn body_passed(end: bool, ctx: &mut Context) {
+    if end {
+        let now = Instant::now();
+        ctx.times.body_sent = Some(now);
+        if let Some(held) = ctx.progress.held() {
+            held.body_is_in(now);
+        }
+    }
+}
+
+/// The final head of an answer: how long the upstream took from when it had the whole request, or that it refused it.
+pub(crate) fn note_answer(session: &mut Session, head: &ResponseHeader, ctx: &mut Context) {
+    let now = Instant::now();
+    let begun = ctx.times.handed_over.max(ctx.times.body_sent);
+    let whole = session.is_body_done();
+    let Some(held) = ctx.progress.held() else { return };
+    if matches!(head.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        held.refused(retry_after(head), now);
+    } else if whole && let Some(begun) = begun {
+        held.answered(now.saturating_duration_since(begun), now);
+    }
+}
+
+/// What the upstream asks for, where it says it in seconds (RFC 9110, section 10.2.3).
+fn retry_after(head: &ResponseHeader) -> Option<Duration> {
+    let seconds = head.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
 /// The stop that an error of the exchange amounts to; `None` when the client is gone.
-pub(crate) fn stop_of(session: &mut Session, error: &Error) -> Option<Stop> {
+pub(crate) fn stop_of(session: &mut Session, error: &Error, ctx: &mut Context) -> Option<Stop> {
+    let stop = whose_fault(session, error);
+    if matches!(stop, Some(Stop::UpstreamTimeout | Stop::UpstreamUnreachable))
+        && let Some(held) = ctx.progress.held()
+    {
+        held.refused(None, Instant::now());
+    }
+    stop
+}
+
+fn whose_fault(session: &mut Session, error: &Error) -> Option<Stop> {
     match error.esource() {
         ErrorSource::Downstream => match error.etype() {
             ErrorType::ReadTimedout => Some(Stop::BodyTimeout),
