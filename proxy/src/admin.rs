@@ -1,4 +1,4 @@
-//! Metrics, status and reload, for operators and scrapers.
+//! Metrics, status, reload and what the gateway remembers of decisions, for operators and scrapers.
 //!
 //! In come requests on a listener that is bound to loopback, or asks for a bearer token; out go figures
 //! and names. No secret, no token and no client's data is in reach.
@@ -6,10 +6,9 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest;
-use axum::extract::{Request, State};
+use axum::extract::{Path as InPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
@@ -17,12 +16,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::json;
 use subtle::ConstantTimeEq;
 
-use crate::feeds::Feed;
 use crate::reload::Reloader;
 use crate::runtime::Runtime;
+
+mod status;
 
 /// The token that callers must show, kept as its hash.
 #[derive(Clone)]
@@ -76,7 +76,10 @@ pub(crate) fn api(
     let admin = Admin { runtime, reloader, service };
     let api = Router::new()
         .route("/metrics", get(metrics))
-        .route("/status", get(status))
+        .route("/status", get(status::status))
+        .route("/observations", get(observations))
+        .route("/decisions/{id}", get(decision))
+        .route("/guard/{route}/reset", post(reset_guard))
         .route("/reload", post(reload))
         .with_state(admin);
     guarded(api, token)
@@ -139,67 +142,41 @@ async fn reload(State(admin): State<Admin>) -> Response {
     }
 }
 
-async fn status(State(admin): State<Admin>) -> Json<Value> {
-    let runtime = &admin.runtime;
-    let generation = runtime.generation.load_full();
-    let last = admin.reloader.last();
-    let upstreams = generation.upstreams.values().map(|upstream| {
-        let admission = &upstream.admission;
-        let [critical, attested, partial, unattested] = admission.inflight_by_class();
-        json!({
-            "name": &*upstream.name,
-            "addresses": upstream.addresses(),
-            "problem": upstream.resolved().problem,
-            "concurrency": admission.limit(),
-            "waiting": admission.waiting(),
-            "inflight": {
-                "critical": critical, "attested": attested, "partial": partial, "unattested": unattested,
-            },
-        })
-    });
-    let steady = runtime.clock.steady();
-    let age = |age: Option<Duration>| age.map(|age| age.as_secs());
-    let key_set = generation.own.as_ref().map(|own| &own.key_sets).map(|key_sets| {
-        json!({
-            "number": key_sets.number(),
-            "age_seconds": age(key_sets.age(steady)),
-            "problem": key_sets.problem().text(),
-        })
-    });
-    let revocations = generation.own.as_ref().map(|own| &own.revocations).map(|revocations| {
-        let known = revocations.known();
-        json!({
-            "number": known.map(|(number, _)| number),
-            "devices": known.map(|(_, devices)| devices),
-            "age_seconds": age(revocations.age(steady)),
-            "stale": revocations.is_stale(steady),
-            "problem": revocations.problem().text(),
-        })
-    });
-    let shared = runtime.shared.as_ref().map(|shared| json!({ "up": shared.is_up() }));
-    let routes = generation.routes.iter().map(|route| {
-        json!({
-            "name": &*route.name,
-            "upstream": &*route.upstream.name,
-            "policy": route.settings.policy.name(),
-            "key": route.key.as_ref().map(|key| json!({
-                "name": &*key.name,
-                "version": key.handle.version().get(),
-                "fingerprint": key.fingerprint,
-            })),
-        })
-    });
-    Json(json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "generation": generation.number,
-        "uptime_seconds": runtime.epoch.elapsed().as_secs(),
-        "draining": runtime.is_draining(),
-        "last_reload": { "ok": last.ok, "error": last.error, "at": last.at.secs() },
-        "connections": runtime.metrics.listeners.open(),
-        "key_set": key_set,
-        "revocations": revocations,
-        "shared_state": shared,
-        "upstreams": upstreams.collect::<Vec<_>>(),
-        "routes": routes.collect::<Vec<_>>(),
-    }))
+/// What became of a week's requests, for `assay policy advise`.
+async fn observations(State(admin): State<Admin>) -> Response {
+    let runtime = admin.runtime;
+    let now = runtime.clock.now();
+    // Gathering takes as long as there are routes and versions.
+    let gathered = tokio::task::spawn_blocking(move || runtime.observed.gathered(now).to_json()).await;
+    match gathered {
+        Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The record of one of the last decisions.
+async fn decision(State(admin): State<Admin>, InPath(id): InPath<String>) -> Response {
+    match admin.runtime.observed.recorder.find(&id) {
+        Some(record) => ([(CONTENT_TYPE, "application/json")], record.line()).into_response(),
+        None => not_found(
+            "decision_not_kept",
+            "no such decision is kept: the last 4096 are, under load 96 refusals and 32 others in a second",
+        ),
+    }
+}
+
+/// Has a policy enforced that the guard opened: an operator has looked, and means it.
+async fn reset_guard(State(admin): State<Admin>, InPath(name): InPath<String>) -> Response {
+    let generation = admin.runtime.generation.load_full();
+    let Some(route) = generation.route(&name) else { return not_found("no_such_route", "no route has this name") };
+    if !route.watch.guard.end() {
+        let why = "the guard of this route has not tripped";
+        return (StatusCode::CONFLICT, Json(json!({ "ok": false, "code": "not_tripped", "error": why }))).into_response();
+    }
+    tracing::warn!(route = &*route.name, "an operator ended the guard: this policy is enforced from now on");
+    Json(json!({ "ok": true, "route": name })).into_response()
+}
+
+fn not_found(code: &str, why: &str) -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({ "ok": false, "code": code, "error": why }))).into_response()
 }

@@ -13,13 +13,16 @@ use attest_core::time::UnixTime;
 use http::uri::PathAndQuery;
 use policies::{Permit, Refused};
 
-use crate::admission::Seat;
+use crate::admission::Held;
 use crate::decision_id::DecisionId;
 use crate::internal::Internal;
+use crate::limits::{Charge, Remaining};
+use crate::observed::InMode;
 use crate::refusal::Stop;
 use crate::route::Route;
 use crate::stages::admit::Admitted;
 use crate::stages::extract::Presented;
+use crate::stages::verify::Identity;
 use crate::telemetry::traces::Trace;
 
 /// One request.
@@ -32,6 +35,8 @@ pub(crate) struct Context {
     pub id: DecisionId,
     /// What stage 2 made of the head.
     pub request: Option<Extracted>,
+    /// Who calls and for whom, on routes that ask.
+    pub identity: Option<Box<Identity>>,
     /// The proofs of stages 4 and 5.
     pub progress: Progress,
     /// Why it went no further.
@@ -54,6 +59,14 @@ pub(crate) struct Context {
     pub revocations_stale: bool,
     /// Whether its limits could not be counted with the other machines.
     pub shared_state_down: bool,
+    /// In what mode its route was, and by whose order.
+    pub mode: InMode,
+    /// Keyed hash of its device, where a genuine token names one.
+    pub device: Option<u64>,
+    /// What it reserved of budgets; dropping it charges what it used.
+    pub charge: Option<Box<Charge>>,
+    /// What is left of its limits, where the route tells its clients.
+    pub remaining: Vec<Remaining>,
     /// Seats in use at the upstream when this one was taken.
     pub inflight: Option<u32>,
     /// The trace that it is in; only requests on routes are in any.
@@ -98,17 +111,17 @@ pub(crate) enum Progress {
     /// The service's own API: no policy, but a seat.
     Internal {
         /// Its seat, until the service has done its part.
-        seat: Option<Seat>,
+        held: Held,
     },
 }
 
 impl Progress {
-    /// Frees the seat; what was proven stays.
-    pub(crate) fn leave_seat(&mut self) {
+    /// What it holds at its upstream, once it was admitted.
+    pub(crate) fn held(&mut self) -> Option<&mut Held> {
         match self {
-            Self::Admitted(admitted) => admitted.leave_seat(),
-            Self::Internal { seat } => *seat = None,
-            Self::Undecided | Self::Refused(_) | Self::NotAdmitted(_) => {}
+            Self::Admitted(admitted) => Some(admitted.held()),
+            Self::Internal { held } => Some(held),
+            Self::Undecided | Self::Refused(_) | Self::NotAdmitted(_) => None,
         }
     }
 }
@@ -145,6 +158,8 @@ pub(crate) struct Times {
     pub queued: Duration,
     /// When the request was handed to the upstream connection, last attempt.
     pub handed_over: Option<Instant>,
+    /// When the end of the request's body passed on its way there, last attempt; nothing where there was none.
+    pub body_sent: Option<Instant>,
     /// When a peer was asked for, last attempt: the connection is made after it.
     pub dialled: Option<Instant>,
     /// When the head of the answer came.
@@ -159,6 +174,7 @@ impl Context {
             wall,
             id,
             request: None,
+            identity: None,
             progress: Progress::Undecided,
             stop: None,
             end: End::Complete,
@@ -170,6 +186,10 @@ impl Context {
             masked_headers: 0,
             revocations_stale: false,
             shared_state_down: false,
+            mode: InMode::default(),
+            device: None,
+            charge: None,
+            remaining: Vec::new(),
             inflight: None,
             trace: None,
         }

@@ -5,7 +5,7 @@
 //! seen before, so that nobody can serve an old one with a retired key or without last week's ban.
 //!
 //! Silence is stale, not empty: the last document stays in use for as long as a route says, and counts from its own
-//! date, so that a copy played again is silence too. Nothing is written to disk.
+//! date, so that a copy played again is silence too. Nothing is written to disk but operators' orders ([`orders`]).
 
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 mod freshness;
 mod key_sets;
+mod orders;
 mod own;
 mod problem;
 mod remote;

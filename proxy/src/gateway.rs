@@ -72,9 +72,10 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
+        exchange::body_passed(end, ctx);
         extract::count_body(body.as_ref(), ctx)
     }
 

@@ -8,15 +8,17 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use attest_core::time::Clock;
+use attest_core::time::{Clock, UnixTime};
 use http::HeaderValue;
 use ipnet::IpNet;
 use settings::{ConnectionLimits, Settings};
 
 use crate::admin::MoreMetrics;
+use crate::admission;
 use crate::feeds::{FetchFailures, FetchKeySets, FetchRevocations, OwnFeeds, RemoteError};
+use crate::guard::earlier::Earlier;
 use crate::internal::{self, Internal};
 use crate::route::Route;
 use crate::routes::RouteTable;
@@ -59,6 +61,8 @@ pub(crate) struct Generation {
     pub internal: Option<Arc<Internal>>,
     /// What our own service publishes.
     pub own: Option<Arc<OwnFeeds>>,
+    /// When it was taken.
+    pub taken: UnixTime,
 }
 
 /// Why a configuration can't run. Names, never values.
@@ -105,7 +109,7 @@ impl From<RemoteError> for GenerationError {
 const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Generation {
-    /// Builds `settings` beside `running`, and starts what it needs in the background.
+    /// Builds `settings` beside `running`, or after `earlier` runs, and starts what it needs in the background.
     ///
     /// # Errors
     /// Why it can't run; `running` is untouched.
@@ -115,6 +119,7 @@ impl Generation {
         local: Option<&LocalService>,
         clock: &Arc<dyn Clock>,
         failures: FetchFailures,
+        earlier: &Earlier,
     ) -> Result<Self, GenerationError> {
         if let Some(running) = running {
             parts::refuse_what_takes_a_restart(&running.settings, &settings)?;
@@ -123,20 +128,23 @@ impl Generation {
         let number = running.map_or(1, |running| running.number + 1);
         let keystore = parts::open_keystore(&settings)?;
         let old = running.and_then(|running| Some((running.settings.attestation.as_ref()?, running.own.as_ref()?)));
-        let own = OwnFeeds::build(settings.attestation.as_ref(), old, local, clock)?;
+        let own = OwnFeeds::build(settings.attestation.as_ref(), old, local, clock, &settings.state.dir)?;
         let mut upstreams = BTreeMap::new();
         for (name, upstream) in &settings.upstreams {
             upstreams.insert(name.clone(), Arc::new(parts::upstream(upstream.clone(), running)?));
         }
+        let parties = parts::parties(&settings)?;
         let mut routes = Vec::with_capacity(settings.routes.len());
         for route in &settings.routes {
-            let route = parts::route(route, number, &settings, &upstreams, keystore.as_ref(), own.as_ref())?;
+            let watch = parts::watch(route, running, earlier, own.as_ref(), clock.now());
+            let (keystore, own) = (keystore.as_ref(), own.as_ref());
+            let route = parts::route(route, number, &settings, &upstreams, keystore, own, watch, &parties)?;
             routes.push(Arc::new(route));
         }
         let internal = parts::internal_way(&settings, running, local)?;
         // Nothing below can fail: from here on this is the next configuration.
         for (name, upstream) in &upstreams {
-            upstream.admission.resize(Upstream::capacity(&upstream.settings));
+            upstream.admission.resize(admission::capacity(&upstream.settings), Instant::now());
             if let Some(old) = running.and_then(|running| running.upstreams.get(name)) {
                 adopt_addresses(upstream, old);
             }
@@ -155,8 +163,16 @@ impl Generation {
             upstreams,
             internal,
             own,
+            taken: clock.now(),
             settings,
         })
+    }
+}
+
+impl Generation {
+    /// The route of this name.
+    pub(crate) fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| &*route.name == name)
     }
 }
 

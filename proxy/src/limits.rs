@@ -1,64 +1,49 @@
-//! Request limits: so many a window, for each device, address, app or route.
+//! Limits: how much of what a rule lets through, for each device, address, user, caller, app, token, route or key.
 //!
-//! In come the limits of a permit; out goes that all have room, or the first that has none. Counted by the machines
-//! together where the configuration names a shared state, else, and while that is away, by this process alone.
+//! In come the limits of a permit; out goes that all have room, or the first that has none, and with it the right to go on
+//! or a 429. The arithmetic is in `metering`; here is whom it counts, where it is counted, and what a request holds:
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `count` | a permit against its limits: under all, or under none |
+//! | `subject` | whom a limit counts |
+//! | `charge` | what a request reserved of its budgets, until it is known what it used |
+//! | `shared`, `breaker`, `settling` | counts of several machines, in one script on one server; while that is away, by this process alone |
+//! | `kept` | budgets over a restart |
+//! | `headers` | `RateLimit-Policy` and `RateLimit` |
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
+
+use metering::{Ledger, Rates};
 
 mod breaker;
-mod local;
+mod charge;
+mod count;
+mod headers;
+pub(crate) mod kept;
+mod settling;
 mod shared;
 mod subject;
 
-pub(crate) use local::Limits;
+pub(crate) use charge::Charge;
+pub(crate) use count::count;
+#[cfg(test)]
+pub(crate) use headers::{RATELIMIT, RATELIMIT_POLICY};
+pub(crate) use headers::{Quota, Remaining, put_remaining};
 pub(crate) use shared::{SharedLimits, keep_probing};
-pub(crate) use subject::Subject;
 
-/// `requests` in each `window`, all of which may come at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rate {
-    requests: u32,
-    /// Nanoseconds.
-    window: u64,
-    /// Nanoseconds that one request uses up.
-    cost: u64,
+/// What this process counts by itself. One for the life of the process: counts survive a reload, since a subject is found
+/// by its limit's name.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    rates: Rates,
+    ledger: Arc<Ledger>,
 }
 
-impl Rate {
-    /// `requests` and `window` of zero are raised to one request and one nanosecond: a limit that
-    /// came out as zero must not divide by it.
-    pub(crate) fn new(requests: u32, window: Duration) -> Self {
-        let requests = requests.max(1);
-        let window = nanos(window).max(1);
-        Self { requests, window, cost: (window / u64::from(requests)).max(1) }
+impl Limits {
+    /// No counts yet; rates measure time from `epoch`.
+    pub(crate) fn new(epoch: Instant) -> Self {
+        Self { rates: Rates::new(epoch), ledger: Arc::new(Ledger::new()) }
     }
-
-    /// Requests in a window.
-    pub(crate) fn requests(self) -> u32 {
-        self.requests
-    }
-
-    /// The window in whole seconds, rounded up: the unit of the RateLimit headers.
-    pub(crate) fn window_secs(self) -> u64 {
-        self.window.div_ceil(1_000_000_000)
-    }
-}
-
-/// What one request found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Count {
-    /// It counts; so many more fit right now.
-    Within {
-        /// Requests that would still pass at this instant.
-        remaining: u32,
-    },
-    /// It does not count, and would after this long.
-    Exceeded {
-        /// Until the next request fits.
-        retry_after: Duration,
-    },
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

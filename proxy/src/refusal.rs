@@ -100,6 +100,8 @@ enum Retry {
     Unsaid,
     /// Soon, spread over a few seconds so that they do not all come back at once.
     Soon,
+    /// In a while, spread likewise: its turn does not come within seconds.
+    Later,
     /// Exactly then.
     After(Duration),
 }
@@ -126,8 +128,8 @@ impl Stop {
                 retry: Retry::After(limited.retry_after),
                 ..row(StatusCode::TOO_MANY_REQUESTS, "limited", "Too many requests", "8")
             },
-            Self::Overloaded(_) => Row {
-                retry: Retry::Soon,
+            Self::Overloaded(shed) => Row {
+                retry: if *shed == Shed::Cohort { Retry::Later } else { Retry::Soon },
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Try again later", "14")
             },
             Self::BodyTimeout => row(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "4"),
@@ -225,6 +227,7 @@ impl Stop {
         let retry = match row.retry {
             Retry::Unsaid => None,
             Retry::Soon => Some(1 + spread % SPREAD_SECS),
+            Retry::Later => Some(SPREAD_SECS + spread % (4 * SPREAD_SECS)),
             Retry::After(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         };
         if let Some(retry) = retry {

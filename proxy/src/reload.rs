@@ -1,9 +1,12 @@
-//! A new configuration while requests run: asked for by a signal, the admin API, or a file that changed.
+//! A new configuration while requests run: asked for by a signal, the operators' API, or a file that changed.
 //!
 //! In come occasions to look; out goes a new generation, or the running one and the reason. Files are
 //! watched by asking for them twice a second, which sees what notifications miss: a ConfigMap's symlink
 //! swapped, a network mount, an editor that writes beside and renames. Reloads run one after the other,
 //! never two at once, and files are read on a thread where that disturbs no request.
+//!
+//! Proven of what is taken: its files did not change while they were read, so it is no mixture of two configurations; everything that
+//! can fail has been done before anything is swapped, the certificate too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +18,7 @@ use attest_core::time::UnixTime;
 use settings::Settings;
 
 use crate::generation::{Generation, LocalService};
+use crate::guard::earlier::Earlier;
 use crate::listener::Certificates;
 use crate::runtime::Runtime;
 use crate::telemetry::metrics::WhyLabels;
@@ -31,8 +35,26 @@ pub struct LoadError {
     pub sources: Vec<PathBuf>,
 }
 
+/// Hears of each configuration that was taken by a reload, after it was.
+pub type Taken = dyn Fn(&Settings) + Send + Sync;
+
+/// A start with a configuration that ran before, because the files are bad.
+#[derive(Clone, Debug)]
+pub struct FromLastGood {
+    /// When that configuration was taken.
+    pub taken: UnixTime,
+    /// What is wrong with the files.
+    pub report: LoadError,
+}
+
 /// How often files are asked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A file that changed is read when it has been still for so long: whoever writes it in place may not have come to its end.
+const STILL: Duration = Duration::from_millis(50);
+/// But no later than after so many times that.
+const PATIENCE: usize = 20;
+/// How often files are read anew that change while they are read.
+const ATTEMPTS: usize = 5;
 
 /// How the last reload went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +73,9 @@ pub(crate) struct Reloader {
     load: Arc<LoadSettings>,
     local: Option<LocalService>,
     certificates: Option<Arc<Certificates>>,
+    taken: Arc<Taken>,
+    /// Since when the configuration was in use that the process was started with for want of a good file.
+    last_good: Mutex<Option<UnixTime>>,
     /// Held for a whole reload: one at a time.
     turn: tokio::sync::Mutex<()>,
     last: Mutex<LastReload>,
@@ -67,32 +92,49 @@ struct Print {
 }
 
 impl Reloader {
-    /// Watches the files of the generation that runs now.
+    /// Watches the files of the generation that runs now; or, after a start without them, those that are bad.
     pub(crate) fn new(
         runtime: Arc<Runtime>,
         load: Arc<LoadSettings>,
+        taken: Arc<Taken>,
         local: Option<LocalService>,
         certificates: Option<Arc<Certificates>>,
+        from: Option<FromLastGood>,
     ) -> Arc<Self> {
-        let last = LastReload { ok: true, error: None, at: runtime.clock.now() };
-        runtime.metrics.gauges.last_reload_ok.set(1);
-        let sources = runtime.generation.load().settings.sources.clone();
+        let error = from.as_ref().map(|from| from.report.report.clone());
+        let last = LastReload { ok: error.is_none(), error, at: runtime.clock.now() };
+        runtime.metrics.gauges.reloaded(&last);
+        runtime.metrics.gauges.from_last_good.set(from.is_some().into());
+        let mut sources = runtime.generation.load().settings.sources.clone();
+        sources.extend(from.iter().flat_map(|from| from.report.sources.clone()));
         let reloader = Self {
             runtime,
             load,
+            taken,
             local,
             certificates,
+            last_good: Mutex::new(from.as_ref().map(|from| from.taken)),
             turn: tokio::sync::Mutex::new(()),
             last: Mutex::new(last),
             watched: Mutex::default(),
         };
-        *reloader.watched() = prints(&reloader.with_certificates(sources));
+        *reloader.watched() = prints(&reloader.with_others(sources));
+        if let Some(from) = from {
+            let taken = from.taken.secs();
+            let report = &from.report.report;
+            tracing::error!(taken, "STARTED WITH THE LAST GOOD CONFIGURATION: the files are not used, and taken as soon as they are good:\n{report}");
+        }
         Arc::new(reloader)
     }
 
     /// How the last reload went; the start counts as the first.
     pub(crate) fn last(&self) -> LastReload {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Since when the configuration had been in use that the process was started with, while no good file has taken its place.
+    pub(crate) fn last_good(&self) -> Option<UnixTime> {
+        *self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the configuration and takes it, if it is good.
@@ -104,51 +146,72 @@ impl Reloader {
         let outcome = self.take().await;
         let taken = WhyLabels { why: if outcome.is_ok() { "taken" } else { "refused" } };
         self.runtime.metrics.reloads.get_or_create(&taken).inc();
-        self.runtime.metrics.gauges.last_reload_ok.set(outcome.is_ok().into());
         match &outcome {
             Ok(number) => tracing::info!(generation = number, "the configuration was taken"),
             Err(report) => {
                 tracing::error!("the configuration was refused, the last good one goes on running:\n{report}")
             }
         }
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+        let last =
             LastReload { ok: outcome.is_ok(), error: outcome.as_ref().err().cloned(), at: self.runtime.clock.now() };
+        self.runtime.metrics.gauges.reloaded(&last);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
         outcome
     }
 
     async fn take(&self) -> Result<u64, String> {
-        let load = self.load.clone();
-        // The prints are taken before the files are read: a change in between is seen as one.
-        let before = self.runtime.generation.load().settings.sources.clone();
-        let mut watch = prints(&self.with_certificates(before));
-        let loaded = tokio::task::spawn_blocking(move || load()).await;
-        let loaded = loaded.map_err(|_| "reading the configuration failed".to_owned())?;
-        let sources = match &loaded {
-            Ok(settings) => &settings.sources,
-            Err(error) => &error.sources,
+        let settings = self.read().await?;
+        let fresh = match &self.certificates {
+            Some(certificates) => Some((certificates, certificates.read_anew().map_err(|why| why.to_string())?)),
+            None => None,
         };
-        for source in sources {
-            watch.entry(source.clone()).or_insert_with(|| print(source));
-        }
-        *self.watched() = watch;
-        let settings = loaded.map_err(|error| error.report)?;
-        if let Some(certificates) = &self.certificates {
-            certificates.reload().map_err(|why| why.to_string())?;
-        }
         let running = self.runtime.generation.load_full();
         let (local, clock) = (self.local.as_ref(), &self.runtime.clock);
         let failures = self.runtime.metrics.fetch_failures.clone();
-        let next = Generation::build(settings, Some(&running), local, clock, failures).await;
-        let next = next.map_err(|why| why.to_string())?;
+        let next = Generation::build(settings, Some(&running), local, clock, failures, &Earlier::default()).await;
+        let next = Arc::new(next.map_err(|why| why.to_string())?);
         let number = next.number;
-        self.runtime.generation.store(Arc::new(next));
+        // Nothing below can fail: certificate and configuration change together, or neither does.
+        if let Some((certificates, fresh)) = fresh {
+            certificates.take(fresh);
+        }
+        self.runtime.generation.store(next.clone());
+        *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.runtime.metrics.gauges.from_last_good.set(0);
+        (self.taken)(&next.settings);
         Ok(number)
     }
 
-    fn with_certificates(&self, mut sources: Vec<PathBuf>) -> Vec<PathBuf> {
+    /// The settings that the files make, all of one moment.
+    async fn read(&self) -> Result<Settings, String> {
+        let mut known = self.runtime.generation.load().settings.sources.clone();
+        for _ in 0..ATTEMPTS {
+            // The prints are taken before the files are read: a change in between is seen as one.
+            let before = prints(&self.with_others(known));
+            let load = self.load.clone();
+            let loaded = tokio::task::spawn_blocking(move || load()).await;
+            let loaded = loaded.map_err(|_| "reading the configuration failed".to_owned())?;
+            let sources = match &loaded {
+                Ok(settings) => settings.sources.clone(),
+                Err(error) => error.sources.clone(),
+            };
+            let still = sources.iter().all(|source| before.get(source) == Some(&print(source)));
+            let mut watch = before;
+            for source in &sources {
+                watch.entry(source.clone()).or_insert_with(|| print(source));
+            }
+            *self.watched() = watch;
+            if still {
+                return loaded.map_err(|error| error.report);
+            }
+            known = sources;
+        }
+        Err("the files changed each time while they were read; they are read again at the next change".to_owned())
+    }
+
+    fn with_others(&self, mut sources: Vec<PathBuf>) -> Vec<PathBuf> {
         if let Some(certificates) = &self.certificates {
-            let files = certificates.files();
-            sources.extend([files.certificate.clone(), files.key.clone()]);
+            sources.extend(certificates.files().cloned());
         }
         let generation = self.runtime.generation.load();
         sources.extend(generation.settings.keys.iter().flat_map(|keys| [keys.store.clone(), keys.unlock.clone()]));
@@ -164,6 +227,24 @@ impl Reloader {
         let watched = self.watched().clone();
         watched.iter().any(|(path, before)| print(path) != *before)
     }
+
+    /// Waits until no file changes any more, for a second at most.
+    async fn until_still(self: &Arc<Self>) {
+        let mut before = None;
+        for _ in 0..PATIENCE {
+            let looking = self.clone();
+            let look = move || {
+                let paths: Vec<PathBuf> = looking.watched().keys().cloned().collect();
+                prints(&paths)
+            };
+            let now = tokio::task::spawn_blocking(look).await.ok();
+            if now.is_some() && now == before {
+                return;
+            }
+            before = now;
+            tokio::time::sleep(STILL).await;
+        }
+    }
 }
 
 /// Looks at the files until the process ends.
@@ -174,6 +255,7 @@ pub(crate) async fn watch(reloader: Weak<Reloader>) {
         let looking = reloader.clone();
         let changed = tokio::task::spawn_blocking(move || looking.changed()).await;
         if changed.unwrap_or(false) {
+            reloader.until_still().await;
             // Told and counted there; a bad configuration is looked at again when a file changes.
             let _ = reloader.reload().await;
         }

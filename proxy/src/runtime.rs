@@ -1,16 +1,18 @@
 //! What all requests share: the running configuration, and the state that outlives it.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use attest_core::time::Clock;
+use callers::deliveries::Deliveries;
+use callers::jwt::JwtCache;
 
 use crate::decision_id::DecisionIds;
 use crate::generation::Generation;
 use crate::limits::{Limits, SharedLimits};
+use crate::observed::Observed;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -26,6 +28,10 @@ pub(crate) struct Runtime {
     pub generation: ArcSwap<Generation>,
     /// Tokens seen before.
     pub tokens: TokenCache,
+    /// JWTs of users and partners seen before.
+    pub jwts: JwtCache,
+    /// Deliveries of webhooks that were accepted.
+    pub deliveries: Deliveries,
     /// Counts of the policies' limits.
     pub limits: Limits,
     /// Counts that machines share, where they do.
@@ -36,9 +42,10 @@ pub(crate) struct Runtime {
     pub log: AccessLog,
     /// Spans of some requests, where they are wanted.
     pub traces: Option<Traces>,
+    /// What is remembered of decisions.
+    pub observed: Observed,
     /// Makes the ids of requests.
     pub ids: DecisionIds,
-    device_hash: RandomState,
     draining: AtomicBool,
 }
 
@@ -52,26 +59,24 @@ impl Runtime {
         metrics: Metrics,
         log: AccessLog,
         traces: Option<Traces>,
+        observed: Observed,
     ) -> Self {
         Self {
             clock,
             epoch,
             generation: ArcSwap::from_pointee(generation),
             tokens: TokenCache::new(),
+            jwts: JwtCache::new(),
+            deliveries: Deliveries::new(),
             limits: Limits::new(epoch),
             shared,
             metrics,
             log,
             traces,
+            observed,
             ids: DecisionIds::new(),
-            device_hash: RandomState::new(),
             draining: AtomicBool::new(false),
         }
-    }
-
-    /// A device in the log: the same for all its requests to this process, and no way back to its id.
-    pub(crate) fn device_in_log(&self, device: &str) -> u64 {
-        self.device_hash.hash_one(device)
     }
 
     /// From now on connections are closed after the answer in hand, and `/readyz` is red.

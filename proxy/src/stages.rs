@@ -37,11 +37,17 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
     extract::check_length(session, request)?;
     match request.place.clone() {
         Place::Internal(internal) => {
-            let seat = admit::admit_internal(session, &internal, &mut ctx.times).await?;
-            ctx.progress = Progress::Internal { seat: Some(seat) };
+            let held = admit::admit_internal(session, &internal, request.address, &mut ctx.times).await?;
+            ctx.progress = Progress::Internal { held };
         }
         Place::Route(route) => {
             let Extracted { target, presented, address, .. } = request;
+            if route.asks_who_calls() {
+                // Boxed: routes that ask are few, and every request's future is as large as what it may hold.
+                let asked = Box::pin(verify::identify(session, presented, &route, runtime, ctx.wall)).await?;
+                ctx.identity = Some(Box::new(asked));
+            }
+            let identity = ctx.identity.as_deref();
             let headers = &session.req_header().headers;
             if let Some(traces) = &runtime.traces {
                 ctx.trace = traces.begin(headers, || extract::is_from_trusted_proxy(session, runtime));
@@ -49,7 +55,19 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
             let now = verify::Now { steady: runtime.clock.steady(), wall: ctx.wall };
             let verified = verify::verify(presented, &route, headers, runtime, now).await;
             ctx.revocations_stale = route.issuer.revocations_stale(now.steady);
-            let permit = match decide::decide(verified, &route, target, *address, headers, ctx.wall) {
+            let asked = decide::Asked {
+                id: ctx.id,
+                target,
+                address: *address,
+                headers,
+                caller: identity.and_then(verify::Identity::caller_name),
+                user: identity.and_then(verify::Identity::user),
+                wall: ctx.wall,
+                steady: now.steady,
+            };
+            let decided = decide::decide(verified, &route, &asked, runtime);
+            (ctx.mode, ctx.device) = (decided.mode, decided.device);
+            let permit = match decided.decision {
                 Decision::Permit(permit) => permit,
                 Decision::Refuse(refused) => {
                     let stop = decide::stop_of(&refused);
@@ -57,6 +75,10 @@ pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Ru
                     return Err(stop);
                 }
             };
+            if let Some(stop) = ctx.identity.as_ref().and_then(|identity| identity.without_user(&route)) {
+                ctx.progress = Progress::NotAdmitted(permit);
+                return Err(stop);
+            }
             match admit::admit(permit, session, &route, ctx, runtime).await {
                 Ok(admitted) => ctx.progress = Progress::Admitted(admitted),
                 Err((permit, stop)) => {

@@ -23,10 +23,14 @@ use crate::admin::{self, MoreMetrics};
 use crate::feeds;
 use crate::gateway::Gateway;
 use crate::generation::{Generation, GenerationError, LocalService};
-use crate::limits::{SharedLimits, keep_probing};
+use crate::guard::earlier::Earlier;
+use crate::last_good::keeper::{self, Keeper};
+use crate::limits::{SharedLimits, keep_probing, kept};
 use crate::listener::{self, BindError, BoundListener, Edge, Entrance, TlsError};
+use crate::observed::Observed;
 use crate::probe;
-use crate::reload::{self, LoadSettings, Reloader};
+use crate::recorder::Recorder;
+use crate::reload::{self, FromLastGood, LoadSettings, Reloader, Taken};
 use crate::runtime::Runtime;
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::Metrics;
@@ -44,6 +48,10 @@ pub struct Dependencies {
     pub clock: Arc<dyn Clock>,
     /// Reads the configuration anew; called for each reload, never for the start.
     pub reload: Arc<LoadSettings>,
+    /// Hears of each configuration that a reload has taken: what else runs in the process goes along.
+    pub taken: Arc<Taken>,
+    /// Where the settings are kept ones ([`LastGood`](crate::LastGood)): since when, and what is wrong with the files.
+    pub from_last_good: Option<FromLastGood>,
     /// The attestation service, when it runs in this process.
     pub local_service: Option<LocalService>,
     /// Where access lines go instead of where the settings say: for tests and the demonstration.
@@ -81,6 +89,9 @@ pub enum StartError {
     /// The state that machines share can't be asked at all; one that is only away is no reason not to start.
     #[error("state.shared: {0}")]
     SharedState(#[from] shared_state::ConnectError),
+    /// The file that records go to.
+    #[error("log.record: {0}")]
+    Record(std::io::Error),
     /// Threads or timers could not be had.
     #[error("the runtime can't be started: {0}")]
     Runtime(String),
@@ -155,8 +166,9 @@ struct Parts {
     service: Option<Arc<MoreMetrics>>,
     /// Where requests are traced.
     exporter: Option<Exporter>,
-    /// Last, so that it is dropped last: it writes what is left of the log.
-    writer: Writer,
+    keeper: Arc<Keeper>,
+    /// Last, so that they are dropped last: they write what is left of log and records.
+    writers: [Writer; 2],
 }
 
 impl Parts {
@@ -170,36 +182,58 @@ impl Parts {
         let limits = settings.listeners.public.as_ref().map(|public| public.limits).unwrap_or_default();
         let metrics = Metrics::new();
         let (local, failures) = (dependencies.local_service.as_ref(), metrics.fetch_failures.clone());
-        let generation = aside.block_on(Generation::build(settings, None, local, &dependencies.clock, failures))?;
+        let state_dir = settings.state.dir.clone();
+        let record = settings.log.record.clone();
+        let clock = &dependencies.clock;
+        let earlier = Earlier::load(&state_dir, &settings.path, clock.now());
+        let generation = aside.block_on(Generation::build(settings, None, local, clock, failures, &earlier))?;
+        drop(earlier);
+        let (recorder, records) = Recorder::start(record.as_ref()).map_err(StartError::Record)?;
+        let observed = Observed::open(&state_dir, recorder, threads);
+        let observed = observed.map_err(|why| StartError::StateDir(format!("{}: {why}", state_dir.display())))?;
         let failures = metrics.shared_state_failures.clone();
-        let shared = aside.block_on(shared_limits(shared_state, failures))?;
+        let lost = metrics.settlements_lost.clone();
+        let shared = aside.block_on(shared_limits(shared_state, failures, lost))?;
         let (log, writer) = access_log(access, dependencies.access_log)?;
         let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
         let runtime =
-            Arc::new(Runtime::new(dependencies.clock, Instant::now(), generation, shared, metrics, log, traces));
+            Runtime::new(dependencies.clock, Instant::now(), generation, shared, metrics, log, traces, observed);
+        runtime.limits.restore(&kept::path(&state_dir), runtime.clock.now());
+        let runtime = Arc::new(runtime);
         let service = dependencies.local_service.as_ref().map(|service| service.metrics.clone());
-        let certificates = sockets.tls.as_ref().map(|(certificates, _)| certificates.clone());
-        let reloader = Reloader::new(runtime.clone(), dependencies.reload, dependencies.local_service, certificates);
+        let certificates = sockets.tls.clone();
+        let reloader = Reloader::new(
+            runtime.clone(),
+            dependencies.reload,
+            dependencies.taken,
+            dependencies.local_service,
+            certificates,
+            dependencies.from_last_good,
+        );
         let edge = {
             let _inside = requests.enter();
             Edge::new(proxy(runtime.clone(), threads), limits)
         };
         runtime.metrics.listeners.watch(edge.stats().clone());
-        Ok(Self { requests, aside, edge, runtime, reloader, service, exporter, writer })
+        let keeper = Arc::new(Keeper::default());
+        Ok(Self { requests, aside, edge, runtime, reloader, service, exporter, keeper, writers: [writer, records] })
     }
 
     /// Serves until told to stop, and then for as long as open requests may take.
     fn serve(self, sockets: Sockets, stopped: watch::Receiver<bool>, ready: impl FnOnce()) {
-        let Self { requests, aside, edge, runtime, reloader, service, exporter, writer } = self;
+        let Self { requests, aside, edge, runtime, reloader, service, exporter, keeper, writers } = self;
         let entrance = Entrance {
             name: "public".into(),
-            tls: sockets.tls.map(|(_, config)| config),
+            tls: sockets.tls,
             h2c: runtime.generation.load().settings.listeners.public.as_ref().is_some_and(|public| public.h2c),
         };
         aside.spawn(feeds::watch(Arc::downgrade(&runtime)));
         aside.spawn(reload::watch(Arc::downgrade(&reloader)));
         aside.spawn(reload::on_hangup(Arc::downgrade(&reloader)));
+        let budgets = kept::path(&runtime.generation.load().settings.state.dir);
+        aside.spawn(kept::keep(Arc::downgrade(&runtime), budgets.clone()));
+        aside.spawn(keeper::keep(keeper.clone(), Arc::downgrade(&runtime)));
         if let Some(probe) = sockets.probe {
             aside.spawn(serve_api(probe, probe::api(runtime.clone())));
         }
@@ -222,9 +256,11 @@ impl Parts {
         if let Some(exporter) = exporter {
             aside.block_on(exporter.flush());
         }
+        keeper.save(&runtime);
+        aside.block_on(kept::finish(runtime.clone(), budgets));
         aside.shutdown_timeout(LAST_PATIENCE);
         requests.shutdown_timeout(LAST_PATIENCE);
-        drop(writer);
+        drop(writers);
     }
 }
 
@@ -263,9 +299,10 @@ const MOST_POOLED: usize = 4096;
 async fn shared_limits(
     settings: Option<SharedSettings>,
     failures: Counter,
+    lost: Counter,
 ) -> Result<Option<Arc<SharedLimits>>, StartError> {
     let Some(settings) = settings else { return Ok(None) };
-    let limits = SharedLimits::new(SharedState::connect(&settings).await?, failures);
+    let limits = SharedLimits::new(SharedState::connect(&settings).await?, failures, lost);
     tokio::spawn(keep_probing(Arc::downgrade(&limits)));
     Ok(Some(limits))
 }

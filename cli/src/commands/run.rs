@@ -7,15 +7,18 @@ use crate::args::Run;
 use crate::commands::config;
 use crate::output::{End, Output, Stop, note};
 use async_trait::async_trait;
-use attest_core::feed::{FeedPublicKey, SignedDocument};
+use attest_core::feed::{FeedPublicKey, GatewayFacts, SignedDocument};
 use attest_core::random::SystemRandom;
 use attest_core::time::{Clock, SystemClock};
 use attest_service::{ServiceHandle, ServiceSettings};
 use http::HeaderValue;
-use proxy::{FetchKeySets, FetchRevocations, Fetched, GatewayHandle, LoadError, LocalService, ServiceListeners};
+use proxy::{
+    FetchKeySets, FetchRevocations, Fetched, FromLastGood, GatewayHandle, LastGood, LoadError, LocalService,
+    ServiceListeners, StartError,
+};
 use serde_json::{Map, Value, json};
-use settings::{Overrides, Settings};
-use std::path::PathBuf;
+use settings::{Overrides, Report, Settings};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -35,12 +38,7 @@ pub(crate) enum Parts {
 pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End, Stop> {
     let path = config::path(&args.config)?;
     let overrides = Overrides { dev: args.dev, now: Some(SystemClock.now()), ..Overrides::default() };
-    let loaded = config::load_with(&path, &overrides).map_err(|report| config::refused(&report))?;
-    for warning in &loaded.warnings {
-        note(&loaded.render(warning));
-    }
-    let settings = loaded.settings;
-    crate::logging::start(settings.log.level.as_str());
+    let (settings, from_last_good) = read(&path, &overrides, parts)?;
     let mut signals = Signals::new()?;
     let service = match parts {
         Parts::Gateway => None,
@@ -54,7 +52,7 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
     };
     let gateway = match parts {
         Parts::Service => None,
-        Parts::All | Parts::Gateway => Some(start_gateway(settings, Arc::clone(&file), service.as_deref()).await?),
+        Parts::All | Parts::Gateway => Some(start_gateway(settings, from_last_good, &file, service.as_deref()).await?),
     };
     if parts == Parts::Service && service.is_none() {
         return Err(Stop::no("the configuration does not serve attestation").hint("add attestation: { serve: … }"));
@@ -64,7 +62,7 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
         // A gateway listens to this signal itself, and the service goes along: asked from here too, they would read
         // everything twice.
         if gateway.is_none()
-            && let Err(refused) = tokio::task::block_in_place(|| file.reload())
+            && let Err(refused) = tokio::task::block_in_place(|| file.load().map(|settings| file.hand_on(&settings)))
         {
             tracing::error!(target: "assay", "the changed file is refused, the last good one stays: {}", refused.report);
         }
@@ -113,19 +111,79 @@ fn service_listeners(settings: &Settings, service: &Arc<ServiceHandle>) -> Resul
 
 async fn start_gateway(
     settings: Settings,
-    file: Arc<File>,
+    from_last_good: Option<FromLastGood>,
+    file: &Arc<File>,
     service: Option<&ServiceHandle>,
 ) -> Result<GatewayHandle, Stop> {
-    let local_service = service.map(local).transpose()?;
+    let local = service.map(local).transpose()?;
+    let (state, sources) = (settings.state.dir.clone(), settings.sources.clone());
+    let is_first = from_last_good.is_none();
+    let refused = match try_gateway(settings, from_last_good, file, local.clone()).await? {
+        Ok(gateway) => return Ok(gateway),
+        Err(why) => why,
+    };
+    // The file reads well, and can't run: its key store does not open, say. What ran before may.
+    if is_first && matches!(refused, StartError::Configuration(_)) {
+        let report = LoadError { report: refused.to_string(), sources };
+        for kept in LastGood::of(&state).resume(&file.path, &file.overrides) {
+            let from = FromLastGood { taken: kept.taken, report: report.clone() };
+            if let Ok(gateway) = try_gateway(kept.settings, Some(from), file, local.clone()).await? {
+                return Ok(gateway);
+            }
+        }
+    }
+    Err(Stop::no(format!("the gateway can't start: {refused}")))
+}
+
+async fn try_gateway(
+    settings: Settings,
+    from_last_good: Option<FromLastGood>,
+    file: &Arc<File>,
+    local_service: Option<LocalService>,
+) -> Result<Result<GatewayHandle, StartError>, Stop> {
+    let (read, taken) = (Arc::clone(file), Arc::clone(file));
     let dependencies = proxy::Dependencies {
         clock: Arc::new(SystemClock),
-        reload: Arc::new(move || file.reload()),
+        reload: Arc::new(move || read.load()),
+        taken: Arc::new(move |settings| taken.hand_on(settings)),
+        from_last_good,
         local_service,
         access_log: None,
     };
     let started = tokio::task::spawn_blocking(move || proxy::start(settings, dependencies)).await;
-    let started = started.map_err(|e| Stop::unknown(e.to_string()))?;
-    started.map_err(|e| Stop::no(format!("the gateway can't start: {e}")))
+    started.map_err(|e| Stop::unknown(e.to_string()))
+}
+
+/// What to start with: the file; or, where that is bad and a gateway ran here before, what it ran with last.
+fn read(
+    path: &Path,
+    overrides: &Overrides,
+    parts: Parts,
+) -> Result<(Settings, Option<FromLastGood>), Stop> {
+    let report = match config::load_with(path, overrides) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                note(&loaded.render(warning));
+            }
+            crate::logging::start(loaded.settings.log.level.as_str());
+            return Ok((loaded.settings, None));
+        }
+        Err(report) => report,
+    };
+    let refused = config::refused(&report);
+    if parts == Parts::Service {
+        return Err(refused);
+    }
+    // At the level of the file nobody can read: what is passed over has to be told.
+    crate::logging::start("info");
+    let Some((settings, from)) = proxy::instead(path, overrides, load_error(report)) else {
+        return Err(refused.hint("nothing that ran before is kept in the state folder, so there is nothing to start with"));
+    };
+    Ok((settings, Some(from)))
+}
+
+fn load_error(report: Report) -> LoadError {
+    LoadError { report: report.to_string(), sources: report.sources }
 }
 
 /// The configuration file of this process, to be read anew.
@@ -137,16 +195,15 @@ struct File {
 }
 
 impl File {
-    fn reload(&self) -> Result<Settings, LoadError> {
+    fn load(&self) -> Result<Settings, LoadError> {
         match config::load_with(&self.path, &self.overrides) {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     tracing::warn!(target: "assay", "{}:{}: {}", warning.file, warning.line, warning.message);
                 }
-                self.hand_on(&loaded.settings);
                 Ok(loaded.settings)
             }
-            Err(report) => Err(LoadError { report: report.to_string(), sources: report.sources }),
+            Err(report) => Err(load_error(report)),
         }
     }
 
@@ -174,6 +231,7 @@ fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
     let feeds = Arc::new(InProcess {
         key_sets: Box::new(service.key_set_source()),
         revocations: Box::new(service.revocation_source()),
+        report: Box::new(service.gateway_reports()),
         pinned: service.feed_public_key().clone(),
     });
     Ok(LocalService {
@@ -189,6 +247,7 @@ fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
 struct InProcess {
     key_sets: Box<dyn Fn() -> Option<SignedDocument> + Send + Sync>,
     revocations: Box<dyn Fn(u64) -> Option<SignedDocument> + Send + Sync>,
+    report: Box<dyn Fn(&GatewayFacts) -> Option<()> + Send + Sync>,
     pinned: FeedPublicKey,
 }
 
@@ -210,6 +269,14 @@ impl FetchKeySets for InProcess {
 impl FetchRevocations for InProcess {
     async fn fetch(&self, after: u64) -> Result<Fetched, String> {
         self.fetched((self.revocations)(after))
+    }
+
+    fn pinned(&self) -> FeedPublicKey {
+        self.pinned.clone()
+    }
+
+    async fn report(&self, facts: &GatewayFacts) -> Result<(), String> {
+        (self.report)(facts).ok_or_else(|| "the service has stopped".to_owned())
     }
 }
 

@@ -5,6 +5,8 @@
 use crate::args::Status;
 use crate::commands::config;
 use crate::output::{End, Output, Stop};
+use crate::words::moment;
+use attest_core::time::{Clock, SystemClock, UnixTime};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,7 +35,7 @@ pub(crate) async fn run(args: &Status, output: Output) -> Result<End, Stop> {
         });
     }
     let status: Value = answer.json().await.map_err(|e| silent(address, &e))?;
-    output.answer(&status, || show(&status));
+    output.answer(&status, || show(&status, SystemClock.now()));
     Ok(End::Yes)
 }
 
@@ -54,7 +56,7 @@ fn silent(address: SocketAddr, error: &reqwest::Error) -> Stop {
 }
 
 /// What a person wants to know first. What is not there is left out: the gateway may be older or newer.
-fn show(status: &Value) -> String {
+fn show(status: &Value, now: UnixTime) -> String {
     let text = |at: &str| status.pointer(at).map(word).unwrap_or_default();
     let mut lines = vec![format!(
         "assay {}, up {}, generation {}, {} connections{}",
@@ -64,8 +66,23 @@ fn show(status: &Value) -> String {
         text("/connections"),
         if status.pointer("/draining") == Some(&Value::Bool(true)) { ", draining" } else { "" },
     )];
+    if let Some(taken) = status.pointer("/taken_at").and_then(Value::as_i64) {
+        lines.push(format!("configuration taken {}", moment(taken, now)));
+    }
+    let kept = status.pointer("/last_good/taken_at").and_then(Value::as_i64);
+    if let Some(taken) = kept {
+        lines.push(format!(
+            "STARTED WITH THE LAST GOOD CONFIGURATION, taken {}: the files are bad, and taken as soon as they are good",
+            moment(taken, now)
+        ));
+    }
     if let Some(why) = status.pointer("/last_reload/error").and_then(Value::as_str) {
-        lines.push("the last reload was refused, the configuration before it is running:".to_owned());
+        let at = status.pointer("/last_reload/at").and_then(Value::as_i64);
+        let at = at.map(|at| format!(" {}", moment(at, now))).unwrap_or_default();
+        lines.push(match kept {
+            Some(_) => format!("the files are refused{at}:"),
+            None => format!("the last reload was refused{at}, the configuration before it is running:"),
+        });
         lines.extend(why.lines().filter(|line| !line.is_empty()).map(|line| format!("  {line}")));
     }
     for (name, member) in [("key sets", "key_set"), ("revocations", "revocations")] {
@@ -82,10 +99,12 @@ fn show(status: &Value) -> String {
     if let Some(up) = status.pointer("/shared_state/up").and_then(Value::as_bool) {
         lines.push(format!("shared state: {}", if up { "answers" } else { "AWAY: see our_faults.shared_state_down" }));
     }
-    for route in list(status, "routes") {
-        let key = route.get("key").and_then(Value::as_str).map(|key| format!(", key {key}")).unwrap_or_default();
-        let at = |name: &str| route.get(name).map(word).unwrap_or_default();
-        lines.push(format!("route {}: policy {}, upstream {}{key}", at("name"), at("policy"), at("upstream")));
+    if let Some(dropped) = status.pointer("/records/dropped").and_then(Value::as_u64).filter(|dropped| *dropped > 0) {
+        lines.push(format!("records: {dropped} dropped: their file is too slow, or its disk is full"));
+    }
+    lines.extend(list(status, "orders").map(|told| order(told, now)));
+    for told in list(status, "routes") {
+        lines.extend(route(told));
     }
     for upstream in list(status, "upstreams") {
         let at = |name: &str| upstream.get(name).map(word).unwrap_or_default();
@@ -101,6 +120,69 @@ fn show(status: &Value) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// An order that holds.
+fn order(order: &Value, now: UnixTime) -> String {
+    let at = |name: &str| order.get(name).map(word).unwrap_or_default();
+    let routes: Vec<String> = list(order, "routes").map(word).collect();
+    let routes = if routes.is_empty() { "all routes".to_owned() } else { routes.join(", ") };
+    let until = order.get("until").and_then(Value::as_i64).map(|until| moment(until, now)).unwrap_or_default();
+    let (number, kind) = (at("id"), at("kind").to_uppercase().replace('_', " "));
+    format!("PANIC {kind} on {routes}, ends {until}: {} (order {number}, by {})", at("reason"), at("by"))
+}
+
+/// A route, what overrules its policy, and what a candidate would do.
+fn route(route: &Value) -> Vec<String> {
+    let at = |name: &str| route.get(name).map(word).unwrap_or_default();
+    let key = route.get("key").and_then(|key| key.get("name").or(Some(key))).and_then(Value::as_str);
+    let key = key.map(|key| format!(", key {key}")).unwrap_or_default();
+    let mode = match route.get("mode").and_then(Value::as_str) {
+        None | Some("normal") => String::new(),
+        Some(mode) => format!(", MODE {}", mode.to_uppercase()),
+    };
+    let mut lines = vec![format!("route {}: policy {}, upstream {}{key}{mode}", at("name"), at("policy"), at("upstream"))];
+    let guard = |name: &str| route.pointer(&format!("/guard/{name}")).map(word).unwrap_or_default();
+    match guard("state").as_str() {
+        "tripped" => {
+            let tripped = |name: &str| route.pointer(&format!("/guard/tripped/{name}")).map(word).unwrap_or_default();
+            lines.push(format!(
+                "  GUARD TRIPPED: devices_regressed {} of {} that this policy refuses and the one before let through; its refusals \
+                 take no effect",
+                tripped("devices_regressed"),
+                tripped("active")
+            ));
+            lines.push(format!(
+                "  change the policy; or, if it is meant: curl -X POST http://ADMIN/guard/{}/reset",
+                at("name")
+            ));
+        }
+        "ended" => lines.push("  guard: ended by an operator, until the policy changes".to_owned()),
+        "watching" => {
+            lines.push(format!("  guard: {} of {} devices regressed", guard("devices_regressed"), guard("active")));
+        }
+        _ => {}
+    }
+    if let Some(candidate) = route.get("candidate").filter(|candidate| candidate.is_object()) {
+        let asked = candidate.get("asked").map(word).unwrap_or_default();
+        let name = candidate.get("policy").map(word).unwrap_or_default();
+        let differences: Vec<&Value> = list(candidate, "differences").collect();
+        let none = if differences.is_empty() { ", no difference" } else { ", differences:" };
+        lines.push(format!("  candidate {name}: asked {asked} times{none}"));
+        lines.extend(differences.into_iter().map(|difference| {
+            let at = |name: &str| difference.get(name).map(word).unwrap_or_default();
+            format!(
+                "    {} {} becomes {} {}: {} requests of about {} devices",
+                at("rule"),
+                at("action"),
+                at("candidate_rule"),
+                at("candidate_action"),
+                at("requests"),
+                at("devices")
+            )
+        }));
+    }
+    lines
 }
 
 fn list<'a>(status: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -144,9 +226,9 @@ mod tests {
             "upstreams": [{ "name": "u", "concurrency": 256, "waiting": 2, "problem": "no such host", "inflight": { "attested": 3, "partial": 1 } }],
         });
         assert_eq!(
-            show(&status),
+            show(&status, UnixTime::from_secs(61)),
             "assay 0.1.0, up 2 h, generation 3, 12 connections, draining\n\
-             the last reload was refused, the configuration before it is running:\n  error: no\n   --> a.yaml:1:1\n\
+             the last reload was refused 60 s ago, the configuration before it is running:\n  error: no\n   --> a.yaml:1:1\n\
              key sets: number 4, 61 s old: connection refused\n\
              revocations: number 9, 2 devices, 7 min old, STALE\n\
              shared state: AWAY: see our_faults.shared_state_down\n\
@@ -156,10 +238,42 @@ mod tests {
     }
 
     #[test]
+    fn what_overrules_a_policy_is_in_capitals_and_says_how_it_ends() {
+        let status = json!({
+            "taken_at": 940, "last_good": { "taken_at": 100 }, "last_reload": { "ok": false, "at": 1000, "error": "no" },
+            "records": { "dropped": 3 },
+            "orders": [{ "id": 7, "kind": "extend_tokens", "routes": ["api"], "until": 8200, "reason": "outage", "by": "ann" }],
+            "routes": [{
+                "name": "api", "policy": "p", "upstream": "u", "mode": "guard",
+                "key": { "name": "maps", "version": 1, "fingerprint": "f" },
+                "guard": { "state": "tripped", "tripped": { "devices_regressed": 101, "active": 900 } },
+                "candidate": { "policy": "c", "asked": 9, "differences": [{
+                    "rule": "a", "action": "allow", "candidate_rule": "b", "candidate_action": "block",
+                    "requests": 4, "devices": 2,
+                }] },
+            }],
+        });
+        let shown = show(&status, UnixTime::from_secs(1000));
+        for line in [
+            "configuration taken 60 s ago",
+            "STARTED WITH THE LAST GOOD CONFIGURATION, taken 15 min ago: the files are bad, and taken as soon as they are good",
+            "the files are refused now:",
+            "records: 3 dropped: their file is too slow, or its disk is full",
+            "PANIC EXTEND TOKENS on api, ends in 2 h: outage (order 7, by ann)",
+            "route api: policy p, upstream u, key maps, MODE GUARD",
+            "  change the policy; or, if it is meant: curl -X POST http://ADMIN/guard/api/reset",
+            "    a allow becomes b block: 4 requests of about 2 devices",
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+        }
+        assert!(shown.contains("devices_regressed 101 of 900"), "{shown}");
+    }
+
+    #[test]
     fn what_a_gateway_does_not_say_is_no_reason_to_fall() {
-        assert!(show(&json!({})).starts_with("assay"));
-        assert!(show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} })).contains("key sets"));
-        let young = show(&json!({ "revocations": { "number": null, "age_seconds": null }, "shared_state": null }));
+        assert!(show(&json!({}), UnixTime::default()).starts_with("assay"));
+        assert!(show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} }), UnixTime::default()).contains("key sets"));
+        let young = show(&json!({ "revocations": { "number": null, "age_seconds": null }, "shared_state": null }), UnixTime::default());
         assert!(young.ends_with("revocations: number none yet"), "{young}");
     }
 }

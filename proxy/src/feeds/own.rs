@@ -1,5 +1,6 @@
 //! Both feeds of our own service together: asked in one place, taken over together by a new configuration.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,12 +39,14 @@ pub(crate) struct FetchFailures {
 }
 
 impl OwnFeeds {
-    /// The feeds that `attestation` asks for: those that ran before, unless they come from elsewhere now.
+    /// The feeds that `attestation` asks for: those that ran before, unless they come from elsewhere now. What outlives the
+    /// process lies in the folder `state`.
     pub(crate) fn build(
         attestation: Option<&Attestation>,
         running: Option<(&Attestation, &Arc<Self>)>,
         local: Option<&LocalService>,
         clock: &Arc<dyn Clock>,
+        state: &Path,
     ) -> Result<Option<Arc<Self>>, GenerationError> {
         let Some(attestation) = attestation else { return Ok(None) };
         if let Some((_, feeds)) = running.filter(|(old, _)| same_feeds(old, attestation)) {
@@ -71,7 +74,7 @@ impl OwnFeeds {
         };
         let feeds = Self {
             key_sets: Arc::new(OwnKeySets::new(wanted, sources.0, clock.clone())),
-            revocations: Arc::new(OwnRevocations::new(every, sources.1, clock.clone())),
+            revocations: Arc::new(OwnRevocations::new(every, sources.1, clock.clone(), Some(state))),
             started: AtomicBool::new(false),
         };
         if let Some((_, running)) = running.filter(|(old, _)| same_publisher(old, attestation)) {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use attest_core::feed::{FeedPublicKey, MAX_DOCUMENT_BYTES, SignedDocument};
+use attest_core::feed::{FEED_FORMAT_HEADER, FeedPublicKey, GatewayFacts, MAX_DOCUMENT_BYTES, SignedDocument};
+use http::header::CONTENT_TYPE;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use settings::RemoteSettings;
 use zeroize::Zeroizing;
@@ -66,14 +67,10 @@ impl Remote {
     }
 
     async fn ask(&self, what: &str, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
-        let url = format!("{}/gateway/{what}", self.base);
-        let mut response = self.client.get(url).bearer_auth(&*self.bearer).send().await.map_err(told)?;
-        match response.status().as_u16() {
-            200..=299 => {}
-            401 => return Err("the service answered 401: gateway_token_file is not the one that it has".to_owned()),
-            404 => return Err("the service answered 404: attestation.remote.url is not its API".to_owned()),
-            status => return Err(format!("the service answered {status}")),
-        }
+        // A service that does not know the header answers in the older format, which is read too.
+        let request = self.client.get(self.url(what)).header(FEED_FORMAT_HEADER, "2");
+        let mut response = request.bearer_auth(&*self.bearer).send().await.map_err(told)?;
+        good(response.status().as_u16())?;
         let mut document = Zeroizing::new(Vec::new());
         while let Some(piece) = response.chunk().await.map_err(told)? {
             if document.len() + piece.len() > most {
@@ -82,6 +79,19 @@ impl Remote {
             document.extend_from_slice(&piece);
         }
         Ok(document)
+    }
+
+    fn url(&self, what: &str) -> String {
+        format!("{}/gateway/{what}", self.base)
+    }
+}
+
+fn good(status: u16) -> Result<(), String> {
+    match status {
+        200..=299 => Ok(()),
+        401 => Err("the service answered 401: gateway_token_file is not the one that it has".to_owned()),
+        404 => Err("the service answered 404: attestation.remote.url is not its API".to_owned()),
+        status => Err(format!("the service answered {status}")),
     }
 }
 
@@ -107,6 +117,16 @@ impl FetchRevocations for Remote {
         let text = self.ask(&format!("revocations?after={after}"), MAX_DOCUMENT_BYTES).await?;
         let document = SignedDocument::parse(&text).map_err(|why| why.to_string())?;
         Ok(Fetched { document, pinned: self.pinned.clone() })
+    }
+
+    fn pinned(&self) -> FeedPublicKey {
+        self.pinned.clone()
+    }
+
+    async fn report(&self, facts: &GatewayFacts) -> Result<(), String> {
+        let request = self.client.post(self.url("report")).header(CONTENT_TYPE, "application/json").body(facts.to_json());
+        let response = request.bearer_auth(&*self.bearer).send().await.map_err(told)?;
+        good(response.status().as_u16())
     }
 }
 

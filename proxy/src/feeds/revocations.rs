@@ -8,17 +8,20 @@
 //! beginning takes the place of the one in use when it is whole, so that nothing is forgotten on the way. Whoever was away
 //! for weeks reads it from its beginning, so that nothing which was lifted meanwhile is refused for ever.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use attest_core::feed::{LIFTED_STAYS, RevocationDocument, RevocationKind};
+use attest_core::orders::Orders;
 use attest_core::revocations::{Index, IndexError};
 use attest_core::time::{Clock, UnixTime};
 use attest_core::token::claims::Claims;
 use attest_core::token::verify::{Facts, Revoked};
 use tokio::sync::Notify;
 
+use super::orders::{FILE as ORDERS_FILE, Keep, OwnOrders};
 use super::{Feed, FetchRevocations, Fetched, Freshness, NotTaken, Problem};
 
 /// Periods without a success after which what is known no longer counts as new.
@@ -31,6 +34,7 @@ pub(crate) struct OwnRevocations {
     source: Arc<dyn FetchRevocations>,
     current: ArcSwapOption<Index>,
     draft: Mutex<Draft>,
+    orders: OwnOrders,
     fresh: Freshness,
     problem: Problem,
     bell: Notify,
@@ -68,9 +72,16 @@ impl Revoked for InUse {
 }
 
 impl OwnRevocations {
-    /// A feed that is asked every `every`; `clock` tells how old its documents are.
-    pub(crate) fn new(every: Duration, source: Arc<dyn FetchRevocations>, clock: Arc<dyn Clock>) -> Self {
+    /// A feed that is asked every `every`; `clock` tells how old its documents are; what has to outlive the process is kept
+    /// in the folder `state`.
+    pub(crate) fn new(
+        every: Duration,
+        source: Arc<dyn FetchRevocations>,
+        clock: Arc<dyn Clock>,
+        state: Option<&Path>,
+    ) -> Self {
         Self {
+            orders: OwnOrders::new(state.map(|state| state.join(ORDERS_FILE)), &source.pinned(), clock.now()),
             clock,
             every,
             source,
@@ -86,7 +97,19 @@ impl OwnRevocations {
     pub(crate) fn adopt(&self, other: &Self) {
         *self.draft() = other.draft().clone();
         self.current.store(other.current.load_full());
+        self.orders.adopt(&other.orders);
         self.fresh.adopt(&other.fresh);
+    }
+
+    /// Operators' orders, to be asked with the moment of the request. Also while revocations are stale: each order ends by
+    /// itself.
+    pub(crate) fn orders(&self) -> Guard<Arc<Orders>> {
+        self.orders.current()
+    }
+
+    /// Who is asked.
+    pub(crate) fn source(&self) -> &Arc<dyn FetchRevocations> {
+        &self.source
     }
 
     /// What to hold tokens against at this moment of steady time, if nothing older than `refuse_after` may be used.
@@ -116,9 +139,20 @@ impl OwnRevocations {
         self.current.load().as_ref().map(|index| (index.number(), index.devices()))
     }
 
+    /// Judges a document, takes its orders, and applies it; tells whether there is nothing after it.
+    fn take(&self, fetched: &Fetched) -> (Result<bool, NotTaken>, Option<Keep>) {
+        let judged = fetched.pinned.verify_revocations(&fetched.document);
+        let document = match judged.and_then(|payload| RevocationDocument::parse(&payload)) {
+            Ok(document) => document,
+            Err(why) => return (Err(why.into()), None),
+        };
+        // Whole in every document, so that they wait for no list to be read to its end.
+        let keep = self.orders.take(&document, &fetched.document, self.clock.now());
+        (self.apply(&document), keep)
+    }
+
     /// Applies a document; tells whether there is nothing after it.
-    fn take(&self, fetched: &Fetched) -> Result<bool, NotTaken> {
-        let document = RevocationDocument::parse(&fetched.pinned.verify_revocations(&fetched.document)?)?;
+    fn apply(&self, document: &RevocationDocument) -> Result<bool, NotTaken> {
         let mut draft = self.draft();
         let seen = self.known().map_or(0, |(number, _)| number);
         if document.latest < seen {
@@ -128,12 +162,12 @@ impl OwnRevocations {
         if document.from == 0 {
             // The service no longer tells what changed, or nothing was known: all of it, from the beginning.
             next = Draft::from_the_beginning();
-        } else if draft.may_have_missed(&document) {
+        } else if draft.may_have_missed(document) {
             *draft = Draft::from_the_beginning();
             return Ok(false);
         }
         let before = next.index.number();
-        if let Err(why) = next.index.apply(&document) {
+        if let Err(why) = next.index.apply(document) {
             if why == IndexError::TooMany {
                 // What is over stays in an index that only hears of changes: read anew, the list has what holds.
                 *draft = Draft::from_the_beginning();
@@ -183,7 +217,11 @@ impl Feed for OwnRevocations {
         loop {
             let reached = self.draft().index.number();
             let fetched = self.source.fetch(reached).await.map_err(NotTaken::Fetch)?;
-            if self.take(&fetched)? {
+            let (whole, keep) = self.take(&fetched);
+            if let Some(keep) = keep {
+                keep.write().await;
+            }
+            if whole? {
                 return Ok(());
             }
         }

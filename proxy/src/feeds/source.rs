@@ -1,7 +1,7 @@
 //! Who can be asked for signed documents: the service in this process, or the one elsewhere ([`super::Remote`]).
 
 use async_trait::async_trait;
-use attest_core::feed::{FeedPublicKey, SignedDocument};
+use attest_core::feed::{FeedPublicKey, GatewayFacts, SignedDocument};
 
 /// A document as it arrived, and the key that has to have signed it.
 #[derive(Clone, Debug)]
@@ -31,4 +31,13 @@ pub trait FetchRevocations: Send + Sync {
     /// # Errors
     /// Why there is none, for the operator; it holds no secret.
     async fn fetch(&self, after: u64) -> Result<Fetched, String>;
+
+    /// The key that has to have signed what it gives: for a document that was kept from before.
+    fn pinned(&self) -> FeedPublicKey;
+
+    /// Tells the service how this gateway is.
+    ///
+    /// # Errors
+    /// Why it was not told, for the operator.
+    async fn report(&self, facts: &GatewayFacts) -> Result<(), String>;
 }

@@ -9,16 +9,20 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attest_core::time::UnixTime;
 use keystore::{GenerationMemory, Keystore, MasterKey};
 use settings::{
     AttestationSource, IssuerRef, RouteSettings, ServeLimits, ServeSettings, Settings, TokenSettings, UpstreamSettings,
 };
 
 use super::{Generation, GenerationError, LocalService};
-use crate::admission::Admission;
+use crate::admission;
 use crate::feeds::OwnFeeds;
+use crate::guard::RouteGuard;
+use crate::guard::earlier::Earlier;
 use crate::internal::Internal;
-use crate::route::{Issuer, Meters, Route, RouteKey, Stripped};
+use crate::observed::RouteWatch;
+use crate::route::{Issuer, Meters, Parties, Route, RouteKey, Stripped};
 use crate::token_cache::KeySetId;
 use crate::upstream::Upstream;
 
@@ -27,7 +31,9 @@ use crate::upstream::Upstream;
 pub(super) fn refuse_what_takes_a_restart(old: &Settings, new: &Settings) -> Result<(), GenerationError> {
     let differs = |what, differs| if differs { Err(GenerationError::NeedsRestart(what)) } else { Ok(()) };
     let socket = |settings: &Settings| {
-        settings.listeners.public.as_ref().map(|public| (public.address, public.tls.clone(), public.h2c, public.limits))
+        let public = settings.listeners.public.as_ref()?;
+        // What the file of authorities holds is read anew; whether clients are asked at all is not.
+        Some((public.address, public.tls.clone(), public.client_ca_file.clone(), public.h2c, public.limits))
     };
     differs("listeners.public", socket(old) != socket(new))?;
     differs("listeners.probe", old.listeners.probe != new.listeners.probe)?;
@@ -80,7 +86,7 @@ pub(super) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, Gen
 pub(super) fn upstream(settings: UpstreamSettings, running: Option<&Generation>) -> Result<Upstream, GenerationError> {
     let admission = running
         .and_then(|running| running.upstreams.get(&settings.name))
-        .map_or_else(|| Admission::new(Upstream::capacity(&settings)), |old| old.admission.clone());
+        .map_or_else(|| admission::open(&settings), |old| old.admission.clone());
     Ok(Upstream::build(settings, admission)?)
 }
 
@@ -91,6 +97,8 @@ pub(super) fn route(
     upstreams: &BTreeMap<String, Arc<Upstream>>,
     keystore: Option<&Keystore>,
     own: Option<&Arc<OwnFeeds>>,
+    watch: RouteWatch,
+    parties: &Parties,
 ) -> Result<Route, GenerationError> {
     let inconsistent = |what| GenerationError::Inconsistent { route: route.name.clone(), what };
     let upstream = upstreams.get(&route.upstream).ok_or_else(|| inconsistent("its upstream does not exist"))?;
@@ -113,16 +121,42 @@ pub(super) fn route(
             Issuer::Named { settings: Arc::new(issuer.clone()), id: named_id(name, settings) }
         }
     };
+    let callers = parties.callers_of(route).map_err(inconsistent)?;
     Ok(Route {
         name: route.name.as_str().into(),
         generation,
         upstream: upstream.clone(),
         issuer,
         key,
-        stripped: Stripped::of(route),
+        stripped: Stripped::of(route, &callers),
+        user: parties.users_of(route).map_err(inconsistent)?,
+        callers,
         meters: Meters::of(&route.policy),
+        watch,
         settings: route.clone(),
     })
+}
+
+/// What is watched on a route, from what is watched on it now.
+pub(super) fn watch(
+    route: &RouteSettings,
+    running: Option<&Generation>,
+    earlier: &Earlier,
+    own: Option<&Arc<OwnFeeds>>,
+    now: UnixTime,
+) -> RouteWatch {
+    let running = running.and_then(|running| running.route(&route.name)).map(|route| &route.watch);
+    let guard = match running {
+        Some(running) => RouteGuard::following(&running.guard, route.guard, &route.policy, now),
+        None => earlier.guard(route, now),
+    };
+    RouteWatch::new(route, guard, running, own.cloned())
+}
+
+/// Who may call beside apps, and who vouches for users.
+pub(super) fn parties(settings: &Settings) -> Result<Parties, GenerationError> {
+    let inconsistent = |what| GenerationError::Inconsistent { route: "any".to_owned(), what };
+    Parties::new(settings, |issuer| named_id(issuer, settings).issuer).map_err(inconsistent)
 }
 
 /// Identity of an issuer's keys in the token cache: any change of any file makes another one.

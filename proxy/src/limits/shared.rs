@@ -4,21 +4,22 @@
 //! round trip for all of them, and none while the server is known to be away: whoever is told [`Away`] decides by
 //! `shared_state_down`.
 
-use std::net::IpAddr;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use policies::Permit;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use metering::Rate;
+use policies::{Count, Limit};
 use prometheus_client::metrics::counter::Counter;
-use shared_state::{Away, Counted, Limit, MAX_LIMITS, SharedState};
+use shared_state::{Away, Counted, Settlement, SharedState};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::breaker::Breaker;
-use super::{Rate, Subject};
-use crate::refusal::Limited;
-use crate::route::Route;
+use super::charge::{Part, Place};
+use super::count::{budget, rate};
+use super::settling::Settler;
 
 /// Time between two probes of a server that did not answer.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
@@ -28,15 +29,20 @@ const PROBE: &[u8] = b"assay probe";
 /// The counts of all machines together. One for the life of the process.
 pub(crate) struct SharedLimits {
     state: Arc<SharedState>,
+    settler: Settler,
     breaker: Breaker,
     opened: Notify,
     failures: Counter,
+    random: SystemRandom,
 }
 
 impl SharedLimits {
-    /// Counts in `state`; `failures` counts questions without an answer.
-    pub(crate) fn new(state: Arc<SharedState>, failures: Counter) -> Arc<Self> {
-        Arc::new(Self { state, breaker: Breaker::default(), opened: Notify::new(), failures })
+    /// Counts in `state`; `failures` counts questions without an answer, `lost` settlements that found nobody. On the
+    /// runtime of the caller.
+    pub(crate) fn new(state: Arc<SharedState>, failures: Counter, lost: Counter) -> Arc<Self> {
+        let settler = Settler::start(state.clone(), lost);
+        let (breaker, opened, random) = (Breaker::default(), Notify::new(), SystemRandom::new());
+        Arc::new(Self { state, settler, breaker, opened, failures, random })
     }
 
     /// Whether it would be asked now.
@@ -44,36 +50,58 @@ impl SharedLimits {
         !self.breaker.is_open() && self.state.health()
     }
 
-    /// Counts one request against all limits of its permit, or against none; gives back the first without room.
+    /// Counts one request against these limits, or against none; `digest` says whom each counts.
     ///
     /// # Errors
     /// [`Away`] within the time of one call, and at once while nobody asks.
-    pub(crate) async fn used_up(
+    pub(super) async fn count(
         &self,
-        permit: &Permit,
-        route: &Route,
-        address: Option<IpAddr>,
-    ) -> Result<Option<Limited>, Away> {
+        limits: &[Limit],
+        digest: impl Fn(&Limit) -> [u8; 32],
+    ) -> Result<Counted, Away> {
         if self.breaker.is_open() {
             return Err(Away);
         }
-        // One round, but for a rule with more limits than any has.
-        for limits in permit.limits().chunks(MAX_LIMITS) {
-            let keys: Vec<_> =
-                limits.iter().map(|limit| Subject::of(limit.per, permit, route, address).shared_key(limit)).collect();
-            let asked = limits
-                .iter()
-                .zip(&keys)
-                .map(|(limit, key)| (key.as_slice(), Limit { requests: requests(limit.amount), window: limit.window }));
-            let counted = self.heard(self.state.limits(&asked.collect::<Vec<_>>()).await)?;
-            if let Counted::Exceeded { index, retry_after } = counted
-                && let Some(limit) = limits.get(index)
-            {
-                let rate = Rate::new(requests(limit.amount).get(), limit.window);
-                return Ok(Some(Limited { name: limit.name.clone(), rate, retry_after }));
-            }
+        let subjects: Vec<_> = limits.iter().map(digest).collect();
+        let asked: Vec<_> = limits
+            .iter()
+            .zip(&subjects)
+            .map(|(limit, subject)| {
+                let asked = match limit.count {
+                    Count::Sliding => shared_state::Limit::Rate(rate(limit)),
+                    Count::Fixed => shared_state::Limit::Budget(budget(limit), limit.reserve),
+                };
+                (subject.as_slice(), asked)
+            })
+            .collect();
+        self.heard(self.state.limits(&asked).await)
+    }
+
+    /// Charges what a request used, soon; nobody waits.
+    pub(super) fn settle(&self, parts: Vec<(shared_state::Held, u64)>) {
+        let mut id = [0; 16];
+        if self.random.fill(&mut id).is_err() {
+            // Two settlements under one id would be one: the reservation stands.
+            return;
         }
-        Ok(None)
+        self.settler.settle(Settlement::new(id, parts));
+    }
+
+    /// Gives back what was reserved for a request that another limit refused.
+    pub(super) fn give_back(&self, parts: Vec<Part>) {
+        let held = parts.into_iter().filter_map(|part| match part.place {
+            Place::Shared(_, held) => Some((held, 0)),
+            Place::Here(..) => None,
+        });
+        let held: Vec<_> = held.collect();
+        if !held.is_empty() {
+            self.settle(held);
+        }
+    }
+
+    /// Waits until all that was used is charged, for at most `patience`.
+    pub(crate) async fn finish(&self, patience: Duration) {
+        self.settler.finish(patience).await;
     }
 
     fn heard<T>(&self, answer: Result<T, Away>) -> Result<T, Away> {
@@ -94,14 +122,9 @@ impl SharedLimits {
     }
 
     async fn answers(&self) -> bool {
-        let probe = Limit { requests: NonZeroU32::MAX, window: Duration::from_secs(1) };
+        let probe = Rate::new(NonZeroU64::MAX, Duration::from_secs(1), None);
         self.state.limit(PROBE, probe).await.is_ok()
     }
-}
-
-/// What does not fit is far beyond what is ever counted.
-fn requests(amount: NonZeroU64) -> NonZeroU32 {
-    amount.try_into().unwrap_or(NonZeroU32::MAX)
 }
 
 /// Finds out when a server that did not answer does again. Ends with the process.

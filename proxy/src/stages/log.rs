@@ -9,9 +9,11 @@ mod span;
 use std::time::{Duration, Instant};
 
 use attest_core::token::verify::Verified;
+use callers::user::Shows;
 use http::StatusCode;
 use pingora_proxy::Session;
 
+use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
 use crate::refusal::Stop;
 use crate::route::Route;
@@ -29,7 +31,7 @@ pub(crate) fn finish(session: &mut Session, ctx: &mut Context, runtime: &Runtime
     span::tell(ctx, status, now, runtime);
     if runtime.log.enabled() {
         let bytes = (session.body_bytes_read(), session.body_bytes_sent());
-        runtime.log.line(|out| write(&mut Line::new(out), ctx, status, scrubbed, bytes, now, runtime));
+        runtime.log.line(|out| write(&mut Line::new(out), ctx, status, scrubbed, bytes, now));
     }
 }
 
@@ -39,12 +41,15 @@ enum Outcome {
     Action(policies::Action),
     Limited,
     Shed,
+    /// Let through, but the route wants a user.
+    NoUser,
 }
 
 impl Outcome {
     fn of(ctx: &Context, why: &policies::Why) -> Self {
         match (&ctx.progress, &ctx.stop) {
             (Progress::NotAdmitted(_), Some(Stop::Limited(_))) => Self::Limited,
+            (Progress::NotAdmitted(_), Some(Stop::UserRequired | Stop::UserRefused)) => Self::NoUser,
             (Progress::NotAdmitted(_), _) => Self::Shed,
             _ => Self::Action(why.action()),
         }
@@ -55,6 +60,7 @@ impl Outcome {
             Self::Action(action) => action.as_str(),
             Self::Limited => "limited",
             Self::Shed => "shed",
+            Self::NoUser => "no_user",
         }
     }
 
@@ -65,6 +71,7 @@ impl Outcome {
             Self::Action(policies::Action::Block) => 2,
             Self::Limited => 3,
             Self::Shed => 4,
+            Self::NoUser => 5,
         }
     }
 }
@@ -158,7 +165,6 @@ fn write(
     scrubbed: u64,
     (bytes_in, bytes_out): (usize, usize),
     now: Instant,
-    runtime: &Runtime,
 ) {
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let sized = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
@@ -188,7 +194,7 @@ fn write(
         }
     }
     if let (Some(request), Some((verified, why))) = (&ctx.request, decided(ctx)) {
-        who(line, ctx, request, verified, runtime);
+        who(line, ctx, request, verified);
         reasons(line, ctx, why);
     }
     times(line, ctx, now);
@@ -209,7 +215,7 @@ fn write(
 }
 
 /// What is known of the sender. Claims only where the signature is genuine.
-fn who(line: &mut Line<'_>, ctx: &Context, request: &Extracted, verified: &Verified, runtime: &Runtime) {
+fn who(line: &mut Line<'_>, ctx: &Context, request: &Extracted, verified: &Verified) {
     line.text(field!("verdict"), verified.verdict().as_str())
         .text_if(field!("reason"), Some(verified.reason()))
         .flag_if(field!("accepted_expired"), verified.accepted_expired())
@@ -231,9 +237,24 @@ fn who(line: &mut Line<'_>, ctx: &Context, request: &Extracted, verified: &Verif
             .text(field!("tier"), verified.tier().as_str())
             .text_if(field!("arc"), claims.arc());
     }
-    if let Some(device) = verified.device() {
-        line.hex(field!("device"), runtime.device_in_log(device));
+    if let Some(device) = ctx.device {
+        line.hex(field!("device"), device);
     }
+    if let Some(identity) = &ctx.identity {
+        beside(line, identity);
+    }
+}
+
+/// Who calls beside the app, and who vouches for its user; never who the user is.
+fn beside(line: &mut Line<'_>, identity: &Identity) {
+    line.text_if(field!("caller"), identity.caller_name())
+        .text_if(field!("caller_by"), identity.caller.as_ref().map(|caller| caller.means().as_str()))
+        .text_if(field!("no_caller"), identity.no_caller);
+    match &identity.user {
+        Shows::User(user) => line.text(field!("user_issuer"), user.issuer()),
+        Shows::NotGood { reason, .. } => line.text(field!("no_user"), reason),
+        Shows::Nothing => line,
+    };
 }
 
 /// Why it was decided as it was.
@@ -245,6 +266,13 @@ fn reasons(line: &mut Line<'_>, ctx: &Context, why: &policies::Why) {
         .text(field!("action"), Outcome::of(ctx, why).as_str())
         .text_if(field!("would"), why.would().map(policies::Action::as_str))
         .number_if(field!("bucket"), why.bucket().map(i64::from));
+    if ctx.mode.mode != policies::Mode::Normal {
+        // Whoever reads one line has to see that the policy alone did not decide.
+        line.text(field!("panic"), ctx.mode.mode.as_str()).number_if(
+            field!("order"),
+            ctx.mode.order.map(|order| i64::try_from(order).unwrap_or(i64::MAX)),
+        );
+    }
     if let Some((rule, action)) = why.monitored().next() {
         // The first tells what enforcing now would have done.
         line.object(field!("monitored"), |line| {

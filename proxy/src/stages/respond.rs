@@ -51,7 +51,9 @@ pub(crate) fn head(
         charge.answered(head.status, &head.headers);
     }
     exchange::note_answer(session, head, ctx);
-    if (upgraded || is_stream(head) || !session.is_body_done())
+    // The body of a request for an upgrade never ends; that of another goes on after its answer began.
+    let both_ways = !session.is_body_done() && !session.is_upgrade_req();
+    if (upgraded || is_stream(head) || both_ways)
         && let Some(held) = ctx.progress.held()
         // What comes now may last for hours; it doesn't keep others out, and there is not room for any number of it.
         && let Err(shed) = held.stream(Instant::now())

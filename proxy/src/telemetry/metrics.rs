@@ -19,8 +19,8 @@ mod listeners;
 pub(crate) use gauges::Gauges;
 pub(crate) use histogram::Histogram;
 pub(crate) use labels::{
-    AnswerLabels, ClassLabels, KeyLabels, LimitLabels, RequestLabels, RouteLabels, RuleLabels, ShedLabels,
-    UpstreamLabels, WhyLabels,
+    AnswerLabels, ClassLabels, DifferenceLabels, KeyLabels, LimitLabels, ModeLabels, RequestLabels, RouteLabels, RuleLabels, ShedLabels,
+    UnitLabels, UpstreamLabels, WhyLabels,
 };
 pub(crate) use lazy::{ByStatus, ByVerdict, Lazy};
 pub(crate) use listeners::Listeners;
@@ -39,10 +39,16 @@ pub(crate) struct Metrics {
     pub key_uses: Family<KeyLabels, Counter>,
     pub bad_requests: Family<WhyLabels, Counter>,
     pub reloads: Family<WhyLabels, Counter>,
+    pub candidate_differences: Family<DifferenceLabels, Counter>,
+    pub guard_trips: Family<RouteLabels, Counter>,
+    pub state_write_failures: Family<WhyLabels, Counter>,
     pub fetch_failures: FetchFailures,
     pub traces_dropped: Family<WhyLabels, Counter>,
     pub shared_state_failures: Counter,
     pub counted_locally: Family<RouteLabels, Counter>,
+    pub budget_charged: Family<UnitLabels, Counter>,
+    pub usage_unknown: Family<RouteLabels, Counter>,
+    pub settlements_lost: Counter,
     pub token_cache_hits: Counter,
     pub token_cache_misses: Counter,
     /// Counts of the listeners, once there are any.
@@ -67,10 +73,16 @@ impl Metrics {
             key_uses: Family::default(),
             bad_requests: Family::default(),
             reloads: Family::default(),
+            candidate_differences: Family::default(),
+            guard_trips: Family::default(),
+            state_write_failures: Family::default(),
             fetch_failures: FetchFailures::default(),
             traces_dropped: Family::default(),
             shared_state_failures: Counter::default(),
             counted_locally: Family::default(),
+            budget_charged: Family::default(),
+            usage_unknown: Family::default(),
+            settlements_lost: Counter::default(),
             token_cache_hits: Counter::default(),
             token_cache_misses: Counter::default(),
             listeners: std::sync::Arc::default(),
@@ -104,6 +116,21 @@ impl Metrics {
         registry.register("key_uses", "Requests that a key was added to", self.key_uses.clone());
         registry.register("bad_requests", "Requests refused for their form", self.bad_requests.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
+        registry.register(
+            "candidate_differences",
+            "Requests that a candidate policy would have decided otherwise",
+            self.candidate_differences.clone(),
+        );
+        registry.register(
+            "guard_trips",
+            "Times that a policy stopped being enforced because it refused devices that the one before let through",
+            self.guard_trips.clone(),
+        );
+        registry.register(
+            "state_write_failures",
+            "Files of the state folder that could not be written",
+            self.state_write_failures.clone(),
+        );
         let failures = &self.fetch_failures;
         registry.register("keyset_fetch_failures", "Fetches of the key set that failed", failures.key_sets.clone());
         registry.register(
@@ -120,6 +147,17 @@ impl Metrics {
             "limits_counted_locally",
             "Requests whose limits were counted by this gateway alone, because the shared state was away",
             self.counted_locally.clone(),
+        );
+        registry.register("budget_charged", "Units charged to budgets", self.budget_charged.clone());
+        registry.register(
+            "budget_usage_unknown",
+            "Requests charged as they were reserved, because the API did not tell what they used",
+            self.usage_unknown.clone(),
+        );
+        registry.register(
+            "budget_settlements_lost",
+            "Requests whose usage did not reach the shared state: their reservations stand",
+            self.settlements_lost.clone(),
         );
         registry.register(
             "traces_dropped",
@@ -140,6 +178,14 @@ impl Metrics {
         registry.register_collector(Box::new(self.listeners.clone()));
         registry.register_collector(Box::new(self.gateway_seconds.clone()));
         registry.register_collector(Box::new(self.first_byte_seconds.clone()));
+    }
+
+    /// Counts and tells a file of the state folder that could not be written; what it is for goes on without it.
+    pub(crate) fn count_write(&self, what: &'static str, written: std::io::Result<()>) {
+        if let Err(why) = written {
+            self.state_write_failures.get_or_create(&WhyLabels { why: what }).inc();
+            tracing::error!(what, "the state folder can't be written: {why}");
+        }
     }
 
     /// The text for a scraper.

@@ -20,8 +20,20 @@ labels! {
     RuleLabels { route: Word, rule: Word, outcome: &'static str }
     /// How it ended for the client.
     AnswerLabels { route: Word, answered_by: &'static str, status: u16 }
+    /// What a candidate policy would have decided otherwise.
+    DifferenceLabels {
+        route: Word,
+        rule: Word,
+        action: &'static str,
+        candidate_rule: Word,
+        candidate_action: &'static str
+    }
+    /// The mode of a route.
+    ModeLabels { route: Word, mode: &'static str }
     /// One route.
     RouteLabels { route: Word }
+    /// One unit of a route's budgets.
+    UnitLabels { route: Word, unit: &'static str }
     /// One limit of a route.
     LimitLabels { route: Word, limit: Word }
     /// One upstream.

@@ -31,7 +31,7 @@ impl Lazy {
 
 /// A counter for each verdict and action of one route.
 #[derive(Debug)]
-pub(crate) struct ByVerdict([[Lazy; 5]; Verdict::ALL.len()]);
+pub(crate) struct ByVerdict([[Lazy; 6]; Verdict::ALL.len()]);
 
 impl Default for ByVerdict {
     fn default() -> Self {

@@ -125,6 +125,16 @@ impl Rig {
         Self { issuer, api, gateway, folder, log }
     }
 
+    /// Stops the gateway and starts another one with the same folder.
+    pub(crate) fn restart(self) -> Self {
+        let Self { issuer, api, gateway, folder, log } = self;
+        drop(gateway);
+        let path = folder.path().join("assay.yaml");
+        let service = "127.0.0.1:9".parse().unwrap();
+        let gateway = launch(&path, issuer.clone(), log.clone(), service).unwrap_or_else(|why| panic!("{why}"));
+        Self { issuer, api, gateway, folder, log }
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("assay.yaml")
     }
@@ -223,7 +233,15 @@ impl Rig {
 
 pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: SocketAddr) -> Result<GatewayHandle, String> {
     let overrides = settings::Overrides::default();
-    let settings = settings::load(path, &overrides).map_err(|report| report.to_string())?.settings;
+    let (settings, from_last_good) = match settings::load(path, &overrides) {
+        Ok(loaded) => (loaded.settings, None),
+        Err(report) => {
+            let told = report.to_string();
+            let report = LoadError { report: told.clone(), sources: report.sources };
+            let (settings, from) = proxy::instead(path, &overrides, report).ok_or(told)?;
+            (settings, Some(from))
+        }
+    };
     let path = path.to_owned();
     let dependencies = Dependencies {
         clock: issuer.clock.clone(),
@@ -232,6 +250,8 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
                 .map(|loaded| loaded.settings)
                 .map_err(|report| LoadError { report: report.to_string(), sources: report.sources })
         }),
+        taken: Arc::new(|_| {}),
+        from_last_good,
         local_service: Some(LocalService {
             address: service,
             internal_secret: HeaderValue::from_static("internal-secret"),

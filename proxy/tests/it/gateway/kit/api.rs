@@ -87,6 +87,29 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             });
             ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
         }
+        "usage" => {
+            // What it used is in the query; with `gzip` before it, it says that it is compressed.
+            let (tokens, coding) = query.strip_prefix("gzip").map_or((&*query, "identity"), |tokens| (tokens, "gzip"));
+            let body = format!("{{\"choices\":[],\"usage\":{{\"total_tokens\":{tokens}}}}}");
+            ([("content-type", "application/json"), ("content-encoding", coding)], body).into_response()
+        }
+        "usage-sse" => {
+            // A piece of an event at a time; with `hang` before the tokens it never says what it used.
+            let (tokens, hangs) = query.strip_prefix("hang").map_or((&*query, false), |tokens| (tokens, true));
+            let text = format!(
+                "data: {{\"choices\":[{{\"delta\":\"hello\"}}],\"usage\":null}}\n\ndata: {{\"choices\":[],\"usage\":{{\"total_tokens\":{tokens}}}}}\n\ndata: [DONE]\n\n"
+            );
+            let last = if hangs { text.find("\n\n").unwrap() + 2 } else { text.len() };
+            let pieces: Vec<_> = text.as_bytes()[..last].chunks(7).map(bytes::Bytes::copy_from_slice).collect();
+            let whole = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
+            let body = if hangs {
+                Body::from_stream(futures_util::StreamExt::chain(whole, futures_util::stream::pending()))
+            } else {
+                Body::from_stream(whole)
+            };
+            ([("content-type", "text/event-stream")], body).into_response()
+        }
+        "status" => (StatusCode::from_bytes(query.as_bytes()).unwrap(), "no").into_response(),
         "redirect" => (StatusCode::FOUND, [("location", query)]).into_response(),
         "gzip" => ([("content-encoding", "gzip")], "looks compressed").into_response(),
         "partial" => (StatusCode::PARTIAL_CONTENT, [("content-range", "bytes 0-3/10")], "part").into_response(),

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use attest_core::device_key::DeviceId;
 use attest_core::evidence_kind::EvidenceKinds;
 use attest_core::feed::{
-    FORMAT, FeedKey, FeedPublicKey, GatewayFacts, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Order, REVOCATIONS_FORMAT, RevocationDocument,
-    RevocationEntry, RevocationKind, Revoked, SecretBytes,
+    FORMAT, FeedKey, FeedPublicKey, GatewayFacts, KeyDocument, KeySetDocument, KeySetEntry, KeyState, Order,
+    REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind, Revoked, SecretBytes,
 };
 use attest_core::tier::Tier;
 use attest_core::time::{Clock, UnixTime};
