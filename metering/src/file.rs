@@ -1,8 +1,8 @@
 //! Budgets over a restart: they protect money, so a restart must not give a second one.
 //!
 //! In: a ledger, or the bytes of a file. Out: the bytes of a file, or a ledger as it was. The file has a length that
-//! follows from its own count, at most [`MOST_BYTES`], and a digest at its end; it is written beside its place and moved
-//! there. What can't be read is never read as empty: [`load`] says so, and the caller closes the windows of that moment.
+//! follows from its own count, at most [`MOST_BYTES`], and a digest at its end. What can't be read is never read as empty:
+//! [`restore`] says so, and the caller closes the windows of that moment.
 //!
 //! ```text
 //! 8 bytes  "ASSAYBG1"
@@ -13,10 +13,6 @@
 //! Numbers are big-endian. Subjects are digests; they name no device and no address, but an address can be guessed
 //! from one: the file is for its owner alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::path::Path;
-
 use attest_core::time::UnixTime;
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -25,64 +21,27 @@ use crate::ledger::{Cell, Ledger, MOST};
 /// The longest file: that of a full ledger.
 pub const MOST_BYTES: usize = HEAD + MOST * CELL + DIGEST;
 
-/// Why a file of budgets can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// It is there and can't be read.
-    #[error("it can't be read: {0}")]
-    Unreadable(io::ErrorKind),
-    /// It is not what was written.
-    #[error("it is damaged")]
-    Damaged,
-}
+/// It is not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is damaged")]
+pub struct Damaged;
 
-/// Takes over what `path` holds into a ledger that nobody uses yet; gives back how many cells. No file is 0: a first start.
+/// Takes over what a file holds into a ledger that nobody uses yet; gives back how many cells.
 ///
 /// # Errors
-/// Where there is a file and it can't be trusted. The ledger is unchanged.
-pub fn load(ledger: &Ledger, path: &Path, now: UnixTime) -> Result<usize, FileError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(why) => return Err(FileError::Unreadable(why.kind())),
-    };
-    let mut bytes = Vec::new();
-    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(|why| FileError::Unreadable(why.kind()))?;
-    let cells = parse(&bytes).ok_or(FileError::Damaged)?;
+/// Where it can't be trusted. The ledger is unchanged.
+pub fn restore(ledger: &Ledger, bytes: &[u8], now: UnixTime) -> Result<usize, Damaged> {
     let mut kept = 0;
-    for (subject, mut cell) in cells {
+    for (subject, mut cell) in parse(bytes).ok_or(Damaged)? {
         cell.clamp_to(now);
         kept += usize::from(ledger.put_back(subject, cell));
     }
     Ok(kept)
 }
 
-/// Writes what is live at `now` to `path`, readable by its owner alone. A kill at any moment leaves the old file or the
-/// new one.
-///
-/// # Errors
-/// Where it can't be written; the old file stays.
-pub fn save(ledger: &Ledger, path: &Path, now: UnixTime) -> io::Result<()> {
-    let bytes = print(ledger, now);
-    let beside = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&beside, path)?;
-    match path.parent() {
-        // The move itself lasts only when the folder is written.
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-fn print(ledger: &Ledger, now: UnixTime) -> Vec<u8> {
+/// What is live at `now`, as a file.
+#[must_use]
+pub fn print(ledger: &Ledger, now: UnixTime) -> Vec<u8> {
     let mut cells = Vec::new();
     let mut count = 0_u64;
     ledger.for_each_live(now, |subject, cell| {
@@ -173,11 +132,8 @@ mod tests {
 
     #[test]
     fn a_restart_gives_no_second_budget() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("budgets");
-        save(&spent(), &path, NOON).unwrap();
         let ledger = Ledger::new();
-        assert_eq!(load(&ledger, &path, NOON).unwrap(), 2);
+        assert_eq!(restore(&ledger, &print(&spent(), NOON), NOON), Ok(2));
         assert_eq!(ledger.reserve([1; 16], hourly(10), 1, NOON).unwrap().remaining, 2);
         assert!(ledger.reserve([2; 16], hourly(10), 1, NOON).is_err());
         let later = NOON.plus(Duration::from_secs(3600));
@@ -185,45 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_a_first_start_and_a_damaged_one_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("budgets");
-        assert_eq!(load(&Ledger::new(), &path, NOON).unwrap(), 0);
-        save(&spent(), &path, NOON).unwrap();
-        let good = fs::read(&path).unwrap();
+    fn a_damaged_file_is_not_an_empty_one() {
+        let good = print(&spent(), NOON);
         let mut flipped = good.clone();
         flipped[20] ^= 1;
         for bad in [&good[..good.len() - 1], &[], &flipped, &[good.as_slice(), b"x"].concat()] {
-            fs::write(&path, bad).unwrap();
             let ledger = Ledger::new();
-            assert!(matches!(load(&ledger, &path, NOON), Err(FileError::Damaged)));
+            assert_eq!(restore(&ledger, bad, NOON), Err(Damaged));
             assert_eq!(ledger.live(), 0);
         }
-        assert!(matches!(load(&Ledger::new(), folder.path(), NOON), Err(FileError::Unreadable(_))));
     }
 
     #[test]
     fn what_is_over_is_not_kept_and_what_lies_ahead_counts_now() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("budgets");
-        save(&spent(), &path, NOON.plus(Duration::from_secs(7200))).unwrap();
-        assert_eq!(load(&Ledger::new(), &path, NOON).unwrap(), 0);
-        save(&spent(), &path, NOON).unwrap();
+        let later = NOON.plus(Duration::from_secs(7200));
+        assert_eq!(restore(&Ledger::new(), &print(&spent(), later), NOON), Ok(0));
         let ledger = Ledger::new();
         let before = NOON.minus(Duration::from_secs(48 * 3600));
-        load(&ledger, &path, before).unwrap();
+        restore(&ledger, &print(&spent(), NOON), before).unwrap();
         assert!(ledger.reserve([2; 16], hourly(10), 1, before).is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("budgets");
-        save(&spent(), &path, NOON).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     proptest! {

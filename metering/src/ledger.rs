@@ -164,6 +164,11 @@ impl Ledger {
         self.changed.swap(false, Ordering::AcqRel)
     }
 
+    /// What changed was not written down: it is asked for once more.
+    pub fn mark_changed(&self) {
+        self.changed.store(true, Ordering::Release);
+    }
+
     /// The subject's own cell, or that of newcomers while there is no room.
     fn place_of(&self, subject: Subject, budget: Budget, now: UnixTime) -> Subject {
         let has_room = self.live.load(Ordering::Relaxed) < self.most;

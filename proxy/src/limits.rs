@@ -28,9 +28,9 @@ mod subject;
 
 pub(crate) use charge::Charge;
 pub(crate) use count::count;
+pub(crate) use headers::{Quota, Remaining, put_remaining};
 #[cfg(test)]
 pub(crate) use headers::{RATELIMIT, RATELIMIT_POLICY};
-pub(crate) use headers::{Quota, Remaining, put_remaining};
 pub(crate) use shared::{SharedLimits, keep_probing};
 
 /// What this process counts by itself. One for the life of the process: counts survive a reload, since a subject is found

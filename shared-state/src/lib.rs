@@ -12,7 +12,8 @@
 //! | `epoch` | when a server may have forgotten: restart, flush, failover, a clock that was moved |
 //! | `spend` | challenges, each used once |
 //! | `answers` | the answer to a request that another machine took |
-//! | `limits` | requests counted by all machines together |
+//! | `limits` | rates and budgets counted by all machines together |
+//! | `settle` | what a request used of its budgets, charged once |
 //!
 //! **Epochs.** `{prefix}:epoch` holds a random id and the identity of the server that it was made on (its run id and
 //! replication id), and when it was last looked at. Every new connection, and every second one that stays, compares: another
@@ -27,7 +28,9 @@
 //! | `spent:…` | used challenges of an epoch by their end | the caller's capacity; about 120 bytes each |
 //! | `net:…` | the same by network, for its share | as many again |
 //! | `answer:…` | claims and sealed answers | those of spent challenges, 64 KiB each at most, for the caller's time |
-//! | `limit:…` | one cell a subject, 16 bytes and its name | [`MOST_KEYS`] names in the database; beyond it newcomers share a cell |
+//! | `limit:…` | one cell a subject, 16 or 24 bytes and its name | [`MOST_KEYS`] names in the database; beyond it newcomers share a cell |
+//! | `newcomers:…` | that cell | one for each limit |
+//! | `settled:…` | settlements of the last minute, empty | as many as requests with a budget in a minute; about 100 bytes each |
 //!
 //! Nothing live is evicted: a server whose `maxmemory-policy` may do so is refused.
 
@@ -38,11 +41,13 @@ mod epoch;
 mod limits;
 mod link;
 mod names;
+mod settle;
 mod spend;
 mod state;
 mod stream;
 
 pub use answers::{Claim, MAX_ANSWER_BYTES, Stored};
-pub use limits::{Count, Counted, Limit, MAX_LIMITS, MOST_KEYS};
+pub use limits::{Counted, Held, Left, Limit, MAX_LIMITS, MOST_KEYS};
+pub use settle::{SETTLEMENT_MEMORY, Settlement};
 pub use spend::Spend;
 pub use state::{Away, ConnectError, SharedState};

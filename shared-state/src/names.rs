@@ -35,12 +35,17 @@ impl Names {
         [self.tag.as_bytes(), b"answer:", transcript].concat()
     }
 
-    pub(crate) fn limit(&self, subject: &[u8]) -> Vec<u8> {
-        self.hashed(b"limit:", subject)
+    /// Of a rate or a budget: cells of two kinds are never one.
+    pub(crate) fn limit(&self, kind: &str, subject: &[u8]) -> Vec<u8> {
+        self.hashed(&[b"limit:", kind.as_bytes(), b":"].concat(), subject)
     }
 
-    pub(crate) fn overflow(&self, rate: &[u8]) -> Vec<u8> {
-        self.hashed(b"overflow:", rate)
+    pub(crate) fn newcomers(&self, kind: &str, limit: &[u8]) -> Vec<u8> {
+        self.hashed(&[b"newcomers:", kind.as_bytes(), b":"].concat(), limit)
+    }
+
+    pub(crate) fn settlement(&self, id: &[u8; 16]) -> Vec<u8> {
+        self.of(&[b"settled:", id.as_slice()].concat())
     }
 
     fn of(&self, what: &[u8]) -> Vec<u8> {
@@ -61,13 +66,21 @@ mod tests {
     #[test]
     fn all_names_share_the_tag_and_none_shows_what_a_client_chose() {
         let names = Names::under("shop");
-        for name in [names.epoch(), names.spent([1; 8]), names.network([1; 8], b"192.0.2.7"), names.limit(b"192.0.2.7")]
-        {
+        let address = b"192.0.2.7";
+        for name in [
+            names.epoch(),
+            names.spent([1; 8]),
+            names.network([1; 8], address),
+            names.limit("rate", address),
+            names.newcomers("budget", address),
+            names.settlement(&[7; 16]),
+        ] {
             assert!(name.starts_with(b"{shop}:"));
             assert!(!name.windows(9).any(|part| part == b"192.0.2.7"));
         }
-        assert_ne!(names.limit(b"a"), names.limit(b"b"));
+        assert_ne!(names.limit("rate", b"a"), names.limit("rate", b"b"));
+        assert_ne!(names.limit("rate", b"a"), names.limit("budget", b"a"));
         assert_ne!(names.network([1; 8], b"a"), names.network([2; 8], b"a"));
-        assert_eq!(names.limit(b"").len(), names.limit(&[7; 1000]).len());
+        assert_eq!(names.limit("rate", b"").len(), names.limit("rate", &[7; 1000]).len());
     }
 }

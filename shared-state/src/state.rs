@@ -75,6 +75,7 @@ pub(crate) struct Scripts {
     pub(crate) claim: Script,
     pub(crate) release: Script,
     pub(crate) limits: Script,
+    pub(crate) settle: Script,
 }
 
 impl SharedState {
@@ -94,6 +95,7 @@ impl SharedState {
                 claim: Script::new(include_str!("scripts/claim.lua")),
                 release: Script::new(include_str!("scripts/release.lua")),
                 limits: Script::new(include_str!("scripts/limits.lua")),
+                settle: Script::new(include_str!("scripts/settle.lua")),
             },
             timeout: settings.timeout,
             linked: Linked::default(),

@@ -52,7 +52,8 @@ pub(crate) fn put_remaining<'a>(head: &mut ResponseHeader, limits: impl IntoIter
         let comma = if policies.is_empty() { "" } else { ", " };
         let Quota { amount, unit, window, burst } = quota;
         // Writing to a text does not fail.
-        let _ = write!(policies, "{comma}\"{}\";q={}{};w={}", Name(name), integer(*amount), unit_of(*unit), secs(*window));
+        let _ =
+            write!(policies, "{comma}\"{}\";q={}{};w={}", Name(name), integer(*amount), unit_of(*unit), secs(*window));
         if let Some(burst) = burst {
             let _ = write!(policies, ";assay-burst={burst}");
         }

@@ -54,11 +54,7 @@ impl SharedLimits {
     ///
     /// # Errors
     /// [`Away`] within the time of one call, and at once while nobody asks.
-    pub(super) async fn count(
-        &self,
-        limits: &[Limit],
-        digest: impl Fn(&Limit) -> [u8; 32],
-    ) -> Result<Counted, Away> {
+    pub(super) async fn count(&self, limits: &[Limit], digest: impl Fn(&Limit) -> [u8; 32]) -> Result<Counted, Away> {
         if self.breaker.is_open() {
             return Err(Away);
         }

@@ -1,27 +1,20 @@
 -- Counts one request under several limits: under all of them, or under none.
 -- KEYS: for each limit its cell, then for each limit the cell of newcomers when there are too many.
--- ARGV: how many names the database may have; then for each limit the microseconds of one request and of the window.
--- {1, remaining...}, or {0, the first limit without room, microseconds until there is}.
--- A cell says how many microseconds of its window are used up, and since when (GCRA).
+-- ARGV: how many names the database may have; then for each limit four: 'rate', the microseconds of one request and those
+-- that may be used up at once, 0; or 'budget', the amount, the milliseconds of its window, the units to reserve.
+-- {1, for each limit four: units left, microseconds until it is whole, whether it is the newcomers' cell, the window's
+-- number}, or {0, the first limit without room, units left, microseconds until there is}.
+-- A rate's cell says how many microseconds are used up, and since when (GCRA); a budget's which window, and what is spent.
 local most = tonumber(ARGV[1])
 local count = #KEYS / 2
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local full = nil
-local cells, answer = {}, {1}
-for i = 1, count do
-  local cost, window = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-  local name = KEYS[i]
-  local cell = cells[name] or redis.call('GET', name)
-  if not cell then
-    if full == nil then
-      full = redis.call('DBSIZE') >= most
-    end
-    if full then
-      name = KEYS[count + i]
-      cell = cells[name] or redis.call('GET', name)
-    end
-  end
+local cells, lives, answer = {}, {}, {1}
+
+-- A cell after one more request: it, the milliseconds that it lives, units left, microseconds until whole, number; or nil,
+-- units left, microseconds until there is room, and the cell where it has to be written all the same.
+local function rate(cell, cost, most_used)
   local used, since = 0, now
   if cell then
     used, since = struct.unpack('>dd', cell)
@@ -29,22 +22,71 @@ for i = 1, count do
   -- The server's clock may be set back; a cell never is.
   local at = math.max(now, since)
   used = math.max(0, used - (at - since))
-  if used > window then
+  local shrunk = nil
+  if used > most_used then
     -- The window was made shorter: the cell is as full as it can be now, and stays so although this request does not count.
-    used = window
-    redis.call('SET', name, struct.pack('>dd', used, at), 'PX', math.ceil(used / 1000) + 1)
+    used = most_used
+    shrunk = struct.pack('>dd', used, at)
+  end
+  if used + cost > most_used then
+    return nil, 0, math.ceil(used + cost - most_used), shrunk, math.ceil(used / 1000) + 1
   end
   used = used + cost
-  if used > window then
-    return {0, i - 1, math.ceil(used - window)}
-  end
-  cells[name] = struct.pack('>dd', used, at)
-  cells[i] = {name, used}
-  answer[i + 1] = math.floor((window - used) / cost)
+  return struct.pack('>dd', used, at), math.ceil(used / 1000) + 1, math.floor((most_used - used) / cost), math.ceil(used), 0
 end
+
+local function budget(cell, amount, window, reserve)
+  local ms = math.floor(now / 1000)
+  local number, spent = math.floor(ms / window), 0
+  if cell then
+    local of, old, was = struct.unpack('>ddd', cell)
+    if of == window and (old == number or old == number + 1) then
+      number, spent = old, was
+    elseif of ~= window and (old + 1) * of > ms then
+      -- The operator made the window another: what was spent moves along, unless its time is over.
+      spent = was
+    end
+  end
+  local ends = (number + 1) * window
+  local left = math.max(0, amount - spent)
+  if left < reserve then
+    return nil, left, ends * 1000 - now
+  end
+  return struct.pack('>ddd', window, number, spent + reserve), ends - ms + 1000, left - reserve, ends * 1000 - now, number
+end
+
 for i = 1, count do
-  local name, used = cells[i][1], cells[i][2]
-  -- A cell whose allowance is whole says the same as no cell.
-  redis.call('SET', name, cells[name], 'PX', math.ceil(used / 1000) + 1)
+  local first = 4 * (i - 1) + 2
+  local kind, a, b, c = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
+  local name, newcomer = KEYS[i], 0
+  local cell = cells[name] or redis.call('GET', name)
+  if not cell then
+    if full == nil then
+      full = redis.call('DBSIZE') >= most
+    end
+    if full then
+      name, newcomer = KEYS[count + i], 1
+      cell = cells[name] or redis.call('GET', name)
+    end
+  end
+  local after, life, left, wait, number
+  if kind == 'rate' then
+    after, life, left, wait, number = rate(cell, a, b)
+    if not after and wait then
+      redis.call('SET', name, wait, 'PX', number)
+    end
+  else
+    after, life, left, wait, number = budget(cell, a, b, c)
+  end
+  if not after then
+    return {0, i - 1, life, left}
+  end
+  cells[name], lives[name] = after, life
+  local at = 4 * (i - 1) + 2
+  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = left, wait, newcomer, number
+end
+for name, cell in pairs(cells) do
+  -- A cell whose allowance is whole, or whose window is over, says the same as no cell.
+  redis.call('SET', name, cell, 'PX', lives[name])
 end
 return answer

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bench;
+mod budgets;
 mod challenges;
 mod epochs;
 mod limits;

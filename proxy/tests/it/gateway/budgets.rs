@@ -106,7 +106,10 @@ async fn tokens_are_charged_as_the_api_counts_them_in_json_and_in_streams() {
     assert!(stream.whole && stream.text().ends_with("data: [DONE]\n\n"), "{}", stream.text());
     until_charged(&rig, "tokens", 55.0).await;
     let refused = ask(&rig, "/v1/usage?1").await;
-    assert_eq!((refused.status, refused.header("ratelimit-policy")), (429, Some("\"tokens\";q=100;qu=\"tokens\";w=86400")));
+    assert_eq!(
+        (refused.status, refused.header("ratelimit-policy")),
+        (429, Some("\"tokens\";q=100;qu=\"tokens\";w=86400"))
+    );
     assert!(refused.header("ratelimit").unwrap().starts_with("\"tokens\";r=45;t="), "fewer than it reserves");
     assert_eq!(rig.metric("assay_budget_usage_unknown_total", &[]).await, 0.0);
 }
