@@ -27,6 +27,11 @@ impl Lazy {
     {
         self.0.get_or_init(|| family.get_or_create(&labels()).clone()).inc_by(n);
     }
+
+    /// What was counted so far.
+    fn so_far(&self) -> u64 {
+        self.0.get().map_or(0, Counter::get)
+    }
 }
 
 /// A counter for each verdict and action of one route.
@@ -43,6 +48,11 @@ impl ByVerdict {
     /// The counter of `verdict` and the action with this index.
     pub(crate) fn of(&self, verdict: Verdict, action: usize) -> Option<&Lazy> {
         self.0.get(verdict as usize)?.get(action)
+    }
+
+    /// What was counted so far of each action, whatever the verdict.
+    pub(crate) fn by_action(&self) -> [u64; 6] {
+        std::array::from_fn(|action| self.0.iter().filter_map(|of| of.get(action)).map(Lazy::so_far).sum())
     }
 }
 
