@@ -15,9 +15,9 @@ use crate::verdicts::Verdicts;
 pub(super) fn unfair(policy: &Policy<'_>, work: &mut Work, found: &mut Vec<Problem>) {
     let missing = Verdicts::one(Verdict::Missing);
     let known_bad = Verdicts::INVALID.with(Verdicts::one(Verdict::Failed)).with(Verdicts::one(Verdict::Revoked));
-    for rule in
-        policy.rules.iter().filter(|rule| rule.monitored.is_none() && !rule.conditions.iter().any(Condition::is_claim))
-    {
+    // Claims are those of good tokens; and no caller is proven by leaving a token out.
+    let elsewhere = |condition: &Condition| condition.is_claim() || matches!(condition, Condition::Caller(_));
+    for rule in policy.rules.iter().filter(|rule| rule.monitored.is_none() && !rule.conditions.iter().any(elsewhere)) {
         let fates = fates(policy, rule, known_bad.with(missing), work);
         let of_missing = fates.iter().find(|fate| fate.verdicts.has(Verdict::Missing));
         let Some(of_missing) = of_missing else { continue };

@@ -3,7 +3,7 @@
 use attest_core::time::Clock;
 use serde_json::json;
 
-use super::super::kit::{Parts, Rig};
+use super::super::kit::{CANARY, Parts, Rig};
 use super::{IDP, jwt, sha256_hex};
 
 const ACME: &str = "acme-0123456789abcdef0123456789abcdef";
@@ -30,13 +30,14 @@ const KEYED: &str = r#"
     rewrite: { strip: /paid }
     upstream: api
     key: vendor
+    danger_inject_unattested: true
     callers: [acme]
     operations: [{ call: "GET /v1/**" }]
     policy:
       default: block
       rules:
         - { name: genuine, when: { verdict: attested }, then: allow }
-        - { name: acme, when: { verdict: missing, caller: acme }, then: { allow: { limits: [{ requests: 100, per: all, window: 1m }] } } }
+        - { name: acme, when: { verdict: missing, caller: acme }, then: { allow: { limits: [{ requests: 100, per: route, window: 1m }] } } }
 "#;
 
 const TOP: &str = r#"
@@ -163,12 +164,21 @@ async fn a_partner_s_jwt_counts_with_its_issuer_audience_time_subject_and_claims
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proven_caller_has_no_key() {
-    let rig = Rig::start(parts(format!("{ROUTES}{KEYED}"))).await;
-    let sent = [("x-partner-key", ACME)];
-    let answer = rig.get("paid.test", "/paid/v1/items", &sent).await;
-    assert_eq!(answer.status, 401, "{}", answer.text());
-    assert!(rig.api.seen().is_empty());
-    let token = rig.issuer.token();
+async fn a_proven_caller_has_a_key_only_where_the_route_says_that_it_needs_no_app() {
+    let rig = Rig::start(parts(KEYED.to_owned())).await;
+    let (sent, token) = ([("x-partner-key", ACME)], rig.issuer.token());
+    assert_eq!(rig.get("paid.test", "/paid/v1/items", &sent).await.status, 200);
+    let seen = rig.api.last().headers;
+    assert_eq!(seen["x-api-key"], CANARY);
+    assert!(!seen.contains_key("x-partner-key") && !seen.contains_key("x-assay-caller"), "{seen:?}");
+    // Without the word, the rule is an error; without the rule, a caller is nobody there.
+    rig.edit(|text| text.replace("    danger_inject_unattested: true\n", ""));
+    let report = rig.gateway.reload().await.unwrap_err();
+    assert!(report.contains("rule `acme` would give the key of route `paid`"), "{report}");
+    rig.edit(|text| text.lines().filter(|line| !line.contains("name: acme")).map(|line| format!("{line}\n")).collect());
+    rig.gateway.reload().await.unwrap();
+    let before = rig.api.seen().len();
+    assert_eq!(rig.get("paid.test", "/paid/v1/items", &sent).await.status, 401);
+    assert_eq!(rig.api.seen().len(), before);
     assert_eq!(rig.get("paid.test", "/paid/v1/items", &[("assay-token", &token)]).await.status, 200);
 }
