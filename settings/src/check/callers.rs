@@ -59,13 +59,17 @@ impl Check<'_, '_> {
             ("jwt", raw.jwt.is_absent()),
             ("webhook", raw.webhook.is_absent()),
         ];
-        if given.iter().filter(|(_, absent)| !absent).count() != 1 {
+        let count = given.iter().filter(|(_, absent)| !absent).count();
+        if count != 1 {
             let names: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
             let fault = Fault::new(format!("caller `{name}` needs exactly one of {}", listed(&names)));
             self.refuse(
                 owner,
                 "caller_proof",
-                fault.hint("a caller that may prove itself in two ways is two callers; rules can name both"),
+                fault.hint(match count {
+                    0 => "write bearer: { sha256: [HASH] } for a partner, webhook: { scheme: …, secret_file: … } for a webhook",
+                    _ => "a caller that may prove itself in two ways is two callers; rules can name both",
+                }),
             );
             return None;
         }
@@ -93,6 +97,12 @@ impl Check<'_, '_> {
         let sha256 = match (raw.sha256.at, raw.sha256_file.at) {
             (Some(_), None) => {
                 let (texts, at) = raw.sha256.good()?;
+                // One that is wrong may be the secret itself, whatever else is wrong in its line.
+                for (HashText(text), at) in texts.iter().filter_map(Field::good) {
+                    if hash(text).is_none() {
+                        self.notes.hide(at.line);
+                    }
+                }
                 let texts: Vec<_> =
                     texts.iter().filter_map(Field::good).map(|(HashText(text), at)| (text, at)).collect();
                 let lines = texts.iter().map(|(text, at)| (text.as_str(), at.line));

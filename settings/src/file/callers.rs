@@ -121,7 +121,7 @@ pub(crate) struct RawWebhook {
     /// "{timestamp}.{body}".
     #[serde(default)]
     pub(crate) signed: Field<SignedText>,
-    /// The largest body; more is 413: 1KiB to 32MiB. Default: 1MiB.
+    /// The largest body; more is 413: 1KiB to 64KiB. Default: 64KiB.
     #[serde(default)]
     pub(crate) max_body: Field<Size>,
 }
@@ -156,7 +156,8 @@ pub(crate) struct RawUser {
     /// Where it may stand: bearer, or headers; not where the app's token does. Default: [bearer].
     #[serde(default)]
     pub(crate) from: Field<Vec<Field<CredentialPlace>>>,
-    /// Refuses requests without a good one before the policy is asked. Default: false; rules ask with `user:`.
+    /// Refuses requests without a good one, whatever the policy says; proven callers need none. Default: false; rules ask
+    /// with `user:`.
     #[serde(default)]
     pub(crate) required: Field<bool>,
 }

@@ -105,7 +105,8 @@ pub struct WebhookProof {
     /// How far the signature's time may be from ours, either way: 10 s to 1 h. Default 5 min. Only where the scheme has a
     /// time: see [`WebhookProof::has_time`].
     pub tolerance: Duration,
-    /// Bytes of the body, all of which has to be held to be checked; more is 413. 1 KiB to 32 MiB, default 1 MiB.
+    /// Bytes of the body, all of which has to be held to be checked; more is 413. 1 KiB to 64 KiB, which is
+    /// what can be held and still be sent on; the default.
     pub max_body: u64,
 }
 
@@ -201,7 +202,7 @@ pub struct UserSource {
     pub issuer: String,
     /// Where the JWT may stand; never where the app's token does. Never empty. Default [`CredentialSource::Bearer`].
     pub from: Vec<CredentialSource>,
-    /// Whether a request without a good one is refused before the policy is asked. Default false: there is no user, and
-    /// rules decide.
+    /// Whether a request without a good one is refused, whatever the policy says; asked after it, so that nobody tries
+    /// users' tokens without an app. A proven caller needs none. Default false: there is no user, and rules decide.
     pub required: bool,
 }

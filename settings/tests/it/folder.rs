@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use settings::{Loaded, Overrides, Report, load};
+use settings::{Loaded, Overrides, Report, Settings, Severity, load};
 use tempfile::TempDir;
 
 /// Uses every section; each refusal test changes one thing in it.
@@ -116,6 +116,29 @@ impl Folder {
     pub(crate) fn load_with(&self, text: impl AsRef<[u8]>, overrides: &Overrides) -> Result<Loaded, Report> {
         self.write("assay.yaml", text, 0o644);
         load(&self.path("assay.yaml"), overrides)
+    }
+
+    /// Expects exactly one error, with this code and a remedy that says this; gives the report as it is printed.
+    #[track_caller]
+    pub(crate) fn refuses(&self, text: impl AsRef<str>, code: &str, remedy: &str) -> String {
+        let text = text.as_ref();
+        let report = self.load(text).err().unwrap_or_else(|| panic!("taken: {text}"));
+        let errors: Vec<_> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
+        assert_eq!(errors.len(), 1, "one error:\n{report}");
+        assert_eq!(errors[0].code, code, "{report}");
+        assert!(
+            errors[0].hint.as_deref().unwrap_or_default().contains(remedy),
+            "the remedy says {remedy:?}:\n{report}"
+        );
+        report.to_string()
+    }
+
+    /// The settings and the codes of the warnings.
+    #[track_caller]
+    pub(crate) fn takes(&self, text: impl AsRef<str>) -> (Settings, Vec<&'static str>) {
+        let loaded = self.load(text.as_ref()).unwrap_or_else(|report| panic!("{report}"));
+        let codes = loaded.warnings.iter().map(|warning| warning.code).collect();
+        (loaded.settings, codes)
     }
 
     pub(crate) fn root(&self) -> &Path {

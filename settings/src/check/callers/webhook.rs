@@ -25,9 +25,9 @@ impl Check<'_, '_> {
         let secrets = self.webhook_secrets(raw, standard, owner);
         let tolerance = self.span(&raw.tolerance, "tolerance", (secs(10), secs(3600)), secs(300));
         let max_body = if raw.max_body.is_absent() {
-            Some(1 << 20)
+            Some(64 << 10)
         } else {
-            self.size(&raw.max_body, "max_body", (1 << 10, 32 << 20))
+            self.size(&raw.max_body, "max_body", (1 << 10, 64 << 10))
         };
         let (word, at) = self.need(&raw.scheme, owner, "scheme", "stripe, github or hmac")?;
         if *word != SchemeWord::Hmac {
