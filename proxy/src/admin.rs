@@ -171,7 +171,8 @@ async fn reset_guard(State(admin): State<Admin>, InPath(name): InPath<String>) -
     let Some(route) = generation.route(&name) else { return not_found("no_such_route", "no route has this name") };
     if !route.watch.guard.end() {
         let why = "the guard of this route has not tripped";
-        return (StatusCode::CONFLICT, Json(json!({ "ok": false, "code": "not_tripped", "error": why }))).into_response();
+        return (StatusCode::CONFLICT, Json(json!({ "ok": false, "code": "not_tripped", "error": why })))
+            .into_response();
     }
     tracing::warn!(route = &*route.name, "an operator ended the guard: this policy is enforced from now on");
     Json(json!({ "ok": true, "route": name })).into_response()

@@ -218,9 +218,7 @@ impl RouteGuard {
         passed_before: impl FnOnce(&ResultPolicy) -> bool,
     ) -> Option<Trip> {
         let (Some(asked), Some(before)) = (self.asked, &self.before) else { return None };
-        if !self.is_watching(sight.now)
-            || !history.is_established(sight.device, self.since.minus(HISTORY), sight.now)
-        {
+        if !self.is_watching(sight.now) || !history.is_established(sight.device, self.since.minus(HISTORY), sight.now) {
             return None;
         }
         let counts = self.counts.get_or_init(|| Box::new(Counts::new()));

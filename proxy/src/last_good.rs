@@ -136,7 +136,10 @@ impl Kept {
     }
 
     fn bytes(&self) -> io::Result<Vec<u8>> {
-        let file = OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(&self.path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&self.path)?;
         let meta = file.metadata()?;
         // A bundle's digest tells damage, not authorship: only the file system tells that.
         if !meta.is_file() || meta.mode() & 0o022 != 0 {

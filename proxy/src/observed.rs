@@ -90,10 +90,16 @@ impl Observed {
     }
 
     /// Everything that is remembered of one decision. The hash of the device, if there is one.
-    pub(crate) fn look(&self, decision: &Decision, facts: &RequestFacts<'_>, route: &Route, at: &At<'_>) -> Option<u64> {
+    pub(crate) fn look(
+        &self,
+        decision: &Decision,
+        facts: &RequestFacts<'_>,
+        route: &Route,
+        at: &At<'_>,
+    ) -> Option<u64> {
         let (who, why) = (decision.verified(), decision.why());
         let claims = who.claims();
-        let device = claims.and_then(|_| who.device()).map(|device| self.names.device(device));
+        let device = claims.and_then(|_| who.device()).map(|device| self.device(device));
         let network = self.names.network(facts.address);
         // As `Seen::new`, with the hashes that are needed again.
         let (rule, enforced) =
@@ -159,9 +165,8 @@ impl Observed {
         let sight = Sight { device, network, refused, now: facts.now, steady: at.steady };
         let who = decision.verified();
         let before = RequestFacts { mode: Mode::Normal, ..*facts };
-        let trip = route.watch.guard.sight(&self.history, &sight, |policy| {
-            policy.judge(who, &before).action != Action::Block
-        });
+        let trip =
+            route.watch.guard.sight(&self.history, &sight, |policy| policy.judge(who, &before).action != Action::Block);
         if let Some(trip) = trip {
             at.metrics.guard_trips.get_or_create(&route.watch.labels).inc();
             tracing::error!(

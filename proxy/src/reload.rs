@@ -122,7 +122,10 @@ impl Reloader {
         if let Some(from) = from {
             let taken = from.taken.secs();
             let report = &from.report.report;
-            tracing::error!(taken, "STARTED WITH THE LAST GOOD CONFIGURATION: the files are not used, and taken as soon as they are good:\n{report}");
+            tracing::error!(
+                taken,
+                "STARTED WITH THE LAST GOOD CONFIGURATION: the files are not used, and taken as soon as they are good:\n{report}"
+            );
         }
         Arc::new(reloader)
     }

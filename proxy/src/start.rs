@@ -229,6 +229,7 @@ impl Parts {
             h2c: runtime.generation.load().settings.listeners.public.as_ref().is_some_and(|public| public.h2c),
         };
         aside.spawn(feeds::watch(Arc::downgrade(&runtime)));
+        aside.spawn(feeds::report(Arc::downgrade(&runtime), Arc::downgrade(&reloader)));
         aside.spawn(reload::watch(Arc::downgrade(&reloader)));
         aside.spawn(reload::on_hangup(Arc::downgrade(&reloader)));
         let budgets = kept::path(&runtime.generation.load().settings.state.dir);

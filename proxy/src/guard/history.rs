@@ -188,7 +188,10 @@ mod tests {
         let history = History::of(8);
         for hour in (0..24 * 90).step_by(5) {
             history.seen(9, at(hour));
-            assert!(hour == 0 || history.is_established(9, at(hour - 4).minus(std::time::Duration::from_secs(3_600)), at(hour)));
+            assert!(
+                hour == 0
+                    || history.is_established(9, at(hour - 4).minus(std::time::Duration::from_secs(3_600)), at(hour))
+            );
         }
     }
 

@@ -81,7 +81,10 @@ fn what_the_earlier_policy_refused_too_is_no_regression() {
 fn too_few_devices_too_small_a_share_or_too_few_networks_say_nothing() {
     let few = World::new();
     assert!((0..80).all(|device| few.sight(device, true, true).is_none()));
-    let small = World { guard: RouteGuard::following(&few.old, Some(GuardSettings { share: 50, ..ASKED }), &policy("9.0"), at(5)), ..World::new() };
+    let small = World {
+        guard: RouteGuard::following(&few.old, Some(GuardSettings { share: 50, ..ASKED }), &policy("9.0"), at(5)),
+        ..World::new()
+    };
     assert!((300..1_000).all(|device| small.sight(device, false, true).is_none()));
     assert!((0..200).all(|device| small.sight(device, true, true).is_none()));
     let farm = World::new();

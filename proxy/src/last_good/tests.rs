@@ -17,6 +17,8 @@ routes:
   own: { match: { host: own.test, path: "/**" }, upstream: api, policy: policy.yaml }
 "#;
 
+const SECRET: &[u8; 32] = b"\x01a service's unlock key, 32 byte";
+
 struct World {
     folder: tempfile::TempDir,
     kept: LastGood,
@@ -25,7 +27,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("service.key"), [7; 32]).unwrap();
+        std::fs::write(folder.path().join("service.key"), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join("service.key"), PermissionsExt::from_mode(0o600)).unwrap();
         let kept = LastGood::of(&folder.path().join("state"));
         Self { folder, kept }
@@ -36,7 +38,8 @@ impl World {
     }
 
     fn write(&self, rule: &str) {
-        let policy = format!("default: block\nrules: [{{ name: {rule}, when: {{ verdict: attested }}, then: allow }}]\n");
+        let policy =
+            format!("default: block\nrules: [{{ name: {rule}, when: {{ verdict: attested }}, then: allow }}]\n");
         std::fs::write(self.folder.path().join("policy.yaml"), policy).unwrap();
         std::fs::write(self.path(), TEXT).unwrap();
     }
@@ -82,7 +85,7 @@ fn files_are_their_owners_alone_and_hold_no_secret() {
     assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
     let bytes = std::fs::read(path).unwrap();
-    assert!(!bytes.windows(32).any(|window| window == [7; 32]), "the key of the service");
+    assert!(!bytes.windows(32).any(|window| window == SECRET), "the key of the service");
 }
 
 #[test]

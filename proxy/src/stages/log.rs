@@ -12,6 +12,7 @@ use attest_core::token::verify::Verified;
 use callers::user::Shows;
 use http::StatusCode;
 use pingora_proxy::Session;
+use policies::Unit;
 
 use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
@@ -211,6 +212,19 @@ fn write(
             line.number(field!("scrubbed"), whole(scrubbed));
         }
     }
+    if let Some(charge) = &ctx.charge {
+        line.object(field!("charged"), |line| {
+            let units = [
+                (field!("requests"), Unit::Requests),
+                (field!("bytes"), Unit::Bytes),
+                (field!("tokens"), Unit::Tokens),
+            ];
+            for (name, unit) in units {
+                line.number_if(name, charge.used(unit).map(whole));
+            }
+            line.flag_if(field!("usage_unknown"), charge.usage_is_unknown());
+        });
+    }
     line.number(field!("bytes_in"), sized(bytes_in)).number(field!("bytes_out"), sized(bytes_out)).close();
 }
 
@@ -268,10 +282,8 @@ fn reasons(line: &mut Line<'_>, ctx: &Context, why: &policies::Why) {
         .number_if(field!("bucket"), why.bucket().map(i64::from));
     if ctx.mode.mode != policies::Mode::Normal {
         // Whoever reads one line has to see that the policy alone did not decide.
-        line.text(field!("panic"), ctx.mode.mode.as_str()).number_if(
-            field!("order"),
-            ctx.mode.order.map(|order| i64::try_from(order).unwrap_or(i64::MAX)),
-        );
+        line.text(field!("panic"), ctx.mode.mode.as_str())
+            .number_if(field!("order"), ctx.mode.order.map(|order| i64::try_from(order).unwrap_or(i64::MAX)));
     }
     if let Some((rule, action)) = why.monitored().next() {
         // The first tells what enforcing now would have done.

@@ -21,7 +21,7 @@ pub(crate) use api::{Api, scripted};
 pub(crate) use clock::MovedClock;
 pub(crate) use issuer::{Issuer, Token};
 pub(crate) use remote::elsewhere;
-pub(crate) use wire::{Answer, Kept, raw};
+pub(crate) use wire::{Answer, Kept, parse, raw};
 
 pub(crate) const ISSUER: &str = "https://test.example/assay";
 pub(crate) const AUDIENCE: &str = "api.test";
@@ -127,8 +127,14 @@ impl Rig {
 
     /// Stops the gateway and starts another one with the same folder.
     pub(crate) fn restart(self) -> Self {
+        self.restart_after(|_| {})
+    }
+
+    /// The same, with something done to the folder while no gateway runs.
+    pub(crate) fn restart_after(self, between: impl FnOnce(&Path)) -> Self {
         let Self { issuer, api, gateway, folder, log } = self;
         drop(gateway);
+        between(folder.path());
         let path = folder.path().join("assay.yaml");
         let service = "127.0.0.1:9".parse().unwrap();
         let gateway = launch(&path, issuer.clone(), log.clone(), service).unwrap_or_else(|why| panic!("{why}"));

@@ -4,12 +4,12 @@ use super::kit::{Issuer, Log, OWN_ROUTE, Parts, Rig, launch};
 
 async fn rig() -> Rig {
     let rig = Rig::start(Parts { routes: OWN_ROUTE.to_owned(), ..Parts::default() }).await;
-    rig.until("kept", async || kept(&rig).len() == 1).await;
+    rig.until("kept", async || kept(rig.folder.path()).len() == 1).await;
     rig
 }
 
-fn kept(rig: &Rig) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(rig.folder.path().join("state/generations"));
+fn kept(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder.join("state/generations"));
     let mut kept: Vec<_> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     kept.retain(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'));
     kept.sort();
@@ -46,15 +46,16 @@ async fn a_restart_with_bad_files_runs_the_last_good_ones_loudly_until_they_are_
 async fn a_file_that_is_gone_is_no_reason_not_to_start_and_a_damaged_copy_is_passed_over() {
     let rig = rig().await;
     rig.edit(|text| text.replace("then: deprioritize }", "then: block }"));
-    rig.until("kept", async || kept(&rig).len() == 2).await;
+    rig.until("kept", async || kept(rig.folder.path()).len() == 2).await;
     std::fs::remove_file(rig.path()).unwrap();
     let rig = rig.restart();
     assert_eq!(rig.get("own.test", "/open/a", &[]).await.status, 401, "the newest");
     // As a disk does it that lost a block.
-    let newest = kept(&rig).pop().unwrap();
-    let bytes = std::fs::read(&newest).unwrap();
-    std::fs::write(&newest, &bytes[..bytes.len() - 7]).unwrap();
-    let rig = rig.restart();
+    let rig = rig.restart_after(|folder| {
+        let newest = kept(folder).pop().unwrap();
+        let bytes = std::fs::read(&newest).unwrap();
+        std::fs::write(&newest, &bytes[..bytes.len() - 7]).unwrap();
+    });
     assert_eq!(rig.get("own.test", "/open/a", &[]).await.status, 200, "the one before it");
 }
 
@@ -73,7 +74,7 @@ async fn copies_hold_no_secret_and_are_their_owners_alone() {
     use std::os::unix::fs::MetadataExt;
     let rig = rig().await;
     let secrets = ["service.key", "kek.key"].map(|name| std::fs::read(rig.folder.path().join(name)).unwrap());
-    for path in kept(&rig) {
+    for path in kept(rig.folder.path()) {
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let bytes = std::fs::read(&path).unwrap();
         for secret in &secrets {

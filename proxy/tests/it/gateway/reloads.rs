@@ -11,8 +11,8 @@ use super::kit::{Parts, Rig};
 /// A route whose rule, rewrite and identity headers are all of one edition.
 const EDITION: &str = r#"
   own:
-    match: { host: own.test, path: "/**" }
-    rewrite: { strip: "", add: /odd }
+    match: { host: own.test, path: "/v1/**" }
+    rewrite: { strip: /v1, add: /odd }
     upstream: api
     identity_headers: false
     policy:

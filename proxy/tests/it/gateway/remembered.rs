@@ -45,7 +45,7 @@ async fn observations_are_served_and_survive_a_restart() {
 async fn sampled_records_reach_their_file_as_lines_that_can_be_replayed() {
     let rig = Rig::start(Parts {
         routes: OWN_ROUTE.to_owned(),
-        top: "log: { record: { file: records.ndjson, share: 1.0 } }",
+        top: "log: { record: { file: records.ndjson, share: 100% } }",
         ..Parts::default()
     })
     .await;
