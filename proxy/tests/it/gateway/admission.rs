@@ -78,7 +78,8 @@ async fn under_overload_attested_requests_wait_and_the_others_are_shed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trickled_unattested_body_holds_no_seat() {
-    let rig = Rig::start(Parts { routes: OWN_ROUTE.to_owned(), api: ", concurrency: 2", ..Parts::default() }).await;
+    let api = ", concurrency: 2, queue: { spare_length: 8 }";
+    let rig = Rig::start(Parts { routes: OWN_ROUTE.to_owned(), api, ..Parts::default() }).await;
     let mut slow = Vec::new();
     for _ in 0..8 {
         let mut tcp = tokio::net::TcpStream::connect(rig.gateway.public()).await.unwrap();

@@ -10,7 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::kit::{Issuer, KEY_ROUTE, OWN_ROUTE, Parts, Rig, elsewhere};
 
-async fn h2(rig: &Rig) -> hyper::client::conn::http2::SendRequest<Full<bytes::Bytes>> {
+pub(super) async fn h2<B>(rig: &Rig) -> hyper::client::conn::http2::SendRequest<B>
+where
+    B: hyper::body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
+{
     let tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
     let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();

@@ -110,6 +110,11 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             ([("content-type", "text/event-stream")], body).into_response()
         }
         "status" => (StatusCode::from_bytes(query.as_bytes()).unwrap(), "no").into_response(),
+        "endless" => {
+            let first = futures_util::stream::once(async { Ok::<_, std::io::Error>("data: 0\n\n") });
+            let body = Body::from_stream(futures_util::StreamExt::chain(first, futures_util::stream::pending()));
+            ([("content-type", "text/event-stream")], body).into_response()
+        }
         "redirect" => (StatusCode::FOUND, [("location", query)]).into_response(),
         "gzip" => ([("content-encoding", "gzip")], "looks compressed").into_response(),
         "partial" => (StatusCode::PARTIAL_CONTENT, [("content-range", "bytes 0-3/10")], "part").into_response(),

@@ -51,8 +51,14 @@ impl Kept {
 
     /// Asks, and reads as far as the answer goes.
     pub(crate) async fn get(&mut self, host: &str, target: &str, token: &str) -> Answer {
-        let head = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nassay-token: {token}\r\n\r\n");
-        self.0.write_all(head.as_bytes()).await.unwrap();
+        self.ask("GET", host, target, token, b"").await
+    }
+
+    /// The same with a body.
+    pub(crate) async fn ask(&mut self, method: &str, host: &str, target: &str, token: &str, body: &[u8]) -> Answer {
+        let head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nassay-token: {token}\r\n");
+        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        self.0.write_all(&[head.as_bytes(), length.as_bytes(), b"\r\n", body].concat()).await.unwrap();
         let mut bytes = Vec::new();
         loop {
             let read = tokio::time::timeout(Duration::from_secs(20), self.0.read_buf(&mut bytes)).await;
