@@ -20,7 +20,7 @@ use attest_core::{
     time::UnixTime,
     transcript::TranscriptHash,
 };
-use shared_state::{Away, Claim, Count, Limit, SharedState, Spend, Stored};
+use shared_state::{Away, Claim, Count, Rate, SharedState, Spend, Stored};
 use tokio::time::{Instant, sleep};
 
 use super::{Consumed, NotConsumed};
@@ -103,7 +103,7 @@ impl SharedChallenges {
     /// How long until the next one may pass.
     pub(crate) async fn count(&self, client: Client, per_minute: NonZeroU32) -> Result<(), Duration> {
         let key = [&b"attest/"[..], &client.to_bytes()].concat();
-        match self.store.limit(&key, Limit { requests: per_minute, window: MINUTE }).await {
+        match self.store.limit(&key, Rate::new(per_minute.into(), MINUTE, None)).await {
             Ok(Count::Exceeded { retry_after }) => Err(retry_after),
             Ok(Count::Within { .. }) | Err(Away) => Ok(()),
         }

@@ -124,7 +124,8 @@ impl FetchRevocations for Remote {
     }
 
     async fn report(&self, facts: &GatewayFacts) -> Result<(), String> {
-        let request = self.client.post(self.url("report")).header(CONTENT_TYPE, "application/json").body(facts.to_json());
+        let request =
+            self.client.post(self.url("report")).header(CONTENT_TYPE, "application/json").body(facts.to_json());
         let response = request.bearer_auth(&*self.bearer).send().await.map_err(told)?;
         good(response.status().as_u16())
     }

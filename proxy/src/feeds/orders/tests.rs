@@ -115,11 +115,7 @@ fn a_date_in_our_future_does_not_keep_out_what_comes_after_it() {
 fn a_service_of_before_orders_says_nothing_about_them() {
     let orders = OwnOrders::new(None, &key(4).public_key().unwrap(), NOW);
     take(&orders, &document(1, 0, &[order(1, OrderKind::Lockdown)]));
-    let old = RevocationDocument {
-        format: REVOCATIONS_FORMAT_1.to_owned(),
-        orders: None,
-        ..document(2, 10, &[])
-    };
+    let old = RevocationDocument { format: REVOCATIONS_FORMAT_1.to_owned(), orders: None, ..document(2, 10, &[]) };
     take(&orders, &old);
     assert!(is_locked(&orders));
 }

@@ -214,14 +214,14 @@ async fn an_index_that_is_full_of_what_is_over_is_read_anew() {
         until: Some(1),
         lifted: false,
     };
-    let refused = (0..9).find_map(|page| {
-        let (from, number) = (page * 8_000, (page + 1) * 8_000);
+    let refused = (0..14).find_map(|page| {
+        let (from, number) = (page * 5_000, (page + 1) * 5_000);
         let entries = (from + 1..=number).map(build).collect();
         let document = RevocationDocument { number, latest: number, from, entries, ..service.page(0) };
         took(&feed, &signed(&document)).err()
     });
     assert!(matches!(refused, Some(NotTaken::Index(IndexError::TooMany))), "{refused:?}");
-    assert_eq!(feed.known(), Some((64_000, 0)), "what was known stays");
+    assert_eq!(feed.known(), Some((65_000, 0)), "what was known stays");
     // The service, asked from the beginning, says only what holds: nothing of all that, and one device.
     let value = DeviceId::from_bytes([1; 16]).to_string();
     let ban = RevocationEntry { kind: RevocationKind::Device, value, until: None, ..build(80_001) };
@@ -241,8 +241,8 @@ fn a_request_that_asks_allocates_nothing_however_long_the_list_is() {
         let value = DeviceId::from_bytes(device).to_string();
         RevocationEntry { number, kind: RevocationKind::Device, value, since: 0, until: None, lifted: false }
     };
-    for page in 0..10 {
-        let (from, number) = (page * 8_000, (page + 1) * 8_000);
+    for page in 0..16 {
+        let (from, number) = (page * 5_000, (page + 1) * 5_000);
         let entries = (from + 1..=number).map(entry).collect();
         let document = RevocationDocument { number, latest: number, from, entries, ..service.page(0) };
         took(&feed, &signed(&document)).unwrap();
