@@ -134,12 +134,18 @@ impl Generation {
             upstreams.insert(name.clone(), Arc::new(parts::upstream(upstream.clone(), running)?));
         }
         let parties = parts::parties(&settings)?;
+        let shared = parts::Shared {
+            generation: number,
+            settings: &settings,
+            upstreams: &upstreams,
+            keystore: keystore.as_ref(),
+            own: own.as_ref(),
+            parties: &parties,
+        };
         let mut routes = Vec::with_capacity(settings.routes.len());
         for route in &settings.routes {
             let watch = parts::watch(route, running, earlier, own.as_ref(), clock.now());
-            let (keystore, own) = (keystore.as_ref(), own.as_ref());
-            let route = parts::route(route, number, &settings, &upstreams, keystore, own, watch, &parties)?;
-            routes.push(Arc::new(route));
+            routes.push(Arc::new(parts::route(route, &shared, watch)?));
         }
         let internal = parts::internal_way(&settings, running, local)?;
         // Nothing below can fail: from here on this is the next configuration.

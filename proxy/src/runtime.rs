@@ -49,6 +49,14 @@ pub(crate) struct Runtime {
     draining: AtomicBool,
 }
 
+/// Where all that happens is told.
+pub(crate) struct Telling {
+    pub(crate) metrics: Metrics,
+    pub(crate) log: AccessLog,
+    pub(crate) traces: Option<Traces>,
+    pub(crate) observed: Observed,
+}
+
 impl Runtime {
     /// Fresh state around a first configuration.
     pub(crate) fn new(
@@ -56,11 +64,9 @@ impl Runtime {
         epoch: Instant,
         generation: Generation,
         shared: Option<Arc<SharedLimits>>,
-        metrics: Metrics,
-        log: AccessLog,
-        traces: Option<Traces>,
-        observed: Observed,
+        telling: Telling,
     ) -> Self {
+        let Telling { metrics, log, traces, observed } = telling;
         Self {
             clock,
             epoch,

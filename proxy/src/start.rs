@@ -31,7 +31,7 @@ use crate::observed::Observed;
 use crate::probe;
 use crate::recorder::Recorder;
 use crate::reload::{self, FromLastGood, LoadSettings, Reloader, Taken};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Telling};
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::{self, Exporter};
@@ -197,8 +197,13 @@ impl Parts {
         let (log, writer) = access_log(access, dependencies.access_log)?;
         let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
-        let runtime =
-            Runtime::new(dependencies.clock, Instant::now(), generation, shared, metrics, log, traces, observed);
+        let runtime = Runtime::new(
+            dependencies.clock,
+            Instant::now(),
+            generation,
+            shared,
+            Telling { metrics, log, traces, observed },
+        );
         runtime.limits.restore(&kept::path(&state_dir), runtime.clock.now());
         let runtime = Arc::new(runtime);
         let service = dependencies.local_service.as_ref().map(|service| service.metrics.clone());
@@ -258,9 +263,10 @@ impl Parts {
             aside.block_on(exporter.flush());
         }
         keeper.save(&runtime);
+        // What is cut here is charged as it was reserved: budgets are written after it.
+        requests.shutdown_timeout(LAST_PATIENCE);
         aside.block_on(kept::finish(runtime.clone(), budgets));
         aside.shutdown_timeout(LAST_PATIENCE);
-        requests.shutdown_timeout(LAST_PATIENCE);
         drop(writers);
     }
 }

@@ -90,16 +90,18 @@ pub(super) fn upstream(settings: UpstreamSettings, running: Option<&Generation>)
     Ok(Upstream::build(settings, admission)?)
 }
 
-pub(super) fn route(
-    route: &RouteSettings,
-    generation: u64,
-    settings: &Settings,
-    upstreams: &BTreeMap<String, Arc<Upstream>>,
-    keystore: Option<&Keystore>,
-    own: Option<&Arc<OwnFeeds>>,
-    watch: RouteWatch,
-    parties: &Parties,
-) -> Result<Route, GenerationError> {
+/// What all routes of a generation are built from.
+pub(super) struct Shared<'a> {
+    pub(super) generation: u64,
+    pub(super) settings: &'a Settings,
+    pub(super) upstreams: &'a BTreeMap<String, Arc<Upstream>>,
+    pub(super) keystore: Option<&'a Keystore>,
+    pub(super) own: Option<&'a Arc<OwnFeeds>>,
+    pub(super) parties: &'a Parties,
+}
+
+pub(super) fn route(route: &RouteSettings, shared: &Shared<'_>, watch: RouteWatch) -> Result<Route, GenerationError> {
+    let Shared { generation, settings, upstreams, keystore, own, parties } = *shared;
     let inconsistent = |what| GenerationError::Inconsistent { route: route.name.clone(), what };
     let upstream = upstreams.get(&route.upstream).ok_or_else(|| inconsistent("its upstream does not exist"))?;
     let key = match &route.key {

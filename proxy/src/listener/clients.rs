@@ -95,9 +95,8 @@ impl fmt::Debug for ClientAuthorities {
 
 fn read(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let fails = |reason: String| TlsError::Authorities { path: path.to_owned(), reason };
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|why| fails(why.to_string()))?;
+    let certificates: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|why| fails(why.to_string()))?;
     if certificates.len() > MOST_AUTHORITIES {
         return Err(fails(format!("more than {MOST_AUTHORITIES} certificates")));
     }

@@ -117,13 +117,18 @@ fn a_body_of_the_api_s_own_is_the_group_s_and_changes_nothing_else() {
         let (plain, worded) = (stop.answer(ID, false, 3, None).unwrap(), stop.answer(ID, false, 3, own).unwrap());
         assert_eq!(plain.head.status, worded.head.status);
         assert_eq!(worded.head.headers[CONTENT_LENGTH], worded.body.len().to_string());
-        for name in [WWW_AUTHENTICATE, RETRY_AFTER, CACHE_CONTROL, crate::limits::RATELIMIT, crate::limits::RATELIMIT_POLICY] {
+        for name in
+            [WWW_AUTHENTICATE, RETRY_AFTER, CACHE_CONTROL, crate::limits::RATELIMIT, crate::limits::RATELIMIT_POLICY]
+        {
             assert_eq!(plain.head.headers.get(&name), worded.head.headers.get(&name), "{stop:?} {name}");
         }
         let Some(group) = stop.group() else { continue };
         let body: serde_json::Value = serde_json::from_slice(&worded.body).unwrap();
         assert_eq!(body, serde_json::json!({ "error": stop.code(), "id": ID, "of": group.as_str() }));
-        assert_eq!((&worded.head.headers[CONTENT_TYPE], &worded.head.headers["x-api"]), (&HeaderValue::from_static("application/json"), &HeaderValue::from_static("7")));
+        assert_eq!(
+            (&worded.head.headers[CONTENT_TYPE], &worded.head.headers["x-api"]),
+            (&HeaderValue::from_static("application/json"), &HeaderValue::from_static("7"))
+        );
         let grpc = stop.answer(ID, true, 3, own).unwrap();
         assert!(grpc.body.is_empty() && !grpc.head.headers.contains_key("x-api"));
     }

@@ -92,9 +92,7 @@ impl Parties {
                     from: places(&jwt.from),
                 }
             }
-            CallerProof::Webhook(webhook) => {
-                Proof::Webhook { webhook: signed(webhook)?, max_body: webhook.max_body }
-            }
+            CallerProof::Webhook(webhook) => Proof::Webhook { webhook: signed(webhook)?, max_body: webhook.max_body },
         })
     }
 }

@@ -238,6 +238,10 @@ pub(crate) fn body(body: &mut Option<Bytes>, end: bool, ctx: &mut Context) {
 
 /// Trailers of an HTTP/2 upstream. Bytes held back when they come have no way out: the stream is cut.
 pub(crate) fn trailers(trailers: &mut HeaderMap, ctx: &mut Context) -> Result<()> {
+    if let Some(charge) = &mut ctx.charge {
+        // They end a body that did not say so itself.
+        charge.read(&[], true);
+    }
     if ctx.scrubber.as_ref().is_some_and(|scrubber| scrubber.held() > 0) {
         ctx.stop = Some(Stop::UpstreamRefused("trailers_after_a_partial_match"));
         return Err(Error::new(ErrorType::H2Error).into_up());

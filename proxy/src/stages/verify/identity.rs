@@ -75,9 +75,7 @@ impl Identity {
     /// The user, as rules see one.
     pub(crate) fn user(&self) -> Option<User<'_>> {
         match &self.user {
-            Shows::User(user) => {
-                Some(User { issuer: user.issuer(), subject: user.subject(), claims: user.claims() })
-            }
+            Shows::User(user) => Some(User { issuer: user.issuer(), subject: user.subject(), claims: user.claims() }),
             Shows::Nothing | Shows::NotGood { .. } => None,
         }
     }
