@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use admission::{Capacity, Class, Limit, Shed};
 
-use crate::world::{Figures, Load, Outcome, Scene};
+use crate::world::{Figures, Load, Outcome, Scene, Times};
 
 const SECONDS: f64 = 20.0;
 /// Not counted: an adaptive limit has to learn first.
@@ -13,13 +13,28 @@ const WARM_UP: f64 = 4.0;
 
 fn scene(limit: Limit, genuine: fn(f64) -> f64, unattested: fn(f64) -> f64) -> Scene {
     let loads = vec![
-        Load { class: Class::Attested, rate: genuine, clients: 5_000, first_client: 0 },
-        Load { class: Class::Unattested, rate: unattested, clients: 2_000, first_client: 1_000_000 },
+        Load { class: Class::Attested, rate: genuine, clients: 5_000, first_client: 0, weight: 1.0 },
+        Load { class: Class::Unattested, rate: unattested, clients: 2_000, first_client: 1_000_000, weight: 1.0 },
     ];
-    Scene { capacity: Capacity::of(limit), slots: 50, service: |_| 0.02, seconds: SECONDS, loads, seed: 7 }
+    Scene { loads, ..calm(limit) }
 }
 
-const LIMITS: [Limit; 2] = [Limit::Fixed(50), Limit::Adaptive { min: 4, max: 1_000, start: 32 }];
+/// Nothing happens.
+fn calm(limit: Limit) -> Scene {
+    Scene {
+        capacity: Capacity::of(limit),
+        slots: 50,
+        service: |_| 0.02,
+        times: Times::Exponential,
+        refuses: |_| false,
+        seconds: SECONDS,
+        loads: Vec::new(),
+        seed: 7,
+    }
+}
+
+const ADAPTIVE: Limit = Limit::Adaptive { min: 4, max: 1_000, start: 32 };
+const LIMITS: [Limit; 2] = [Limit::Fixed(50), ADAPTIVE];
 
 /// Attested and unattested with the attack, and how much slower attested got by it.
 fn attacked(limit: Limit, genuine: fn(f64) -> f64, unattested: fn(f64) -> f64) -> (Figures, Figures, f64) {
@@ -28,10 +43,7 @@ fn attacked(limit: Limit, genuine: fn(f64) -> f64, unattested: fn(f64) -> f64) -
     let figures = outcome.of(Class::Attested, WARM_UP, SECONDS);
     let spare = outcome.of(Class::Unattested, WARM_UP, SECONDS);
     let slower = figures.p99 / calm.p99;
-    println!(
-        "{limit:?}: calm {calm:?}, attacked {figures:?} ({slower:.2} times), spare {spare:?}, limits {:?}",
-        outcome.limits
-    );
+    assert!(calm.asked > 1_000 && calm.median <= figures.median * 1.05, "{calm:?}, then {figures:?}");
     (figures, spare, slower)
 }
 
@@ -67,21 +79,14 @@ fn at_night_unattested_traffic_is_served() {
 #[test]
 fn an_upstream_that_slows_down_fivefold_for_a_minute_has_recovered_ten_seconds_later() {
     let slow: fn(f64) -> f64 = |second| if (20.0..80.0).contains(&second) { 0.1 } else { 0.02 };
-    let limit = Limit::Adaptive { min: 4, max: 1_000, start: 32 };
     let loads = vec![
-        Load { class: Class::Critical, rate: |_| 100.0, clients: 100, first_client: 9_000_000 },
-        Load { class: Class::Attested, rate: |_| 1_150.0, clients: 5_000, first_client: 0 },
-        Load { class: Class::Unattested, rate: |_| 1_000.0, clients: 2_000, first_client: 1_000_000 },
+        Load { class: Class::Critical, rate: |_| 100.0, clients: 100, first_client: 9_000_000, weight: 1.0 },
+        Load { class: Class::Attested, rate: |_| 1_150.0, clients: 5_000, first_client: 0, weight: 1.0 },
+        Load { class: Class::Unattested, rate: |_| 1_000.0, clients: 2_000, first_client: 1_000_000, weight: 1.0 },
     ];
-    let scene = Scene { capacity: Capacity::of(limit), slots: 50, service: slow, seconds: 105.0, loads, seed: 7 };
+    let scene = Scene { service: slow, seconds: 105.0, loads, ..calm(ADAPTIVE) };
     let outcome = scene.play();
     let of = |class, from, to| outcome.of(class, from, to);
-    println!("limits {:?}", outcome.limits);
-    for (from, to) in [(10.0, 20.0), (20.0, 25.0), (25.0, 80.0), (80.0, 85.0), (85.0, 90.0), (90.0, 105.0)] {
-        for class in [Class::Critical, Class::Attested, Class::Unattested] {
-            println!("{from} to {to}: {class:?} {:?}", of(class, from, to));
-        }
-    }
     // While it is slow it can serve 500 a second: the highest class first, all of it.
     let (critical, attested, spare) =
         (of(Class::Critical, 25.0, 80.0), of(Class::Attested, 25.0, 80.0), of(Class::Unattested, 25.0, 80.0));
@@ -126,11 +131,10 @@ fn the_same_clients_are_shed_for_a_while_and_some_apps_work() {
 fn one_heavy_attested_client_does_not_keep_the_others_out() {
     // Together they ask for twice what there is; one asks for most of it.
     let loads = vec![
-        Load { class: Class::Attested, rate: |_| 1_000.0, clients: 500, first_client: 0 },
-        Load { class: Class::Attested, rate: |_| 4_000.0, clients: 1, first_client: 1_000_000 },
+        Load { class: Class::Attested, rate: |_| 1_000.0, clients: 500, first_client: 0, weight: 1.0 },
+        Load { class: Class::Attested, rate: |_| 4_000.0, clients: 1, first_client: 1_000_000, weight: 1.0 },
     ];
-    let capacity = Capacity::of(Limit::Fixed(50));
-    let outcome = Scene { capacity, slots: 50, service: |_| 0.02, seconds: SECONDS, loads, seed: 7 }.play();
+    let outcome = Scene { loads, ..calm(Limit::Fixed(50)) }.play();
     let served = |heavy: bool| {
         let of: Vec<_> =
             outcome.requests.iter().filter(|one| (one.client == 1_000_000) == heavy && one.arrived > 2.0).collect();
@@ -138,4 +142,44 @@ fn one_heavy_attested_client_does_not_keep_the_others_out() {
     };
     let (light, heavy) = (served(false), served(true));
     assert!(light >= 0.99 && heavy < 0.5, "light {light}, heavy {heavy}");
+}
+
+#[test]
+fn slow_requests_without_a_token_do_not_drive_the_others_out() {
+    for limit in LIMITS {
+        let loads = vec![
+            Load { class: Class::Attested, rate: |_| 1_250.0, clients: 5_000, first_client: 0, weight: 1.0 },
+            // Each takes ten times as long, and there are six times as many as would fit beside the others.
+            Load { class: Class::Unattested, rate: |_| 750.0, clients: 2_000, first_client: 1_000_000, weight: 10.0 },
+        ];
+        let outcome = Scene { loads, ..calm(limit) }.play();
+        let genuine = outcome.of(Class::Attested, WARM_UP, SECONDS);
+        assert!(genuine.served >= 0.99, "{limit:?}: {genuine:?}");
+        let least = outcome.limits.iter().skip(4).min();
+        assert!(least >= Some(&40), "{limit:?}: {:?}", outcome.limits);
+    }
+}
+
+#[test]
+fn answers_of_two_kinds_for_two_minutes_do_not_ratchet_the_limit_down() {
+    let loads = vec![Load { class: Class::Attested, rate: |_| 2_000.0, clients: 5_000, first_client: 0, weight: 1.0 }];
+    let outcome = Scene { times: Times::TwoKinds, seconds: 120.0, loads, ..calm(ADAPTIVE) }.play();
+    let figures = outcome.of(Class::Attested, 10.0, 120.0);
+    assert!(figures.served >= 0.999, "{figures:?}, limits {:?}", outcome.limits);
+}
+
+#[test]
+fn an_upstream_that_refused_for_ten_seconds_is_used_again_ten_seconds_later() {
+    let loads = vec![
+        Load { class: Class::Attested, rate: |_| 1_250.0, clients: 5_000, first_client: 0, weight: 1.0 },
+        Load { class: Class::Unattested, rate: |_| 500.0, clients: 2_000, first_client: 1_000_000, weight: 1.0 },
+    ];
+    let refuses: fn(f64) -> bool = |second| (10.0..20.0).contains(&second);
+    let outcome = Scene { refuses, seconds: 40.0, loads, ..calm(ADAPTIVE) }.play();
+    let at = |second: usize| outcome.limits.get(second).copied().unwrap_or(0);
+    assert!(at(19) <= at(9) / 4, "it was left alone: {:?}", outcome.limits);
+    for class in [Class::Attested, Class::Unattested] {
+        let after = outcome.of(class, 30.0, 40.0);
+        assert!(after.served >= 0.99, "{class:?} {after:?}, limits {:?}", outcome.limits);
+    }
 }

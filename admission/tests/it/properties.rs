@@ -186,3 +186,19 @@ async fn under_real_threads_seats_come_back_whoever_leaves_when() {
     }
     assert_eq!((house.inflight(), house.waiting()), (0, 0));
 }
+
+#[test]
+fn a_seat_that_nobody_waits_for_takes_no_memory() {
+    let now = Instant::now();
+    let house = Admission::new(Capacity::of(Limit::Fixed(50)), now, 5);
+    let who = Who { class: Class::Attested, client: 7 };
+    let info = allocation_counter::measure(|| {
+        for _ in 0..1_000 {
+            let mut seat = house.try_enter(who, now).unwrap();
+            seat.answered(Duration::from_millis(20), now);
+            seat.stream(now).unwrap();
+            seat.leave(now);
+        }
+    });
+    assert_eq!(info.count_total, 0);
+}

@@ -22,6 +22,16 @@ pub(crate) struct Load {
     /// How many clients they come from, and from which number on.
     pub(crate) clients: u64,
     pub(crate) first_client: u64,
+    /// How much longer than others they take.
+    pub(crate) weight: f64,
+}
+
+/// How service times vary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Times {
+    Exponential,
+    /// Nine of ten a quarter of the mean, the tenth nearly eight times.
+    TwoKinds,
 }
 
 /// One request and what became of it.
@@ -32,6 +42,7 @@ pub(crate) struct Request {
     pub(crate) arrived: f64,
     /// Seconds to the end of its answer; nothing where it was shed.
     pub(crate) took: Option<f64>,
+    weight: f64,
     pub(crate) shed: Option<Shed>,
 }
 
@@ -41,6 +52,9 @@ pub(crate) struct Scene {
     pub(crate) slots: usize,
     /// Mean seconds of service, by the second of the simulation.
     pub(crate) service: fn(f64) -> f64,
+    pub(crate) times: Times,
+    /// Whether it refuses everything, by the second of the simulation; in a millisecond.
+    pub(crate) refuses: fn(f64) -> bool,
     pub(crate) seconds: f64,
     pub(crate) loads: Vec<Load>,
     pub(crate) seed: u64,
@@ -114,7 +128,6 @@ impl Scene {
             while world.limits.len() as u64 * 1_000_000_000 <= at {
                 world.limits.push(world.house.limit());
             }
-            assert!(world.house.inflight() <= self.capacity.limit.at_start().max(10_000));
             world.happens(self, event);
             world.seat_the_woken(self);
         }
@@ -139,9 +152,12 @@ impl World {
             Event::Served(id) => {
                 self.busy -= 1;
                 let (seat, began) = self.seats.remove(&id).unwrap();
-                let took = Duration::from_nanos(self.now - began);
-                seat.answered(took, self.instant());
-                self.requests[id].took = Some(self.seconds() - self.requests[id].arrived);
+                if (scene.refuses)(self.seconds()) {
+                    seat.refused(None, self.instant());
+                } else {
+                    seat.answered(Duration::from_nanos(self.now - began), self.instant());
+                    self.requests[id].took = Some(self.seconds() - self.requests[id].arrived);
+                }
                 seat.leave(self.instant());
                 if let Some(next) = self.inside.pop_front() {
                     self.serve(scene, next);
@@ -161,7 +177,7 @@ impl World {
         let who = Who { class: load.class, client: client.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
         let id = self.requests.len();
         let arrived = self.seconds();
-        self.requests.push(Request { class: load.class, client, arrived, took: None, shed: None });
+        self.requests.push(Request { class: load.class, client, arrived, took: None, weight: load.weight, shed: None });
         if let Some(seat) = self.house.try_enter(who, self.instant()) {
             return self.seated(scene, id, seat);
         }
@@ -216,8 +232,14 @@ impl World {
 
     fn serve(&mut self, scene: &Scene, id: usize) {
         self.busy += 1;
-        let mean = (scene.service)(self.seconds());
-        let at = self.now + (self.exponential(mean) * 1e9) as u64;
+        let mean = (scene.service)(self.seconds()) * self.requests[id].weight;
+        let seconds = match scene.times {
+            _ if (scene.refuses)(self.seconds()) => 0.001,
+            Times::Exponential => self.exponential(mean),
+            Times::TwoKinds if self.draw() % 10 == 0 => 7.75 * mean,
+            Times::TwoKinds => 0.25 * mean,
+        };
+        let at = self.now + (seconds * 1e9) as u64;
         self.schedule(at, Event::Served(id));
     }
 
