@@ -11,6 +11,7 @@
 
 mod abuse;
 mod admin;
+mod ages;
 mod attester;
 mod challenges;
 mod clock;
@@ -19,6 +20,7 @@ mod evidence;
 mod gateway;
 mod operator;
 mod oracle;
+mod orders;
 mod reload;
 mod replicas;
 mod restart;

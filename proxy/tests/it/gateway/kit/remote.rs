@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use attest_core::feed::GatewayFacts;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
+use axum::routing::{get, post};
 use proxy::{FetchKeySets, FetchRevocations, Fetched};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ pub(crate) async fn elsewhere(issuer: &Arc<Issuer>, more: &str, parts: Parts) ->
     let app = axum::Router::new()
         .route("/assay/v1/gateway/keysets", get(key_sets))
         .route("/assay/v1/gateway/revocations", get(revocations))
+        .route("/assay/v1/gateway/report", post(report))
         .with_state(issuer.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let pinned = FetchKeySets::fetch(&**issuer).await.unwrap().pinned.to_string();
@@ -43,7 +45,19 @@ async fn revocations(
     headers: HeaderMap,
 ) -> Result<String, StatusCode> {
     let after = query["after"].as_str().unwrap().parse().unwrap();
+    assert_eq!(headers["assay-feed-format"], "2", "a gateway says that it reads orders");
     told(&issuer, &headers, FetchRevocations::fetch(&*issuer, after).await)
+}
+
+async fn report(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, body: String) -> StatusCode {
+    let shown = headers.get("authorization").is_some_and(|shown| *shown == format!("Bearer {TOKEN}"));
+    let facts = GatewayFacts::parse(body.as_bytes());
+    match (shown, facts) {
+        (true, Ok(facts)) => FetchRevocations::report(&*issuer, &facts)
+            .await
+            .map_or(StatusCode::SERVICE_UNAVAILABLE, |()| StatusCode::NO_CONTENT),
+        _ => StatusCode::BAD_REQUEST,
+    }
 }
 
 fn told(issuer: &Issuer, headers: &HeaderMap, fetched: Result<Fetched, String>) -> Result<String, StatusCode> {
