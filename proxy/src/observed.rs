@@ -100,7 +100,8 @@ impl Observed {
         let (who, why) = (decision.verified(), decision.why());
         let claims = who.claims();
         let device = claims.and_then(|_| who.device()).map(|device| self.device(device));
-        let network = self.names.network(facts.address);
+        // Of a device the network is asked for only where the guard counts it.
+        let network = device.map_or_else(|| self.names.network(facts.address), |_| 0);
         // As `Seen::new`, with the hashes that are needed again.
         let (rule, enforced) =
             why.monitored().next().unwrap_or_else(|| (why.rule(), why.would().unwrap_or(why.action())));
@@ -117,7 +118,7 @@ impl Observed {
         };
         self.stripe().record(hour_of(facts.now), &seen);
         if let Some(device) = device.filter(|_| who.verdict() == Verdict::Attested) {
-            self.guard(decision, facts, route, (device, network), at);
+            self.guard(decision, facts, route, device, at);
         }
         if let Some(shadow) = &route.watch.shadow {
             shadow.ask(decision, facts, device.unwrap_or(network), route, &at.metrics.candidate_differences);
@@ -143,14 +144,7 @@ impl Observed {
     }
 
     /// The device's history, and whether its refusal is one too many.
-    fn guard(
-        &self,
-        decision: &Decision,
-        facts: &RequestFacts<'_>,
-        route: &Route,
-        (device, network): (u64, u64),
-        at: &At<'_>,
-    ) {
+    fn guard(&self, decision: &Decision, facts: &RequestFacts<'_>, route: &Route, device: u64, at: &At<'_>) {
         let device = route.watch.on_this_route(device);
         let let_through = matches!(decision, Decision::Permit(_));
         if let_through {
@@ -162,6 +156,7 @@ impl Observed {
             return;
         }
         let refused = !let_through || (by_guard && decision.why().would().is_some());
+        let network = if refused { self.names.network(facts.address) } else { 0 };
         let sight = Sight { device, network, refused, now: facts.now, steady: at.steady };
         let who = decision.verified();
         let before = RequestFacts { mode: Mode::Normal, ..*facts };

@@ -4,10 +4,10 @@
 //! action of both, and of how many devices. No answer changes, no permit comes of it. Counts begin anew with another candidate, or
 //! with another policy that it is compared with.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use policies::{Action, Decision, RequestFacts, ResultPolicy};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,13 +28,16 @@ pub(crate) struct Shadow {
     /// Of the candidate, and of the policy in effect.
     digests: ([u8; 32], [u8; 32]),
     asked: AtomicU64,
-    differences: RwLock<HashMap<Between, Arc<Difference>>>,
+    /// Read by each request that differs; a new kind of difference takes its place whole.
+    differences: ArcSwap<Vec<Arc<Difference>>>,
 }
 
-/// What differed: rule and action in effect, rule and action of the candidate.
-type Between = (Box<str>, Action, Box<str>, Action);
-
+/// What differed.
 struct Difference {
+    /// Rule and action in effect.
+    now: (Box<str>, Action),
+    /// Rule and action of the candidate.
+    then: (Box<str>, Action),
     requests: Counter,
     devices: Distinct,
 }
@@ -49,7 +52,7 @@ impl Shadow {
                 candidate: candidate.clone(),
                 digests,
                 asked: AtomicU64::new(0),
-                differences: RwLock::default(),
+                differences: ArcSwap::default(),
             }),
         }
     }
@@ -74,49 +77,56 @@ impl Shadow {
         if judged.action == why.action() && same_class {
             return;
         }
-        let between = (why.rule(), why.action(), judged.rule, judged.action);
-        let difference = self.difference(between, route, counted);
+        let difference = self.difference((why.rule(), why.action()), (judged.rule, judged.action), route, counted);
         difference.requests.inc();
         difference.devices.insert(sender);
     }
 
     fn difference(
         &self,
-        (rule, action, theirs, would): (&str, Action, &str, Action),
+        now: (&str, Action),
+        then: (&str, Action),
         route: &Route,
         counted: &Family<DifferenceLabels, Counter>,
     ) -> Arc<Difference> {
-        let key: Between = (rule.into(), action, theirs.into(), would);
-        if let Some(known) = self.differences.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return known.clone();
-        }
-        let mut differences = self.differences.write().unwrap_or_else(PoisonError::into_inner);
-        let full = differences.len() >= MOST && !differences.contains_key(&key);
-        let key = if full { (OTHER.into(), action, OTHER.into(), would) } else { key };
-        let new = || {
-            let labels = DifferenceLabels {
-                route: route.name.clone(),
-                rule: (*key.0).into(),
-                action: action.as_str(),
-                candidate_rule: (*key.2).into(),
-                candidate_action: would.as_str(),
-            };
-            Arc::new(Difference { requests: counted.get_or_create(&labels).clone(), devices: Distinct::default() })
+        // A few dozen at most: going through them allocates nothing.
+        let find = |all: &[Arc<Difference>], now: (&str, Action), then: (&str, Action)| {
+            let is = |kept: &(Box<str>, Action), asked: (&str, Action)| kept.1 == asked.1 && *kept.0 == *asked.0;
+            all.iter().find(|one| is(&one.now, now) && is(&one.then, then)).cloned()
         };
-        let new = differences.get(&key).cloned().unwrap_or_else(new);
-        differences.entry(key).or_insert(new).clone()
+        let known = self.differences.load();
+        if let Some(found) = find(&known, now, then) {
+            return found;
+        }
+        let (now, then) = if known.len() < MOST { (now, then) } else { ((OTHER, now.1), (OTHER, then.1)) };
+        let labels = DifferenceLabels {
+            route: route.name.clone(),
+            rule: now.0.into(),
+            action: now.1.as_str(),
+            candidate_rule: then.0.into(),
+            candidate_action: then.1.as_str(),
+        };
+        let requests = counted.get_or_create(&labels).clone();
+        let (now_kept, then_kept) = ((now.0.into(), now.1), (then.0.into(), then.1));
+        let new = Arc::new(Difference { now: now_kept, then: then_kept, requests, devices: Distinct::default() });
+        self.differences.rcu(|all| match find(all, now, then) {
+            // Another thread was first.
+            Some(_) => all.clone(),
+            None => Arc::new(all.iter().cloned().chain([new.clone()]).collect()),
+        });
+        find(&self.differences.load(), now, then).unwrap_or(new)
     }
 
     /// For status: the candidate and its differences, the most frequent first.
     pub(crate) fn told(&self) -> Value {
-        let differences = self.differences.read().unwrap_or_else(PoisonError::into_inner);
+        let differences = self.differences.load();
         let mut told: Vec<(u64, Value)> = differences
             .iter()
-            .map(|((rule, action, theirs, would), difference)| {
+            .map(|difference| {
                 let requests = difference.requests.get();
                 let told = json!({
-                    "rule": rule, "action": action.as_str(),
-                    "candidate_rule": theirs, "candidate_action": would.as_str(),
+                    "rule": difference.now.0, "action": difference.now.1.as_str(),
+                    "candidate_rule": difference.then.0, "candidate_action": difference.then.1.as_str(),
                     "requests": requests, "devices": difference.devices.estimate(),
                 });
                 (requests, told)
