@@ -12,8 +12,8 @@ local now = time[1] * 1000000 + time[2]
 local full = nil
 local cells, lives, answer = {}, {}, {1}
 
--- A cell after one more request: it, the milliseconds that it lives, units left, microseconds until whole, number; or nil,
--- units left, microseconds until there is room, and the cell where it has to be written all the same.
+-- What one more request finds. Where it fits: the cell after it and the milliseconds that it lives. Always: units left, and
+-- microseconds until it is whole, or until there is room.
 local function rate(cell, cost, most_used)
   local used, since = 0, now
   if cell then
@@ -22,17 +22,20 @@ local function rate(cell, cost, most_used)
   -- The server's clock may be set back; a cell never is.
   local at = math.max(now, since)
   used = math.max(0, used - (at - since))
-  local shrunk = nil
+  local found = {number = 0}
   if used > most_used then
     -- The window was made shorter: the cell is as full as it can be now, and stays so although this request does not count.
     used = most_used
-    shrunk = struct.pack('>dd', used, at)
+    found.shrunk, found.life = struct.pack('>dd', used, at), math.ceil(used / 1000) + 1
   end
   if used + cost > most_used then
-    return nil, 0, math.ceil(used + cost - most_used), shrunk, math.ceil(used / 1000) + 1
+    found.left, found.wait = 0, math.ceil(used + cost - most_used)
+    return found
   end
   used = used + cost
-  return struct.pack('>dd', used, at), math.ceil(used / 1000) + 1, math.floor((most_used - used) / cost), math.ceil(used), 0
+  found.cell, found.life = struct.pack('>dd', used, at), math.ceil(used / 1000) + 1
+  found.left, found.wait = math.floor((most_used - used) / cost), math.ceil(used)
+  return found
 end
 
 local function budget(cell, amount, window, reserve)
@@ -48,11 +51,12 @@ local function budget(cell, amount, window, reserve)
     end
   end
   local ends = (number + 1) * window
-  local left = math.max(0, amount - spent)
-  if left < reserve then
-    return nil, left, ends * 1000 - now
+  local found = {number = number, left = math.max(0, amount - spent), wait = ends * 1000 - now}
+  if found.left >= reserve then
+    found.left = found.left - reserve
+    found.cell, found.life = struct.pack('>ddd', window, number, spent + reserve), ends - ms + 1000
   end
-  return struct.pack('>ddd', window, number, spent + reserve), ends - ms + 1000, left - reserve, ends * 1000 - now, number
+  return found
 end
 
 for i = 1, count do
@@ -69,21 +73,15 @@ for i = 1, count do
       cell = cells[name] or redis.call('GET', name)
     end
   end
-  local after, life, left, wait, number
-  if kind == 'rate' then
-    after, life, left, wait, number = rate(cell, a, b)
-    if not after and wait then
-      redis.call('SET', name, wait, 'PX', number)
-    end
-  else
-    after, life, left, wait, number = budget(cell, a, b, c)
+  local found = kind == 'rate' and rate(cell, a, b) or budget(cell, a, b, c)
+  if found.shrunk then
+    redis.call('SET', name, found.shrunk, 'PX', found.life)
   end
-  if not after then
-    return {0, i - 1, life, left}
+  if not found.cell then
+    return {0, i - 1, found.left, found.wait}
   end
-  cells[name], lives[name] = after, life
-  local at = 4 * (i - 1) + 2
-  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = left, wait, newcomer, number
+  cells[name], lives[name] = found.cell, found.life
+  answer[first], answer[first + 1], answer[first + 2], answer[first + 3] = found.left, found.wait, newcomer, found.number
 end
 for name, cell in pairs(cells) do
   -- A cell whose allowance is whole, or whose window is over, says the same as no cell.

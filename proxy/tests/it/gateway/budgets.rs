@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use attest_core::time::Clock as _;
 use futures_util::future::join_all;
 use test_servers::Redis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::callers::{IDP, jwt, sha256_hex};
 use super::kit::{Answer, Issuer, Parts, Rig, launch};
 
 /// A route with these limits for attested requests.
@@ -102,6 +104,8 @@ async fn tokens_are_charged_as_the_api_counts_them_in_json_and_in_streams() {
     assert_eq!(status(&rig, "/v1/usage?30").await, 200);
     assert_eq!(rig.api.last().headers["accept-encoding"], "identity");
     until_charged(&rig, "tokens", 30.0).await;
+    let line = rig.logged(|line| line["charged"]["tokens"] == 30).await;
+    assert!(line["charged"]["usage_unknown"].is_null(), "{line}");
     let stream = ask(&rig, "/v1/usage-sse?25").await;
     assert!(stream.whole && stream.text().ends_with("data: [DONE]\n\n"), "{}", stream.text());
     until_charged(&rig, "tokens", 55.0).await;
@@ -228,6 +232,48 @@ async fn a_key_has_one_budget_over_all_of_its_routes() {
         passed += u32::from(rig.get(host, "/paid/v1/a", &[("assay-token", &token)]).await.status == 200);
     }
     assert_eq!(passed, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_caller_and_each_user_has_a_count_of_its_own() {
+    const TOP: &str = r#"
+issuers: { idp: { profile: jwt, keys: { secret_file: idp.secret, encoding: raw, algorithm: HS256 }, issuer: "https://idp.test", audience: api.test, max_lifetime: 1h } }
+callers:
+  acme: { bearer: { sha256_file: acme.sha256, from: [X-Partner-Key] } }
+  globex: { bearer: { sha256_file: globex.sha256, from: [X-Partner-Key] } }
+"#;
+    const ROUTES: &str = r#"
+  own:
+    match: { host: own.test, path: "/**" }
+    upstream: api
+    callers: [acme, globex]
+    user: { issuer: idp, from: [User-Token] }
+    policy:
+      default: block
+      rules:
+        - name: users
+          when: { verdict: attested, user: { present: true } }
+          then: { allow: { limits: [{ requests: 2, count: fixed, per: user, window: 1d }] } }
+        - name: partners
+          when: { verdict: missing, caller: any }
+          then: { allow: { limits: [{ requests: 2, per: caller, window: 1d }] } }
+"#;
+    let secret = |name: &str| format!("{name}-0123456789abcdef0123456789abcdef");
+    let hash = |name: &str| format!("{}\n", sha256_hex(secret(name).as_bytes())).into_bytes();
+    let files = vec![("acme.sha256", hash("acme")), ("globex.sha256", hash("globex")), ("idp.secret", IDP.to_vec())];
+    let rig = Rig::start(Parts { top: TOP, routes: ROUTES.to_owned(), files, ..Parts::default() }).await;
+    let mut seen = Vec::new();
+    for name in ["acme", "acme", "acme", "globex"] {
+        seen.push(rig.get("own.test", "/", &[("x-partner-key", &secret(name))]).await.status);
+    }
+    let now = rig.issuer.clock.now().secs();
+    for subject in ["ann", "ann", "ann", "bob"] {
+        let claims = serde_json::json!({ "iss": "https://idp.test", "aud": "api.test", "sub": subject, "iat": now, "exp": now + 60 });
+        let token = rig.issuer.token();
+        let headers = [("assay-token", token.as_str()), ("user-token", &jwt(IDP, &claims))];
+        seen.push(rig.get("own.test", "/", &headers).await.status);
+    }
+    assert_eq!(seen, [200, 200, 429, 200, 200, 200, 429, 200]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
