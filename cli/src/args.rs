@@ -11,6 +11,7 @@ mod app;
 mod device;
 mod key;
 mod keyset;
+mod panic;
 mod policy;
 mod start;
 mod token;
@@ -21,6 +22,7 @@ pub(crate) use app::*;
 pub(crate) use device::*;
 pub(crate) use key::*;
 pub(crate) use keyset::*;
+pub(crate) use panic::*;
 pub(crate) use policy::*;
 pub(crate) use start::*;
 pub(crate) use token::*;
@@ -61,9 +63,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example: assay service -c service.yaml      with attestation: { serve: { address: … } }")]
     Service(Run),
     /// Tell all that a start would refuse, at once, with places
-    #[command(after_help = "Example: assay check -c gw/assay.yaml\n\n\
+    #[command(after_help = "Examples:\n  assay check -c gw/assay.yaml\n  assay check -c gw/assay.yaml --format github\n\n\
         Nothing is started or changed. Warnings don't count: 0 means that it would start.")]
-    Check(ConfigArg),
+    Check(Check),
     /// Look at result tokens, and issue test tokens
     #[command(subcommand)]
     Token(Token),
@@ -82,13 +84,19 @@ pub(crate) enum Command {
     /// Revoke tokens that are out there
     #[command(subcommand)]
     Revocation(Revocation),
+    /// Order all gateways to lock down, let pass or be patient, for a while
+    #[command(subcommand)]
+    Panic(Panic),
+    /// All gateways: what they run, and who differs
+    #[command(after_help = "Examples:\n  assay fleet -c gw/assay.yaml\n  assay fleet --remote https://attest.internal:8445 --token-file me.token")]
+    Fleet(Fleet),
     /// Make and revoke tokens of the admin API
     #[command(subcommand)]
     Admin(Admin),
     /// Read and verify the log of what operators did
     #[command(subcommand)]
     Audit(Audit),
-    /// Check and explain result policies
+    /// Check, test and explain result policies, and advise on enforcing them
     #[command(subcommand)]
     Policy(Policy),
     /// Open the support code that a user reads out
@@ -100,7 +108,7 @@ pub(crate) enum Command {
         A service's own health is GET {attestation.serve.path}/health."
     )]
     Status(Status),
-    /// Print the JSON Schema of the configuration file or of a policy file
+    /// Print the JSON Schema of the configuration file, of a policy file or of a file of cases
     #[command(after_help = "Example: assay schema config > schema/assay.schema.json")]
     Schema {
         /// Which file's schema
@@ -131,6 +139,8 @@ pub(crate) enum SchemaOf {
     Config,
     /// a policy file
     Policy,
+    /// a file of cases for `policy test`
+    Cases,
 }
 
 #[cfg(test)]

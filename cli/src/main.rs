@@ -71,15 +71,18 @@ async fn run(command: &Command, output: Output) -> Result<End, Stop> {
         Command::Device(args) => commands::device::run(args, output).await,
         Command::Keyset(args) => commands::keyset::run(args, output).await,
         Command::Revocation(args) => commands::revocation::run(args, output).await,
+        Command::Panic(args) => commands::panic::run(args, output).await,
+        Command::Fleet(args) => commands::fleet::run(args, output).await,
         Command::Admin(args) => commands::admin::run(args, output).await,
         Command::Audit(args) => commands::audit::run(args, output).await,
-        Command::Policy(args) => commands::policy::run(args, output),
+        Command::Policy(args) => commands::policy::run(args, output).await,
         Command::Arc(args) => tokio::task::block_in_place(|| commands::arc::run(args, output)),
         Command::Status(args) => commands::status::run(args, output).await,
         Command::Schema { of } => {
             let schema = match of {
                 SchemaOf::Config => settings::schema(),
                 SchemaOf::Policy => policies::schema(),
+                SchemaOf::Cases => policies::cases::schema(),
             };
             output.answer(&schema, || format!("{schema:#}"));
             Ok(End::Yes)

@@ -10,8 +10,9 @@ use attest_admin::{
     Client, ClientError, Code, Desk, Expected, Known, Problem, Version,
     types::{
         AdminToken, App, AuditEntry, AuditReport, AuditVerify, Build, BuildQuery, Checkpoint, CreatedToken, Device,
-        DeviceQuery, Enrol, KeySet, Lift, Mark, NewBuild, NewRevocation, NewTestToken, NewToken, Page, PageQuery,
-        Reason, Registered, Retire, Retired, Revocation, Rotate, Rotation, TestToken,
+        DeviceQuery, Enrol, Gateway, GivenOrder, KeySet, Lift, Mark, NewBuild, NewOrder, NewRevocation, NewTestToken,
+        NewToken, Order, OrderQuery, Page, PageQuery, Reason, Registered, Retire, Retired, Revocation, Rotate, Rotation,
+        TestToken,
     },
 };
 use attest_core::{
@@ -86,6 +87,16 @@ operations! {
     revoke as admin (revocation: &NewRevocation) -> ();
     /// Takes a revocation back.
     lift as admin (lift: &Lift) -> ();
+    /// The orders to gateways.
+    orders as viewer (query: &OrderQuery) -> Page<Order>;
+    /// One of them.
+    order as viewer (number: &str) -> (Order, Version);
+    /// Gives one.
+    give_order as operator (order: &NewOrder) -> (GivenOrder, Version);
+    /// Ends one before its time.
+    end_order as operator (number: &str, why: &Reason, expected: Expected) -> (Order, Version);
+    /// The gateways.
+    gateways as viewer (query: &PageQuery) -> Page<Gateway>;
     /// The tokens of the admin API.
     tokens as admin () -> Page<AdminToken>;
     /// Makes one.

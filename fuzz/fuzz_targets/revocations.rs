@@ -1,7 +1,7 @@
 //! Attacks: what was revoked, on its way from the service to gateways. Input: a byte, then the payload of a document, or
 //! changes to a chain of genuine ones.
 //!
-//! Holds: no payload makes an index forget what it does not lift, count wrongly or go back; what is applied survives
+//! Holds: every order that is taken has an end within its bound, and holds no longer, on any route; no payload makes an index forget what it does not lift, count wrongly or go back; what is applied survives
 //! printing; and a signature over one kind of document is good for no other.
 #![no_main]
 
@@ -10,9 +10,12 @@ use std::sync::LazyLock;
 use assay_fuzz::edited;
 use attest_core::device_key::DeviceId;
 use attest_core::feed::{
-    FeedKey, FeedPublicKey, REVOCATIONS_FORMAT, RevocationDocument, RevocationEntry, RevocationKind,
+    FeedKey, FeedPublicKey, MAX_EXTENSION, MAX_ORDER_LASTS, MAX_ORDERS, Order, OrderKind, REVOCATIONS_FORMAT,
+    RevocationDocument, RevocationEntry, RevocationKind,
 };
+use attest_core::orders::{LATE, Orders};
 use attest_core::revocations::Index;
+use attest_core::time::UnixTime;
 use libfuzzer_sys::fuzz_target;
 
 static KEY: LazyLock<(FeedKey, FeedPublicKey)> = LazyLock::new(|| {
@@ -21,6 +24,36 @@ static KEY: LazyLock<(FeedKey, FeedPublicKey)> = LazyLock::new(|| {
     let public = key.public_key().expect("its public half");
     (key, public)
 });
+
+/// An order of each kind.
+fn orders() -> Vec<Order> {
+    let of = |(kind, id): (&OrderKind, u64)| Order {
+        id,
+        kind: *kind,
+        routes: if id == 1 { vec![] } else { vec!["paid".to_owned()] },
+        since: 1_000,
+        until: 4_600,
+        reason: "an attack".to_owned(),
+        by: "ann".to_owned(),
+        extend_by: (*kind == OrderKind::ExtendTokens).then_some(600),
+    };
+    OrderKind::ALL.iter().zip(1..).map(of).collect()
+}
+
+/// What holds of orders that were taken.
+fn orders_hold(orders: &[Order]) {
+    assert!(orders.len() <= MAX_ORDERS && orders.windows(2).all(|pair| pair[0].id < pair[1].id));
+    for order in orders {
+        let lasts = order.ends().since(UnixTime::from_secs(order.since)).expect("it ends after it began");
+        assert!(lasts <= MAX_ORDER_LASTS);
+    }
+    let all = Orders::new(orders.to_vec());
+    let last = orders.iter().map(Order::ends).max().unwrap_or_default();
+    for route in ["paid", "", "another"] {
+        assert!(all.mode(route, last.plus(LATE)).order().is_none(), "nothing holds for ever");
+        assert!(all.extend(route, last).is_zero() && all.extend(route, UnixTime::default()) <= MAX_EXTENSION);
+    }
+}
 
 /// A first document of a few entries of every kind.
 static FIRST: LazyLock<RevocationDocument> = LazyLock::new(|| {
@@ -48,6 +81,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(document) = RevocationDocument::parse(&payload) else { return };
     let printed = document.to_payload().expect("what was read can be written");
     assert_eq!(RevocationDocument::parse(&printed).as_ref(), Ok(&document));
+
+    orders_hold(document.orders.as_deref().unwrap_or_default());
 
     let (key, public) = &*KEY;
     let signed = key.sign_revocations(&printed);

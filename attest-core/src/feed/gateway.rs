@@ -53,10 +53,10 @@ pub struct GatewayFacts {
     pub counts: GatewayCounts,
 }
 
-/// Requests since a gateway's start.
+/// Requests on a gateway's routes since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayCounts {
-    /// Answered by it, in whatever way.
+    /// Decided, in whatever way.
     pub requests: u64,
     /// Refused by verdict or policy.
     pub refused: u64,

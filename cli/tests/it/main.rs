@@ -10,6 +10,7 @@ mod audit;
 mod devices;
 mod docs;
 mod keys;
+mod panic;
 mod remote;
 mod tokens;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::feed::{FeedError, FeedKey};
+use crate::feed::{FeedError, FeedKey, MAX_ORDER_ROUTES, MAX_ORDERS, OrderKind};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -105,17 +105,40 @@ fn words_read_back() {
 
 #[test]
 fn the_largest_document_can_be_fetched() {
-    let mut full = document();
-    (full.from, full.number, full.latest) = (0, u64::MAX, u64::MAX);
     let value = "a".repeat(MAX_VALUE_BYTES);
-    let one = |n: usize| RevocationEntry {
-        since: i64::MAX,
-        until: Some(i64::MAX),
-        ..entry(u64::MAX - (MAX_REVOCATION_ENTRIES - n) as u64, RevocationKind::App, &value)
+    let order = |id| Order {
+        id: u64::MAX - MAX_ORDERS as u64 + id,
+        kind: OrderKind::ExtendTokens,
+        routes: vec!["r".repeat(64); MAX_ORDER_ROUTES],
+        since: i64::MAX / 1_000 - 1,
+        until: i64::MAX / 1_000,
+        // Four bytes each, and two with its escape: the longest that a character gets.
+        reason: "\u{1f6a8}".repeat(200),
+        by: "\"".repeat(256),
+        extend_by: Some(86_400),
     };
-    full.entries = (0..MAX_REVOCATION_ENTRIES).map(one).collect();
-    let signed = FeedKey::from_seed(&[1; 32]).unwrap().sign_revocations(&full.to_payload().unwrap());
-    assert!(signed.to_json().len() <= crate::feed::MAX_DOCUMENT_BYTES, "{}", signed.to_json().len());
+    let formats = [
+        (REVOCATIONS_FORMAT, MAX_REVOCATION_ENTRIES, Some((1..=MAX_ORDERS as u64).map(order).collect())),
+        (REVOCATIONS_FORMAT_1, MAX_REVOCATION_ENTRIES_1, None),
+    ];
+    for (format, entries, orders) in formats {
+        let one = |n: usize| RevocationEntry {
+            since: i64::MAX,
+            until: Some(i64::MAX),
+            ..entry(u64::MAX - (entries - n) as u64, RevocationKind::App, &value)
+        };
+        let full = RevocationDocument {
+            format: format.into(),
+            number: u64::MAX,
+            latest: u64::MAX,
+            from: 0,
+            entries: (0..entries).map(one).collect(),
+            orders,
+            ..document()
+        };
+        let signed = FeedKey::from_seed(&[1; 32]).unwrap().sign_revocations(&full.to_payload().unwrap());
+        assert!(signed.to_json().len() <= crate::feed::MAX_DOCUMENT_BYTES, "{format} {}", signed.to_json().len());
+    }
 }
 
 proptest! {

@@ -1,0 +1,109 @@
+//! `assay panic`: orders to all gateways, for a while.
+//!
+//! In: what is to hold, where, for how long and why. Out: an order that gateways follow within seconds, and forget by
+//! themselves; in the audit log, with who gave it.
+
+use crate::args::{Extend, OrderArg, OrderEnd, OrderList, Panic};
+use crate::output::{End, Output, Stop, note};
+use crate::verifier::{Verifier, stop};
+use crate::words::{columns, lasting, moment, more};
+use attest_admin::Expected;
+use attest_admin::types::{NewOrder, Order, OrderKind, OrderQuery, Reason};
+use attest_core::time::{Clock, SystemClock, UnixTime};
+
+/// Runs one of the `panic` commands.
+pub(crate) async fn run(command: &Panic, output: Output) -> Result<End, Stop> {
+    match command {
+        Panic::Lockdown(args) => give(args, OrderKind::Lockdown, None, output).await,
+        Panic::Monitor(args) => give(args, OrderKind::Monitor, None, output).await,
+        Panic::ExtendTokens(Extend { by, order }) => {
+            give(order, OrderKind::ExtendTokens, Some(by.seconds()), output).await
+        }
+        Panic::List(args) => list(args, output).await,
+        Panic::End(args) => end(args, output).await,
+    }
+}
+
+async fn give(args: &OrderArg, kind: OrderKind, extend_by_secs: Option<u64>, output: Output) -> Result<End, Stop> {
+    let new = NewOrder {
+        kind,
+        routes: args.routes.clone(),
+        all_routes: args.all,
+        lasts_secs: args.span.seconds(),
+        extend_by_secs,
+        reason: args.reason.clone(),
+    };
+    let (given, _) = Verifier::open(&args.admin)?.give_order(&new).await.map_err(stop)?;
+    for route in &given.routes_nowhere {
+        note(&format!("warning: no gateway that told of itself has a route {route}: `assay fleet` shows their routes"));
+    }
+    let now = SystemClock.now();
+    output.answer(&given, || {
+        let order = &given.order;
+        format!(
+            "order {}: {} on {}, at gateways within seconds; it ends {}, or with: assay panic end {} --reason …",
+            order.number,
+            what(order),
+            routes(order),
+            moment(order.until, now),
+            order.number
+        )
+    });
+    Ok(End::Yes)
+}
+
+async fn list(args: &OrderList, output: Output) -> Result<End, Stop> {
+    let query =
+        OrderQuery { over: args.over.then_some(true), limit: Some(args.page.limit), after: args.page.after.clone() };
+    let page = Verifier::open(&args.admin)?.orders(&query).await.map_err(stop)?;
+    let now = SystemClock.now();
+    output.answer(&page, || {
+        if page.items.is_empty() {
+            return "no order: every route is as its policy says".to_owned();
+        }
+        let row = |order: &Order| {
+            [
+                order.number.to_string(),
+                what(order),
+                routes(order),
+                ending(order, now),
+                order.by.clone(),
+                order.reason.clone(),
+            ]
+        };
+        let rows: Vec<_> = page.items.iter().map(row).collect();
+        format!("{}{}", columns(["ORDER", "WHAT", "ROUTES", "ENDS", "BY", "REASON"], &rows), more(page.next.as_deref()))
+    });
+    Ok(End::Yes)
+}
+
+async fn end(args: &OrderEnd, output: Output) -> Result<End, Stop> {
+    let verifier = Verifier::open(&args.admin)?;
+    let number = args.number.to_string();
+    let (_, version) = verifier.order(&number).await.map_err(stop)?;
+    let why = Reason { reason: args.reason.clone() };
+    let (order, _) = verifier.end_order(&number, &why, Expected::Exactly(version)).await.map_err(stop)?;
+    output.answer(&order, || {
+        format!("order {}: over; {} follows its policy within seconds", order.number, routes(&order))
+    });
+    Ok(End::Yes)
+}
+
+fn what(order: &Order) -> String {
+    match order.kind {
+        OrderKind::Lockdown => "lockdown".to_owned(),
+        OrderKind::Monitor => "monitor".to_owned(),
+        OrderKind::ExtendTokens => format!("tokens live {} longer", lasting(order.extend_by_secs.unwrap_or(0))),
+    }
+}
+
+fn routes(order: &Order) -> String {
+    if order.all_routes { "all routes".to_owned() } else { order.routes.join(", ") }
+}
+
+fn ending(order: &Order, now: UnixTime) -> String {
+    match (order.ended, order.ended_by.as_deref()) {
+        (Some(at), by) => format!("ended {} by {}", moment(at, now), by.unwrap_or("-")),
+        (None, _) => moment(order.until, now),
+    }
+}

@@ -1,0 +1,58 @@
+//! `assay panic` and `assay fleet`: orders to gateways.
+
+use super::Folder;
+use serde_json::json;
+
+#[test]
+fn an_order_without_end_reason_or_routes_is_wrong_usage() {
+    let folder = Folder::begun();
+    let order = |more: &[&str]| folder.here(&[&["panic", "lockdown"], more].concat(), 2);
+    order(&["--route", "paid", "--reason", "r"]);
+    order(&["--route", "paid", "--for", "1h"]);
+    order(&["--for", "1h", "--reason", "r"]);
+    order(&["--all", "--route", "paid", "--for", "1h", "--reason", "r"]);
+    order(&["--all", "--for", "0h", "--reason", "r"]);
+    folder.here(&["panic", "extend-tokens", "--all", "--for", "1h", "--reason", "r"], 2);
+    folder.here(&["panic", "end", "0", "--reason", "r"], 2);
+    assert_eq!(folder.json(&["panic", "list"], 0)["items"], json!([]));
+}
+
+#[test]
+fn an_order_out_of_bounds_changes_nothing() {
+    let folder = Folder::begun();
+    for bad in [
+        &["panic", "lockdown", "--all", "--for", "8d", "--reason", "r"][..],
+        &["panic", "lockdown", "--all", "--for", "1h", "--reason", ""],
+        &["panic", "lockdown", "--route", "Paid", "--for", "1h", "--reason", "r"],
+        &["panic", "extend-tokens", "--by", "25h", "--all", "--for", "1h", "--reason", "r"],
+        &["panic", "end", "7", "--reason", "none"],
+    ] {
+        folder.here(bad, 1);
+    }
+    assert_eq!(folder.json(&["panic", "list", "--over"], 0)["items"], json!([]));
+}
+
+#[test]
+fn an_order_is_given_listed_and_ended_once() {
+    let folder = Folder::begun();
+    let given =
+        folder.json(&["panic", "lockdown", "--route", "paid", "--for", "2h", "--reason", "credential stuffing"], 0);
+    assert_eq!((&given["order"]["number"], &given["order"]["routes"]), (&json!(1), &json!(["paid"])));
+    assert_eq!(given["routes_nowhere"], json!([]), "no gateway has told anything yet");
+    folder.here(&["panic", "extend-tokens", "--by", "30m", "--all", "--for", "1h", "--reason", "r"], 0);
+    let list = folder.here(&["panic", "list"], 0).0;
+    assert!(list.contains("lockdown") && list.contains("all routes") && list.contains("30 min longer"), "{list}");
+    folder.here(&["panic", "end", "1", "--reason", "over"], 0);
+    folder.here(&["panic", "end", "1", "--reason", "again"], 1);
+    assert_eq!(folder.json(&["panic", "list"], 0)["items"].as_array().unwrap().len(), 1);
+    assert!(folder.here(&["panic", "list", "--over"], 0).0.contains("ended"));
+    let audit = folder.here(&["audit", "list"], 0).0;
+    assert!(audit.contains("order.lockdown") && audit.contains("order.end"), "{audit}");
+}
+
+#[test]
+fn a_fleet_that_told_nothing_is_said_to_be_so() {
+    let folder = Folder::begun();
+    assert!(folder.here(&["fleet"], 0).0.contains("no gateway has told"));
+    assert_eq!(folder.json(&["fleet"], 0), json!({ "gateways": [], "remarks": [] }));
+}
