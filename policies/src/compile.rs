@@ -175,7 +175,13 @@ fn assemble(
     let default = shape.default.0.as_ref()?;
     words::check(shape, default, place, &rules, problems);
     if !problem::any_error(problems) {
-        let policy = lint::Policy { default, rules: &rules, shares: &shares, enforcement: written.map(|at| at.place), has_shares: written.is_some_and(|at| matches!(at.value, Enforcement::Shares(_))) };
+        let policy = lint::Policy {
+            default,
+            rules: &rules,
+            shares: &shares,
+            enforcement: written.map(|at| at.place),
+            has_shares: written.is_some_and(|at| matches!(at.value, Enforcement::Shares(_))),
+        };
         problems.extend(lint::lint(&policy, about));
     }
     Some(Compiled {

@@ -82,7 +82,7 @@ pub(crate) enum Condition {
     },
     Percentage {
         percent: u8,
-        dealer: Dealer,
+        dealer: Box<Dealer>,
     },
     Header {
         name: HeaderName,

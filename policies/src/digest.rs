@@ -8,6 +8,7 @@ use std::fmt::{self, Write};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::ResultPolicy;
+use crate::rule::Rule;
 
 impl ResultPolicy {
     /// Identity of what the policy says; the same over reloads and restarts of one version of the program. Costs as much as
@@ -16,9 +17,15 @@ impl ResultPolicy {
     pub fn digest(&self) -> [u8; 32] {
         let policy = &self.0;
         let mut hash = Hash(Context::new(&SHA256));
-        let parts = (&policy.default, &policy.shares, policy.injects, &policy.danger_inject_unattested, &policy.rules);
+        let parts = (&policy.default, &policy.shares, policy.injects, &policy.danger_inject_unattested);
         // Hashing does not fail, and all parts print themselves.
         let _ = write!(hash, "assay-policy-v1 {parts:?}");
+        for rule in &policy.rules {
+            // All of it but its place: a comment above moves that.
+            let Rule { name, place: _, verdicts, conditions, action, class, limits, monitored, until } = rule;
+            let parts = (name, verdicts, conditions, action, class, limits, monitored, until);
+            let _ = write!(hash, "{parts:?}");
+        }
         let mut digest = [0; 32];
         digest.copy_from_slice(hash.0.finish().as_ref());
         digest
@@ -47,7 +54,9 @@ mod tests {
         let one = "default: block\nrules:\n  - { name: a, when: { verdict: attested, app_version: { min: \"1.2\" } }, then: allow }\n";
         assert_eq!(digest(one), digest(one));
         assert_eq!(digest(one), digest(&format!("# a note\n{one}")));
-        for (from, to) in [("block", "deprioritize"), ("1.2", "1.3"), ("then: allow", "then: deprioritize"), ("name: a", "name: b")] {
+        for (from, to) in
+            [("block", "deprioritize"), ("1.2", "1.3"), ("then: allow", "then: deprioritize"), ("name: a", "name: b")]
+        {
             assert_ne!(digest(one), digest(&one.replacen(from, to, 1)), "{from}");
         }
         assert_ne!(digest(one), digest(&format!("enforcement: monitor\n{one}")));

@@ -51,7 +51,7 @@ pub(crate) fn lint(policy: &Policy<'_>, about: &RouteContext<'_>) -> Vec<Problem
 struct Work(usize);
 
 /// Comparisons of conditions, about.
-const MOST_WORK: usize = 20_000_000;
+const MOST_WORK: usize = 5_000_000;
 
 impl Work {
     /// Whether `outer` covers the conditions of `inner`; no, once there is no work left.
@@ -65,3 +65,6 @@ impl Work {
         self.0 > 0 && outer.covers_conditions_of(&inner.conditions)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,6 +119,18 @@ mod tests {
             "\"app_version\"",
             "\"invalid\"",
             "\"expired_for\"",
+            "\"device_age\"",
+            "\"forced_pass\"",
+            "\"caller\"",
+            "\"claims\"",
+            "\"percentage\"",
+            "\"include\"",
+            "\"list\"",
+            "\"reserve\"",
+            "\"sliding\"",
+            "\"unavailable\"",
+            "\"block_everything\"",
+            "\"danger_allow_everything\"",
         ] {
             assert!(text.contains(word), "{word}");
         }

@@ -12,6 +12,7 @@ mod node;
 pub mod scalar;
 
 pub use fields::{Fields, listed, nearest, number, one_of, one_or_many, text, truth};
+pub(crate) use fields::{is_sexagesimal, yaml_1_1};
 pub use node::{Entry, Node, Place, Value};
 
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};

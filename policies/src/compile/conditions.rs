@@ -57,12 +57,16 @@ impl Of<'_> {
             let kinds = many.value.0.iter().flat_map(|at| at.value.0.iter());
             Condition::Evidence(kinds.fold(EvidenceKinds::EMPTY, EvidenceKinds::with))
         }));
-        found.extend(when.device_state.as_ref().map(|many| {
-            Condition::DeviceState(DeviceStates::of(many.value.0.iter().map(|at| at.value.0)))
-        }));
-        found.extend(when.annotation.as_ref().map(|many| {
-            Condition::Annotation(many.value.0.iter().fold(0, |bits, at| bits | at.value.0))
-        }));
+        found.extend(
+            when.device_state
+                .as_ref()
+                .map(|many| Condition::DeviceState(DeviceStates::of(many.value.0.iter().map(|at| at.value.0)))),
+        );
+        found.extend(
+            when.annotation
+                .as_ref()
+                .map(|many| Condition::Annotation(many.value.0.iter().fold(0, |bits, at| bits | at.value.0))),
+        );
         found.extend(when.app.as_ref().map(|many| Condition::App(names(many, "app", problems))));
         found.extend(when.app_version.as_ref().map(|range| app_version(range, problems)));
         found.extend(when.device_age.as_ref().map(|range| device_age(range, problems)));
@@ -94,7 +98,7 @@ impl Of<'_> {
         // The dearest: it takes a hash.
         found.extend(when.percentage.as_ref().map(|percent| Condition::Percentage {
             percent: percent.value.0,
-            dealer: Dealer::of_rule(self.policy, self.rule),
+            dealer: Box::new(Dealer::of_rule(self.policy, self.rule)),
         }));
         found
     }
@@ -103,8 +107,12 @@ impl Of<'_> {
         let words = bounded(many, "caller", problems);
         if self.about.callers.is_empty() {
             problems.push(
-                Problem::error(many.place, "no_caller", format!("route `{}` lets no caller prove itself", self.about.route))
-                    .with_hint("name them on the route: callers: [ … ]"),
+                Problem::error(
+                    many.place,
+                    "no_caller",
+                    format!("route `{}` lets no caller prove itself", self.about.route),
+                )
+                .with_hint("name them on the route: callers: [ … ]"),
             );
         } else {
             for at in words {
@@ -129,8 +137,12 @@ impl Of<'_> {
         let NonEmpty(UserRule { present, issuer, subject, claims }) = &user.value;
         if !self.about.user {
             problems.push(
-                Problem::error(user.place, "no_user", format!("route `{}` verifies no user\'s token", self.about.route))
-                    .with_hint("name who issues them on the route: user: { issuer: … }"),
+                Problem::error(
+                    user.place,
+                    "no_user",
+                    format!("route `{}` verifies no user\'s token", self.about.route),
+                )
+                .with_hint("name who issues them on the route: user: { issuer: … }"),
             );
         }
         let asks_who = issuer.is_some() || subject.is_some() || claims.is_some();
@@ -165,8 +177,12 @@ impl Of<'_> {
     fn device(self, many: &At<Many<ListName>>, problems: &mut Vec<Problem>) -> Condition {
         if !self.about.device_ids {
             problems.push(
-                Problem::warning(many.place, "no_device", format!("no token that route `{}` takes names a device", self.about.route))
-                    .with_hint("the condition is never true: remove it, or let the issuer put `did` into its tokens"),
+                Problem::warning(
+                    many.place,
+                    "no_device",
+                    format!("no token that route `{}` takes names a device", self.about.route),
+                )
+                .with_hint("the condition is never true: remove it, or let the issuer put `did` into its tokens"),
             );
         }
         let lists: Vec<_> =
@@ -196,15 +212,24 @@ impl Of<'_> {
     fn list(self, name: &At<ListName>, kind: Kind, problems: &mut Vec<Problem>) -> Option<(Box<str>, List)> {
         let ListName(text) = &name.value;
         let Some(list) = self.about.lists.get(text) else {
-            let known: Vec<String> =
-                self.about.lists.iter().filter(|(_, list)| list.kind() == kind).map(|(name, _)| name.to_owned()).collect();
+            let known: Vec<String> = self
+                .about
+                .lists
+                .iter()
+                .filter(|(_, list)| list.kind() == kind)
+                .map(|(name, _)| name.to_owned())
+                .collect();
             problems.push(unknown("list", text, &known, name.place));
             return None;
         };
         if list.kind() != kind {
             problems.push(
-                Problem::error(name.place, "wrong_list", format!("list `{text}` holds {}, not {}", list.kind().as_str(), kind.as_str()))
-                    .with_hint(format!("name a list of {} here", kind.as_str())),
+                Problem::error(
+                    name.place,
+                    "wrong_list",
+                    format!("list `{text}` holds {}, not {}", list.kind().as_str(), kind.as_str()),
+                )
+                .with_hint(format!("name a list of {} here", kind.as_str())),
             );
             return None;
         }
@@ -213,9 +238,8 @@ impl Of<'_> {
 }
 
 fn pick<T>(lists: &[(Box<str>, List)], of: impl Fn(&List) -> Option<&Arc<T>>) -> Box<[Listed<T>]> {
-    let listed = |(name, list): &(Box<str>, List)| {
-        of(list).map(|list| Listed { name: name.clone(), list: Arc::clone(list) })
-    };
+    let listed =
+        |(name, list): &(Box<str>, List)| of(list).map(|list| Listed { name: name.clone(), list: Arc::clone(list) });
     lists.iter().filter_map(listed).collect()
 }
 
@@ -244,8 +268,12 @@ fn bounded<'m, T>(many: &'m At<Many<T>>, what: &str, problems: &mut Vec<Problem>
     let values = &many.value.0;
     if values.len() > MAX_VALUES {
         problems.push(
-            Problem::error(many.place, "too_many_values", format!("`{what}` lists {} values, more than {MAX_VALUES}", values.len()))
-                .with_hint("put them into a named list, for networks, devices and paths: { list: NAME }"),
+            Problem::error(
+                many.place,
+                "too_many_values",
+                format!("`{what}` lists {} values, more than {MAX_VALUES}", values.len()),
+            )
+            .with_hint("put them into a named list, for networks, devices and paths: { list: NAME }"),
         );
         return &[];
     }
@@ -290,3 +318,6 @@ fn device_age(range: &At<NonEmpty<AgeRange>>, problems: &mut Vec<Problem>) -> Co
     }
     Condition::DeviceAge { min, below }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,13 +37,18 @@ impl Sources {
 }
 
 /// `policy` with the rules of all included files; what is wrong is told and left out.
-pub(super) fn expand(policy: Node, about: &RouteContext<'_>, sources: &mut Sources, problems: &mut Vec<Problem>) -> Node {
+pub(super) fn expand(
+    policy: Node,
+    about: &RouteContext<'_>,
+    sources: &mut Sources,
+    problems: &mut Vec<Problem>,
+) -> Node {
     let Value::Map(entries) = &policy.value else { return policy };
     let includes = |entry: &Entry| entry.key == "rules" && has_includes(&entry.value);
     if !entries.iter().any(includes) {
         return policy;
     }
-    let mut reader = Reader { about, sources, problems, open: Vec::new(), bytes: 0 };
+    let mut reader = Reader { about, sources, problems, open: Vec::new(), asked: 0, bytes: 0 };
     let place = policy.place;
     let Value::Map(mut entries) = policy.value else { return Node::new(Value::Null, place) };
     for entry in entries.iter_mut().filter(|entry| entry.key == "rules") {
@@ -72,6 +77,8 @@ struct Reader<'r, 'a> {
     problems: &'r mut Vec<Problem>,
     /// The files that are being read, each included by the one before.
     open: Vec<String>,
+    /// How many files were asked for, those with them that could not be read.
+    asked: usize,
     bytes: usize,
 }
 
@@ -86,7 +93,10 @@ impl Reader<'_, '_> {
     }
 
     fn include(&mut self, item: &Node, out: &mut Vec<Node>) {
-        let elsewhere = [("name", "an include stands alone; rules have names"), ("when", "an include stands alone, the conditions are those of its rules")];
+        let elsewhere = [
+            ("name", "an include stands alone; rules have names"),
+            ("when", "an include stands alone, the conditions are those of its rules"),
+        ];
         let Some(fields) = Fields::open(item, "an include", &["include"], &elsewhere, self.problems) else { return };
         let Some(node) = fields.get("include") else { return };
         let Some(path) = yaml::text(node, "include", self.problems) else { return };
@@ -94,26 +104,47 @@ impl Reader<'_, '_> {
         let refuse = |code, message: String, hint: &str| Problem::error(place, code, message).with_hint(hint);
         if self.open.len() >= MAX_DEPTH {
             let message = format!("more than {MAX_DEPTH} files stand inside each other");
-            return self.problems.push(refuse("include_too_deep", message, "include the file where the policy itself stands"));
+            return self.problems.push(refuse(
+                "include_too_deep",
+                message,
+                "include the file where the policy itself stands",
+            ));
         }
-        if self.sources.0.len() > MAX_FILES {
-            let message = format!("a policy includes more than {MAX_FILES} files");
-            return self.problems.push(refuse("too_many_includes", message, "put their rules into fewer files"));
+        self.asked += 1;
+        if self.asked > MAX_FILES {
+            // Told once.
+            if self.asked == MAX_FILES + 1 {
+                let message = format!("a policy includes more than {MAX_FILES} files");
+                self.problems.push(refuse("too_many_includes", message, "put their rules into fewer files"));
+            }
+            return;
         }
         let (file, text) = match self.about.files.read(path) {
             Ok(read) => read,
             Err(why) => {
-                return self.problems.push(refuse("unreadable_file", why, "paths are relative to the main file, in included files too"));
+                return self.problems.push(refuse(
+                    "unreadable_file",
+                    why,
+                    "paths are relative to the main file, in included files too",
+                ));
             }
         };
         if self.open.contains(&file) || self.sources.0.first() == Some(&file) {
             let message = format!("`{file}` includes itself");
-            return self.problems.push(refuse("include_cycle", message, "remove this line, or the one that leads back to it"));
+            return self.problems.push(refuse(
+                "include_cycle",
+                message,
+                "remove this line, or the one that leads back to it",
+            ));
         }
         self.bytes = self.bytes.saturating_add(text.len());
         if self.bytes > MAX_BYTES {
             let message = format!("the included files have more than {MAX_BYTES} bytes");
-            return self.problems.push(refuse("include_too_large", message, "put networks, devices and paths into named lists"));
+            return self.problems.push(refuse(
+                "include_too_large",
+                message,
+                "put networks, devices and paths into named lists",
+            ));
         }
         let mut root = match yaml::parse(&file, &text) {
             Ok(root) => root,
@@ -127,14 +158,22 @@ impl Reader<'_, '_> {
             ("enforcement", "an included file has rules alone: this stands in the policy"),
             ("refusals", "an included file has rules alone: this stands in the policy"),
         ];
-        let Some(fields) = Fields::open(&root, "an included file", &["rules"], &elsewhere, self.problems) else { return };
+        let Some(fields) = Fields::open(&root, "an included file", &["rules"], &elsewhere, self.problems) else {
+            return;
+        };
         let Some(rules) = fields.require("rules", "write rules: [ … ]", self.problems) else { return };
         let Value::List(items) = &rules.value else {
-            let problem = Problem::error(rules.place, "wrong_type", format!("`rules` must be a list, not {}", rules.described()));
-            return self.problems.push(problem.with_hint("begin each entry with `- ` on a line of its own, or write [ … ]"));
+            let problem =
+                Problem::error(rules.place, "wrong_type", format!("`rules` must be a list, not {}", rules.described()));
+            return self
+                .problems
+                .push(problem.with_hint("begin each entry with `- ` on a line of its own, or write [ … ]"));
         };
         self.open.push(file);
         self.splice(items.clone(), out);
         self.open.pop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,8 @@ use super::RouteContext;
 use crate::limit::{Count, Limit, Per, Unit};
 use crate::problem::Problem;
 use crate::rule::Rule;
-use crate::shape::At;
 use crate::shape::then::{LimitShape, Then};
+use crate::shape::{At, Tried};
 use crate::verdicts::Verdicts;
 
 const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
@@ -40,7 +40,9 @@ pub(super) fn limits_of(then: &Then, rule: &Rule, about: &RouteContext<'_>, prob
                 None
             };
             if let Some((code, message)) = wrong {
-                problems.push(Problem::error(burst.place, code, message).with_hint("leave `burst` out, or make it smaller"));
+                problems.push(
+                    Problem::error(burst.place, code, message).with_hint("leave `burst` out, or make it smaller"),
+                );
             }
             wrong.is_none()
         });
@@ -78,7 +80,9 @@ fn amount_of(limit: &LimitShape, then: &Then, problems: &mut Vec<Problem>) -> Op
                     "missing_field",
                     "a limit counts one of `requests`, `bytes` and `tokens`",
                 )
-                .with_hint("write how many: { requests: 60, per: address, window: 1m }; for two of them write two limits"),
+                .with_hint(
+                    "write how many: { requests: 60, per: address, window: 1m }; for two of them write two limits",
+                ),
             );
             None
         }
@@ -120,8 +124,12 @@ fn count_of(limit: &LimitShape, unit: Unit, problems: &mut Vec<Problem>) -> Coun
     match (&limit.count, unit) {
         (Some(At { value: Count::Sliding, place }), Unit::Bytes | Unit::Tokens) => {
             problems.push(
-                Problem::error(*place, "wrong_count", format!("{} are a budget: they can\'t be counted sliding", unit.as_str()))
-                    .with_hint("leave `count` out: whole windows in UTC, right to the unit"),
+                Problem::error(
+                    *place,
+                    "wrong_count",
+                    format!("{} are a budget: they can\'t be counted sliding", unit.as_str()),
+                )
+                .with_hint("leave `count` out: whole windows in UTC, right to the unit"),
             );
             Count::Fixed
         }
@@ -132,7 +140,8 @@ fn count_of(limit: &LimitShape, unit: Unit, problems: &mut Vec<Problem>) -> Coun
 }
 
 fn check_window(place: crate::yaml::Place, window: Duration, count: Count, problems: &mut Vec<Problem>) {
-    let whole = window.subsec_nanos() == 0 && (DAY.is_multiple_of(window.as_secs()) || window.as_secs().is_multiple_of(DAY));
+    let whole =
+        window.subsec_nanos() == 0 && (DAY.is_multiple_of(window.as_secs()) || window.as_secs().is_multiple_of(DAY));
     if !(SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&window) {
         problems.push(
             Problem::error(place, "wrong_window", "a window lasts from 1s to 31d")
@@ -141,7 +150,9 @@ fn check_window(place: crate::yaml::Place, window: Duration, count: Count, probl
     } else if count == Count::Fixed && !whole {
         problems.push(
             Problem::error(place, "wrong_window", "the window of a budget must be a part of a day, or whole days")
-                .with_hint("write, for example, 1m, 15m, 1h, 6h, 1d or 7d: windows begin at the same moments every day"),
+                .with_hint(
+                    "write, for example, 1m, 15m, 1h, 6h, 1d or 7d: windows begin at the same moments every day",
+                ),
         );
     }
 }
@@ -153,7 +164,13 @@ fn reserve_of(
     place: crate::yaml::Place,
     problems: &mut Vec<Problem>,
 ) -> Option<u64> {
-    let (reserve, place) = match (&limit.reserve, unit) {
+    let written = match &limit.reserve {
+        // It was there and unreadable: that has been told.
+        Some(Tried(None)) => return None,
+        Some(Tried(Some(at))) => Some(at),
+        None => None,
+    };
+    let (reserve, place) = match (written, unit) {
         (None, Unit::Requests) => return Some(1),
         (Some(at), Unit::Requests) => {
             problems.push(
@@ -181,3 +198,6 @@ fn reserve_of(
     }
     Some(reserve)
 }
+
+#[cfg(test)]
+mod tests;

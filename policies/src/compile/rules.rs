@@ -103,11 +103,14 @@ fn refuse_twice(
 ) {
     match names.get(&name.value) {
         Some(first) => {
-            let file = if first.source == name.place.source { String::new() } else { format!(" of {}", sources.name(*first)) };
+            let file =
+                if first.source == name.place.source { String::new() } else { format!(" of {}", sources.name(*first)) };
             problems.push(
-                Problem::error(name.place, "duplicate_name", format!("a second {what} is called `{}`", name.value)).with_hint(
-                    format!("the first is on line {}{file}; log, metrics and counts go by names", first.line),
-                ),
+                Problem::error(name.place, "duplicate_name", format!("a second {what} is called `{}`", name.value))
+                    .with_hint(format!(
+                        "the first is on line {}{file}; log, metrics and counts go by names",
+                        first.line
+                    )),
             );
         }
         None => {

@@ -27,8 +27,11 @@ fn refused_on(text: &str, about: &RouteContext<'_>) -> Problem {
     problems.remove(0)
 }
 
+/// A policy with this rule, and below it one that lets something through.
 fn rule(inner: &str) -> String {
-    format!("default: block\nrules:\n  - {{ name: r, {inner} }}\n")
+    format!(
+        "default: block\nrules:\n  - {{ name: r, {inner} }}\n  - {{ name: enrolled, when: {{ verdict: attested, app: other }}, then: allow }}\n"
+    )
 }
 
 fn when(inner: &str) -> String {
@@ -58,14 +61,25 @@ fn the_traps_of_yaml_are_told_by_name() {
     hinted(&when("app_version: { min: \">=3.1\" }"), 3, "write { min: \"3.1\" }");
     hinted(&when("app_version: { min: \"<4\" }"), 3, "write { below: \"4\" }");
     hinted(&when("app_version: { max: \"4\" }"), 3, "it is called `below`");
-    hinted("default: block\nenforcement: { failed: 10% }\n", 2, "write `10`, without the `%`");
-    hinted("default: block\nenforcement: { failed: 010 }\n", 2, "write `10`: some tools read a leading 0 as an octal");
-    hinted("default: block\nenforcement: { failed: \"10\" }\n", 2, "write `10`, without quotes");
-    hinted("default: block\nenforcement: { failed: 101 }\n", 2, "0 to 100");
-    hinted("default: block\nenforcement: 10\n", 2, "others: 10");
-    hinted("default: block\nenforcement: Monitor\n", 2, "did you mean `monitor`?");
-    hinted("default: block\nenforcement: { any: 5 }\n", 2, "write `others`");
-    hinted("default: block\nenforcement: { other: 5 }\n", 2, "`others`");
+    hinted("default: block\nblock_everything: true\nenforcement: { failed: 10% }\n", 3, "write `10`, without the `%`");
+    hinted("default: block\nenforcement: { failed: 1_0 }\n", 2, "write `10`: tools disagree on `_`");
+    hinted("default: block\nenforcement: { failed: 0x10 }\n", 2, "write `16`");
+    hinted("default: block\nenforcement: { failed: 12:30 }\n", 2, "base 60");
+    hinted(
+        "default: block\nblock_everything: true\nenforcement: { failed: 010 }\n",
+        3,
+        "write `10`: some tools read a leading 0 as an octal",
+    );
+    hinted(
+        "default: block\nblock_everything: true\nenforcement: { failed: \"10\" }\n",
+        3,
+        "write `10`, without quotes",
+    );
+    hinted("default: block\nblock_everything: true\nenforcement: { failed: 101 }\n", 3, "0 to 100");
+    hinted("default: block\nblock_everything: true\nenforcement: 10\n", 3, "others: 10");
+    hinted("default: block\nblock_everything: true\nenforcement: Monitor\n", 3, "did you mean `monitor`?");
+    hinted("default: block\nblock_everything: true\nenforcement: { any: 5 }\n", 3, "write `others`");
+    hinted("default: block\nblock_everything: true\nenforcement: { other: 5 }\n", 3, "`others`");
     hinted(&rule("when: { verdict: missing }, then: { block: { status: 0403 } }"), 3, "every refusal looks the same");
     hinted(&rule("when: { verdict: attested }, then: allow, until: 2027-03-01"), 3, "2027-03-01T00:00:00Z");
     hinted(&when("host: \"*\""), 3, "leave `host` out");
@@ -78,7 +92,7 @@ fn the_traps_of_yaml_are_told_by_name() {
     hinted(&when("path: \"/v1?x=1\""), 3, "leave the query out");
     hinted(&when("path: \"/a/**/b\""), 3, "no regular expressions");
     hinted(&when("network: 10.0.0.1/8"), 3, "write 10.0.0.0/8");
-    hinted(&when("network: { list: datacentres }"), 3, "write the networks out");
+    hinted(&when("network: { list: datacentres }"), 3, "the configuration has none");
     hinted(
         &rule("when: { verdict: attested }, then: { allow: { limits: [{ requests: 5, per: device, window: 60 }] } }"),
         3,
@@ -123,13 +137,14 @@ fn what_is_forgotten_is_asked_for() {
         refused("default: allow\nrules: [{ name: r, when: { verdict: any }, then: block }]\n").code,
         "default_allows"
     );
-    assert_eq!(refused("default: block\ndanger_default_allow: true\n").code, "no_effect");
+    assert_eq!(refused("default: block\nblock_everything: true\ndanger_default_allow: true\n").code, "no_effect");
     assert_eq!(refused(&when("app_version: {}")).code, "empty_map");
     assert_eq!(refused(&when("app_version: { min: \"4\", below: \"3\" }")).code, "empty_range");
     assert_eq!(refused(&when("not: {}")).code, "empty_map");
     assert_eq!(refused(&when("path: []")).code, "empty_list");
     assert_eq!(refused(&when("expired_for: {}")).code, "missing_field");
-    assert_eq!(check("default: block\n"), []);
+    assert_eq!(refused("default: block\n").code, "blocks_everything");
+    assert_eq!(check("default: block\nblock_everything: true\n"), []);
 }
 
 #[test]
@@ -199,7 +214,8 @@ fn on_a_route_with_a_key_nothing_unattested_passes_by_accident() {
     let shared = "limits: [{ requests: 5, per: route, window: 1m }]";
     assert_eq!(refused_on(&allow("missing", shared), &key_route()).code, "gives_key");
     assert!(compile(parse_file("t", &allow("missing", shared)).unwrap(), "t", &danger).is_ok());
-    assert!(check_text("t", &allow("attested", ""), &key_route()).is_empty());
+    let genuine = "default: block\nrules: [{ name: r, when: { verdict: attested }, then: allow }]\n";
+    assert!(check_text("t", genuine, &key_route()).is_empty());
 }
 
 #[test]
@@ -254,7 +270,11 @@ rules:
     let monitored = text
         .replace("then: allow }", "then: allow, mode: monitor }")
         .replace("then: block }\n  - { name: d", "then: block, mode: monitor }\n  - { name: d");
-    let told: Vec<_> = check(&monitored).into_iter().filter(|p| p.code == "unreachable_rule").map(|p| p.line).collect();
+    let told: Vec<_> = check(&(monitored + "block_everything: true\n"))
+        .into_iter()
+        .filter(|p| p.code == "unreachable_rule")
+        .map(|p| p.line)
+        .collect();
     assert_eq!(told, [7], "a monitored rule takes nothing from those below");
 }
 
@@ -367,6 +387,20 @@ fn the_schema_knows_the_fields_that_the_reader_knows() {
         let told = check(&format!("default: block\nrules: [{{ {field}: [[]] }}]\n"));
         assert!(told.iter().all(|problem| problem.code != "unknown_field"), "{field}");
     }
+    let within = |shape: &str, policy: &dyn Fn(&str) -> String| {
+        for field in fields(shape) {
+            let told = check(&policy(&field));
+            assert!(told.iter().all(|problem| problem.code != "unknown_field"), "{shape}.{field}: {told:#?}");
+        }
+    };
+    within("LimitShape", &|field| {
+        rule(&format!("when: {{ verdict: attested }}, then: {{ allow: {{ limits: [{{ {field}: [[]] }}] }} }}"))
+    });
+    within("Passing", &|field| rule(&format!("when: {{ verdict: attested }}, then: {{ allow: {{ {field}: [[]] }} }}")));
+    within("UserRule", &|field| when(&format!("user: {{ {field}: [[]] }}")));
+    within("AgeRange", &|field| when(&format!("device_age: {{ {field}: [[]] }}")));
+    within("RefusalsShape", &|field| format!("default: block\nrefusals: {{ {field}: [[]] }}\n"));
+    within("RefusalShape", &|field| format!("default: block\nrefusals: {{ refused: {{ {field}: [[]] }} }}\n"));
     for field in fields("When") {
         let told = check(&format!("default: block\nrules: [{{ when: {{ {field}: [[]] }} }}]\n"));
         assert!(told.iter().all(|problem| problem.code != "unknown_field"), "{field}");

@@ -45,12 +45,22 @@ pub(super) fn check(
     match (&shape.danger_allow_everything, lets_everything_through(default.value, rules)) {
         (Some(At { value: true, .. }), true) | (None, false) => {}
         (Some(At { place, .. }), false) => problems.push(
-            Problem::error(*place, "no_effect", "`danger_allow_everything` stands in a policy that does not let everything through")
-                .with_hint("remove it"),
+            Problem::error(
+                *place,
+                "no_effect",
+                "`danger_allow_everything` stands in a policy that does not let everything through",
+            )
+            .with_hint("remove it"),
         ),
         (_, true) => problems.push(
-            Problem::error(policy, "allows_everything", "the policy checks nothing: every request is allowed, forged tokens too")
-                .with_hint("name verdict: attested in the rule that allows; to mean it, add `danger_allow_everything: true`"),
+            Problem::error(
+                policy,
+                "allows_everything",
+                "the policy checks nothing: every request is allowed, forged tokens too",
+            )
+            .with_hint(
+                "name verdict: attested in the rule that allows; to mean it, add `danger_allow_everything: true`",
+            ),
         ),
     }
 }
@@ -73,3 +83,6 @@ fn lets_everything_through(default: Action, rules: &[Rule]) -> bool {
     }
     default == Action::Allow
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,9 @@ impl Condition {
             (Self::Path { globs, lists }, Self::Path { globs: inner, lists: others }) => {
                 (globs.len() + lists.len()) * inner.len() + listed(lists, others, |list| list.len())
             }
-            (Self::Route(outer), Self::Route(inner)) | (Self::App(outer), Self::App(inner)) => outer.len() * inner.len(),
+            (Self::Route(outer), Self::Route(inner)) | (Self::App(outer), Self::App(inner)) => {
+                outer.len() * inner.len()
+            }
             (Self::Device(outer), Self::Device(inner)) => listed(outer, inner, |list| list.len()),
             (Self::Network { own, lists, .. }, Self::Network { own: inner, lists: others, .. }) => {
                 // Its own networks are looked up in each list, and each list in its own networks.

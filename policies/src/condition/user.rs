@@ -17,9 +17,12 @@ pub(crate) struct UserTest {
     pub(crate) present: bool,
     pub(crate) issuers: Box<[Box<str>]>,
     pub(crate) subjects: Box<[Box<str>]>,
-    /// Claims, each with the values that will do.
-    pub(crate) claims: Box<[(Box<str>, Box<[Value]>)]>,
+    /// All of them.
+    pub(crate) claims: Box<[Claim]>,
 }
+
+/// A claim by name, and the values that will do.
+pub(crate) type Claim = (Box<str>, Box<[Value]>);
 
 impl UserTest {
     pub(super) fn met(&self, user: Option<&User<'_>>) -> Met {
@@ -60,7 +63,10 @@ impl UserTest {
             && names(&self.issuers, &inner.issuers)
             && names(&self.subjects, &inner.subjects)
             && self.claims.iter().all(|(name, values)| {
-                inner.claims.iter().any(|(other, wanted)| other == name && wanted.iter().all(|one| values.contains(one)))
+                inner
+                    .claims
+                    .iter()
+                    .any(|(other, wanted)| other == name && wanted.iter().all(|one| values.contains(one)))
             })
     }
 }

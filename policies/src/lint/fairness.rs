@@ -81,7 +81,11 @@ fn fates(policy: &Policy<'_>, rule: &Rule, verdicts: Verdicts, work: &mut Work) 
     for other in policy.rules.iter().filter(|other| other.monitored.is_none()) {
         let decided = left.both(other.verdicts);
         if !decided.is_empty() && work.covers(other, rule) {
-            fates.push(Fate { verdicts: decided, rank: rank(other.action, other.class), by_this: std::ptr::eq(other, rule) });
+            fates.push(Fate {
+                verdicts: decided,
+                rank: rank(other.action, other.class),
+                by_this: std::ptr::eq(other, rule),
+            });
             left = left.without(decided);
         }
     }

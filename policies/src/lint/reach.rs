@@ -17,8 +17,12 @@ pub(super) fn unreachable(policy: &Policy<'_>, work: &mut Work, found: &mut Vec<
         }
         if let Some(why) = rule.conditions.iter().find_map(never_met) {
             found.push(
-                Problem::warning(rule.place, "unreachable_rule", format!("rule `{}` can never match: {why}", rule.name))
-                    .with_hint("remove the rule, or the condition"),
+                Problem::warning(
+                    rule.place,
+                    "unreachable_rule",
+                    format!("rule `{}` can never match: {why}", rule.name),
+                )
+                .with_hint("remove the rule, or the condition"),
             );
             continue;
         }
@@ -58,7 +62,9 @@ fn never_met(condition: &Condition) -> Option<String> {
         }
         Condition::Percentage { percent: 0, .. } => Some("it is for 0 percent of senders".to_owned()),
         Condition::Not(inner) => match &**inner {
-            [Condition::Verdict(verdicts)] if *verdicts == Verdicts::ANY => Some("`not` excludes every verdict".to_owned()),
+            [Condition::Verdict(verdicts)] if *verdicts == Verdicts::ANY => {
+                Some("`not` excludes every verdict".to_owned())
+            }
             [Condition::Path { globs, .. }] if globs.iter().any(|glob| glob.as_str() == "/**") => {
                 Some("`not` excludes every path".to_owned())
             }

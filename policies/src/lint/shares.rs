@@ -27,8 +27,12 @@ pub(super) fn shares(policy: &Policy<'_>, about: &RouteContext<'_>, work: &mut W
         };
         if let Some(word) = word {
             found.push(
-                Problem::note(place, "shares_all_alike", format!("these shares say no more than `enforcement: {word}`"))
-                    .with_hint(format!("write enforcement: {word}")),
+                Problem::note(
+                    place,
+                    "shares_all_alike",
+                    format!("these shares say no more than `enforcement: {word}`"),
+                )
+                .with_hint(format!("write enforcement: {word}")),
             );
         }
     }
@@ -41,8 +45,12 @@ fn percentages(policy: &Policy<'_>, work: &mut Work, found: &mut Vec<Problem>) {
     for (number, (rule, percent)) in dealt.iter().enumerate() {
         if *percent == 100 {
             found.push(
-                Problem::warning(rule.place, "no_effect", format!("`percentage: 100` of rule `{}` leaves nobody out", rule.name))
-                    .with_hint("remove the condition"),
+                Problem::warning(
+                    rule.place,
+                    "no_effect",
+                    format!("`percentage: 100` of rule `{}` leaves nobody out", rule.name),
+                )
+                .with_hint("remove the condition"),
             );
             continue;
         }

@@ -31,8 +31,12 @@ fn look_at(condition: &Condition, rule: &Rule, about: &RouteContext<'_>, found: 
                 let bare = below.trim_start_matches('.');
                 if !hosts.iter().any(|other| other.matches(bare)) {
                     found.push(
-                        Problem::warning(rule.place, "bare_host", format!("rule `{}` blocks every name below {bare}, and not {bare} itself", rule.name))
-                            .with_hint(format!("write host: [{bare}, \"*.{bare}\"]")),
+                        Problem::warning(
+                            rule.place,
+                            "bare_host",
+                            format!("rule `{}` blocks every name below {bare}, and not {bare} itself", rule.name),
+                        )
+                        .with_hint(format!("write host: [{bare}, \"*.{bare}\"]")),
                     );
                 }
             }
@@ -54,7 +58,10 @@ fn path(glob: &PathGlob, rule: &Rule, about: &RouteContext<'_>, found: &mut Vec<
             Problem::warning(
                 rule.place,
                 "wide_wildcard",
-                format!("`{text}` of rule `{}` matches {base}0 and {base}-internal too, and nothing below {base}/", rule.name),
+                format!(
+                    "`{text}` of rule `{}` matches {base}0 and {base}-internal too, and nothing below {base}/",
+                    rule.name
+                ),
             )
             .with_hint(format!("for {base} and all below it write \"{base}/**\"")),
         );
@@ -67,7 +74,10 @@ fn path(glob: &PathGlob, rule: &Rule, about: &RouteContext<'_>, found: &mut Vec<
             Problem::note(
                 rule.place,
                 "wide_wildcard",
-                format!("`{text}` of rule `{}` is wider than route `{}`, which takes `{route}`", rule.name, about.route),
+                format!(
+                    "`{text}` of rule `{}` is wider than route `{}`, which takes `{route}`",
+                    rule.name, about.route
+                ),
             )
             .with_hint("leave `path` out for the whole route, or name the part that is meant"),
         );

@@ -3,7 +3,7 @@
 //! In: patterns. Out: whether a path is matched by one of them: whole paths and beginnings (`/a/**`) by binary search, other
 //! patterns by the beginning that they share with few others.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use attest_core::target::PathGlob;
 
@@ -15,7 +15,7 @@ pub struct Paths {
     /// `/a` of `/a/**`, sorted.
     below: Box<[Box<str>]>,
     /// All others by the segments before their first `*`.
-    others: HashMap<Box<str>, Vec<PathGlob>>,
+    others: BTreeMap<Box<str>, Vec<PathGlob>>,
     /// Slashes in the longest key of the two above: what lies deeper is not looked up, however long a client's path is.
     deepest: usize,
 }
@@ -72,7 +72,7 @@ fn beginnings(path: &str) -> impl Iterator<Item = &str> {
 pub(super) struct Draft {
     whole: Vec<Box<str>>,
     below: Vec<Box<str>>,
-    others: HashMap<Box<str>, Vec<PathGlob>>,
+    others: BTreeMap<Box<str>, Vec<PathGlob>>,
 }
 
 impl Draft {

@@ -10,6 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use super::*;
+use crate::lists::{Kind, List, Lists};
 use crate::{Mode, RouteContext, compile, explain, parse_file};
 
 const NOW: i64 = 1_800_000_000;
@@ -35,8 +36,23 @@ pub(super) fn facts<'a>(target: &'a Target, headers: &'a HeaderMap) -> RequestFa
     }
 }
 
-fn load_for(text: &str, about: &RouteContext<'_>) -> ResultPolicy {
-    compile(parse_file("t", text).unwrap(), "t", about).unwrap_or_else(|problems| panic!("{problems:#?}")).0
+/// Adds the words that a policy needs which lets nothing, or everything, through: these tests are not about them.
+pub(super) fn load_for(text: &str, about: &RouteContext<'_>) -> ResultPolicy {
+    let load = |text: &str| compile(parse_file("t", text).unwrap(), "t", about);
+    let word = match load(text) {
+        Ok((policy, _)) => return policy,
+        Err(problems) if problems.iter().any(|problem| problem.code == "blocks_everything") => "block_everything",
+        Err(problems) if problems.iter().any(|problem| problem.code == "allows_everything") => {
+            "danger_allow_everything"
+        }
+        Err(problems) => panic!("{problems:#?}"),
+    };
+    // Of one in braces, behind the first of them.
+    let text = match text.strip_prefix('{') {
+        Some(rest) => format!("{{\"{word}\": true, {rest}"),
+        None => format!("{word}: true\n{text}"),
+    };
+    load(&text).unwrap_or_else(|problems| panic!("{problems:#?}")).0
 }
 
 pub(super) fn load(text: &str) -> ResultPolicy {
@@ -52,21 +68,29 @@ fn judge(policy: &ResultPolicy, verdict: Verdict) -> Judgement {
 fn looked(policy: &ResultPolicy, method: &str, path: &str, verdict: Verdict) -> usize {
     let (target, headers) = (target(method, "h.test", path), HeaderMap::new());
     let mut count = 0;
-    let who = Subject { app: Some("app-500"), ..Subject::supposed(verdict) };
-    let _ = policy.0.judge(&who, &facts(&target, &headers), &mut || count += 1);
+    let who = Subject { app: Some("app-500"), device: Some("d1"), ..Subject::supposed(verdict) };
+    let what = RequestFacts { caller: Some("partner-500"), ..facts(&target, &headers) };
+    let _ = policy.0.judge(&who, &what, &mut || count += 1);
     count
 }
 
 #[test]
 fn a_thousand_rules_that_cannot_match_are_not_looked_at() {
+    let callers: Vec<String> = (0..1_000).map(|number| format!("partner-{number}")).collect();
+    let mut lists = Lists::new();
+    let far: String =
+        (0..100_000_u32).map(|number| format!("{}\n", Ipv4Addr::from(0x0a00_0000 + number * 2))).collect();
+    lists.insert("far", List::parse(Kind::Networks, "far", &far).unwrap());
+    lists.insert("other-paths", List::parse(Kind::Paths, "paths", "/z/**\n/y/*/x\n").unwrap());
+    lists.insert("stolen", List::parse(Kind::Devices, "stolen", "d9\n").unwrap());
     let with = |rules: usize, when: &dyn Fn(usize) -> String| {
         let mut text = String::from("default: block\nrules:\n");
         for number in 0..rules {
             text.push_str(&format!("  - {{ name: r{number}, when: {{ {} }}, then: block }}\n", when(number)));
         }
-        load(&text)
+        load_for(&text, &RouteContext { lists: &lists, callers: &callers, ..RouteContext::new("r1") })
     };
-    let kinds: [(&str, &dyn Fn(usize) -> String); 9] = [
+    let mut kinds: Vec<(&str, &dyn Fn(usize) -> String)> = vec![
         ("verdict", &|n| format!("verdict: failed, header: {{ X-N: \"{n}\" }}")),
         ("method", &|n| format!("verdict: any, method: DELETE, header: {{ X-N: \"{n}\" }}")),
         ("exact path", &|n| format!("verdict: any, path: /v1/items/{n}")),
@@ -77,6 +101,14 @@ fn a_thousand_rules_that_cannot_match_are_not_looked_at() {
         ("route", &|n| format!("verdict: any, path: \"/v1/**\", route: other{n}")),
         ("app", &|n| format!("verdict: attested, app: app-{n}")),
     ];
+    kinds.extend([
+        ("network", (&|n: usize| format!("verdict: any, network: 10.{}.{}.0/24", n / 250, n % 250)) as &dyn Fn(usize) -> String),
+        ("networks", &|n| format!("verdict: any, network: [10.{}.{}.0/24, \"2001:db8:{n:x}::/48\"], header: {{ X-N: {{ present: true }} }}", n / 250, n % 250)),
+        ("caller", &|n| format!("verdict: any, caller: partner-{n}")),
+        ("list of networks", &|n| format!("verdict: any, network: {{ list: far }}, header: {{ X-N: \"{n}\" }}")),
+        ("list of paths", &|n| format!("verdict: any, path: {{ list: other-paths }}, percentage: {}", n % 99 + 1)),
+        ("list of devices", &|n| format!("verdict: attested, device: {{ list: stolen }}, header: {{ X-N: \"{n}\" }}")),
+    ]);
     for (kind, when) in kinds {
         let (ten, thousand) = (with(10, when), with(1_000, when));
         for (method, path) in [("GET", "/v1/items/500"), ("POST", "/v1/a/b/c/d500/y/z"), ("GET", "/")] {

@@ -71,7 +71,10 @@ const NOT_CONDITIONS: &[(&str, &str)] = &[
     ("headers", "it is called `header`"),
     ("query", "rules look at method, host, path and headers, not at the query"),
     ("regex", "there are no regular expressions; use `path` with `*` and `/**`"),
-    ("percent", "it is called `percentage`; a share of the refusals is set for the whole policy: enforcement: { missing: 10 }"),
+    (
+        "percent",
+        "it is called `percentage`; a share of the refusals is set for the whole policy: enforcement: { missing: 10 }",
+    ),
     ("share", "it is called `percentage`"),
     ("callers", "it is called `caller`, also for several"),
     ("partner", "it is called `caller`"),
@@ -197,7 +200,7 @@ impl Read for Headers {
             if looks_like_a_credential(name.as_str()) {
                 problems.push(
                     Problem::error(entry.place, "credential_header", format!("`{}` carries a credential, which a condition would write into this file and compare unsafely", entry.key))
-                        .with_hint("callers that are not apps are proven by an issuer of their own, under `issuers:`; rules see the verdict"),
+                        .with_hint("name who sends it under `callers:` of the configuration, which keeps a hash; rules see `caller: NAME`"),
                 );
                 continue;
             }
@@ -209,6 +212,15 @@ impl Read for Headers {
                         format!("`{}` never arrives: what a client sends under X-Assay- is removed", entry.key),
                     )
                     .with_hint("use `verdict`, `app`, `app_version` or `tier`"),
+                );
+                continue;
+            }
+            if let Some(HeaderTest::Equals(text) | HeaderTest::Prefix(text)) = &test
+                && looks_like_a_secret(text)
+            {
+                problems.push(
+                    Problem::error(entry.value.place, "credential_header", format!("the value for `{}` looks like a secret, which would stand readable in this file", entry.key))
+                        .with_hint("name who sends it under `callers:` of the configuration, which keeps a hash, and change the secret: it has been in a file"),
                 );
                 continue;
             }
@@ -244,6 +256,40 @@ impl JsonSchema for Headers {
         let test = generator.subschema_for::<HeaderTest>();
         json_schema!({ "type": "object", "additionalProperties": test, "minProperties": 1 })
     }
+}
+
+/// Whether a value has the form of a credential: a known beginning, or long and of nothing but mixed letters and digits.
+fn looks_like_a_secret(value: &str) -> bool {
+    const BEGINNINGS: [&str; 18] = [
+        "Bearer ",
+        "Basic ",
+        "bearer ",
+        "basic ",
+        "eyJ",
+        "sk-",
+        "sk_",
+        "pk_live_",
+        "rk_live_",
+        "whsec_",
+        "ghp_",
+        "gho_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "xoxp-",
+        "AKIA",
+        "AIza",
+    ];
+    let random = || {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_');
+        let count = |of: fn(&u8) -> bool| value.bytes().filter(of).count();
+        let (digits, upper, lower) =
+            (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+        value.len() >= 24
+            && value.bytes().all(plain)
+            && (digits >= 4 && upper + lower >= 4 || digits >= 2 && upper >= 3 && lower >= 3)
+    };
+    BEGINNINGS.iter().any(|beginning| value.starts_with(beginning)) || random()
 }
 
 /// Whether a header of this name (in lower case) usually carries a secret.

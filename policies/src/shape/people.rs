@@ -63,8 +63,12 @@ impl Read for Claims {
             Value::Map(entries) if !entries.is_empty() => entries,
             _ => {
                 problems.push(
-                    Problem::error(node.place, "wrong_type", format!("`{what}` must name claims, not {}", node.described()))
-                        .with_hint("write, for example, claims: { role: [editor, admin] }"),
+                    Problem::error(
+                        node.place,
+                        "wrong_type",
+                        format!("`{what}` must name claims, not {}", node.described()),
+                    )
+                    .with_hint("write, for example, claims: { role: [editor, admin] }"),
                 );
                 return None;
             }
@@ -81,13 +85,23 @@ impl Read for Claims {
 
 fn value_of(node: &Node, claim: &str, problems: &mut Vec<Problem>) -> Option<Json> {
     match &node.value {
-        Value::Text(text) => Some(text.as_str().into()),
+        Value::Text(text) => {
+            problems.extend(yaml::yaml_1_1(node));
+            Some(text.as_str().into())
+        }
         Value::Bool(value) => Some((*value).into()),
         Value::Int(number) if node.spelled() == number.to_string() => Some((*number).into()),
         _ => {
             problems.push(
-                Problem::error(node.place, "wrong_type", format!("the claim `{claim}` can't be compared with {}", node.described()))
-                    .with_hint(format!("write a text, a whole number, true or false; a text that looks like a number needs quotes: \"{}\"", node.spelled())),
+                Problem::error(
+                    node.place,
+                    "wrong_type",
+                    format!("the claim `{claim}` can't be compared with {}", node.described()),
+                )
+                .with_hint(format!(
+                    "write a text, a whole number, true or false; a text that looks like a number needs quotes: \"{}\"",
+                    node.spelled()
+                )),
             );
             None
         }

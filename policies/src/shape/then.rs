@@ -76,7 +76,7 @@ shape! {
     /// sliding (default for requests) or fixed: a budget for each whole window in UTC (always for bytes and tokens).
     count: Option<At<Count>>;
     /// What one request takes of a budget before it is known what it uses. Bytes: 64KiB by default; tokens: no default.
-    reserve: Option<At<Bytes>>;
+    reserve: Option<Tried<Bytes>>;
 }
 
 /// How many, at least one.

@@ -183,8 +183,14 @@ impl Read for ListName {
             );
             return None;
         }
-        let name = yaml::Fields::open(node, "a named list", &["list"], &[("lists", "it is called `list`, for one name")], problems)?
-            .require("list", "write { list: NAME }", problems)?;
+        let name = yaml::Fields::open(
+            node,
+            "a named list",
+            &["list"],
+            &[("lists", "it is called `list`, for one name")],
+            problems,
+        )?
+        .require("list", "write { list: NAME }", problems)?;
         yaml::text(name, "list", problems).map(|name| Self(name.to_owned()))
     }
 }
@@ -303,8 +309,13 @@ impl Read for Span {
             problems.push(refused(format!("a unit is missing: {number}s, {number}m or {number}h?")));
             return None;
         }
-        match scalar::duration(yaml::text(node, what, problems)?) {
+        let text = yaml::text(node, what, problems)?;
+        match scalar::duration(text) {
             Ok(duration) => Some(Self(duration)),
+            Err(_) if yaml::is_sexagesimal(text) => {
+                problems.push(refused(format!("write hours, minutes and seconds with their units, such as 12h30m: to YAML 1.1 `{text}` is a number in base 60")));
+                None
+            }
             Err(hint) => {
                 problems.push(refused(hint));
                 None

@@ -120,19 +120,15 @@ pub fn one_of<'w>(node: &Node, what: &str, words: &[&'w str], problems: &mut Vec
 /// Reads text that must be there.
 pub fn text<'a>(node: &'a Node, what: &str, problems: &mut Vec<Problem>) -> Option<&'a str> {
     match &node.value {
-        Value::Text(text) if !text.is_empty() => Some(text),
+        Value::Text(text) if !text.is_empty() => {
+            problems.extend(yaml_1_1(node));
+            Some(text)
+        }
         Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
             let spelled = node.spelled();
             problems.push(
                 Problem::error(node.place, "wrong_type", format!("`{what}` must be text, not {}", node.described()))
-                    .with_hint(format!(
-                        "quote it: \"{spelled}\"{}",
-                        if spelled.ends_with('0') && spelled.contains('.') {
-                            " (unquoted, other tools read it as another number)"
-                        } else {
-                            ""
-                        }
-                    )),
+                    .with_hint(format!("quote it: \"{spelled}\"{}", otherwise_read(&spelled))),
             );
             None
         }
@@ -147,14 +143,61 @@ pub fn text<'a>(node: &'a Node, what: &str, problems: &mut Vec<Problem>) -> Opti
     }
 }
 
+/// A warning where other tools take an unquoted word for something else.
+pub(crate) fn yaml_1_1(node: &Node) -> Option<Problem> {
+    let Value::Text(text) = &node.value else { return None };
+    let meant = match text.to_lowercase().as_str() {
+        "on" | "yes" | "y" => "true",
+        "off" | "no" | "n" => "false",
+        _ => return None,
+    };
+    // Quotes take two more characters.
+    (node.place.width == text.chars().count()).then(|| {
+        Problem::warning(
+            node.place,
+            "yaml_1_1",
+            format!("`{text}` is a text here, and `{meant}` to a tool that reads YAML 1.1"),
+        )
+        .with_hint(format!("quote it: \"{text}\""))
+    })
+}
+
+/// What an unquoted number is to other tools, where they differ.
+fn otherwise_read(spelled: &str) -> String {
+    let octal =
+        spelled.strip_prefix('0').filter(|rest| rest.len() > 1).and_then(|rest| i64::from_str_radix(rest, 8).ok());
+    match octal {
+        Some(octal) => format!(" (unquoted, `{spelled}` is {octal} to tools that read a leading 0 as an octal number)"),
+        None if spelled.ends_with('0') && spelled.contains('.') => format!(
+            " (unquoted, `{spelled}` is `{}` to tools that read it as a number)",
+            spelled.trim_end_matches('0').trim_end_matches('.')
+        ),
+        None => String::new(),
+    }
+}
+
+/// Whether YAML 1.1 takes it for a number in base 60: `12:30`.
+pub(crate) fn is_sexagesimal(text: &str) -> bool {
+    text.contains(':')
+        && text.split(':').all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Reads `true` or `false`.
 pub fn truth(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<bool> {
     if let Value::Bool(value) = node.value {
         return Some(value);
     }
+    let hint = match &node.value {
+        Value::Text(text) => match text.to_lowercase().as_str() {
+            "yes" | "on" | "y" => "write `true`: only YAML 1.1 took `yes` and `on` for it",
+            "no" | "off" | "n" => "write `false`: only YAML 1.1 took `no` and `off` for it",
+            _ => "write `true` or `false`, without quotes",
+        },
+        _ => "write `true` or `false`, without quotes",
+    };
     problems.push(
         Problem::error(node.place, "wrong_type", format!("`{what}` must be true or false, not {}", or_empty(node)))
-            .with_hint("write `true` or `false`, without quotes"),
+            .with_hint(hint),
     );
     None
 }
@@ -169,11 +212,19 @@ pub fn number(node: &Node, what: &str, from: i64, to: i64, problems: &mut Vec<Pr
         Value::Int(_) | Value::Float(_) if plain.len() < spelled.len() && plain.parse::<i64>().is_ok() => {
             format!("write `{plain}`: some tools read a leading 0 as an octal number")
         }
+        _ if spelled.contains('_') && spelled.replace('_', "").parse::<i64>().is_ok() => {
+            format!("write `{}`: tools disagree on `_` between digits", spelled.replace('_', ""))
+        }
+        // Hexadecimal and octal numbers: who counts like this here has made a mistake.
+        Value::Int(value) if spelled.starts_with("0x") || spelled.starts_with("0o") => format!("write `{value}`"),
         Value::Int(value) if (from..=to).contains(value) => return Some(*value),
         Value::Text(text) if text.ends_with('%') && digits.parse::<i64>().is_ok() => {
             format!("write `{digits}`, without the `%`")
         }
         Value::Text(text) if text.parse::<i64>().is_ok() => format!("write `{text}`, without quotes"),
+        Value::Text(text) if is_sexagesimal(text) => {
+            format!("write a plain number: to YAML 1.1 `{text}` is one in base 60. {range}")
+        }
         _ => format!("it is {range}"),
     };
     problems.push(

@@ -8,7 +8,7 @@ use attest_core::evidence_kind::{EvidenceKind, EvidenceKinds};
 use attest_core::tier::Tier;
 use attest_core::time::UnixTime;
 use attest_core::token::Algorithm;
-use attest_core::token::asv::{self, AsvBlock, AsvContext, VerdictKey};
+use attest_core::token::asv::{self, AsvBlock, AsvContext, DeviceState, VerdictKey, annotations};
 use attest_core::token::issue::{SigningKey, TokenClaims, issue, jti_text};
 use attest_core::token::key_set::{Concealment, KeySet, KeySetDraft, KeySetKind, VerificationKey};
 use attest_core::token::verify::{Expect, Verified, authenticate, check};
@@ -30,6 +30,9 @@ pub(crate) struct Token {
     pub(crate) version: &'static str,
     pub(crate) device: u8,
     pub(crate) ends_in: i64,
+    pub(crate) state: DeviceState,
+    pub(crate) hours: u16,
+    pub(crate) dev: bool,
 }
 
 pub(crate) const GENUINE: Token = Token {
@@ -40,6 +43,9 @@ pub(crate) const GENUINE: Token = Token {
     version: "3.10",
     device: 7,
     ends_in: 300,
+    state: DeviceState::Normal,
+    hours: 48,
+    dev: false,
 };
 
 impl Token {
@@ -62,6 +68,9 @@ impl Token {
             passed: self.passed,
             tier: self.tier,
             kinds: EvidenceKinds::EMPTY.with(self.kind),
+            device_state: self.state,
+            device_age_hours: self.hours,
+            annotations: if self.dev { annotations::DEV } else { 0 },
             ..AsvBlock::default()
         };
         let asv = asv::seal(&VerdictKey::new(VERDICT_KEY), &jti_text(&jti), context, &block);
