@@ -20,6 +20,14 @@ const ROUTES: &str = r#"
       rules: [{ name: genuine, when: { verdict: attested }, then: allow }]
       refusals:
         refused: { body: '{"error":"{code}"}', content_type: application/json }
+  each:
+    match: { host: each.test, path: "/**" }
+    upstream: api
+    user: { issuer: idp }
+    policy:
+      default: block
+      rules:
+        - { name: users, when: { verdict: attested, user: { present: true } }, then: { allow: { limits: [{ requests: 1, per: user, window: 1h }] } } }
   free:
     match: { host: free.test, path: "/**" }
     upstream: api
@@ -147,6 +155,17 @@ async fn rules_ask_for_users_where_they_are_not_required() {
     assert_eq!((ask("/a", None).await, ask("/a", Some(&other)).await, ask("/a", Some(&forged)).await), (403, 403, 403));
     assert_eq!(ask("/a", Some(&admin)).await, 200);
     assert_eq!((ask("/open/a", None).await, ask("/open/a", Some(&forged)).await), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_per_user_counts_the_proven_one_whatever_token_names_him() {
+    let rig = rig().await;
+    let app = rig.issuer.token();
+    let ask = async |sub: &str, n: u32| {
+        let user = format!("Bearer {}", jwt(IDP, &claims(&rig, json!({ "sub": sub, "n": n }))));
+        rig.get("each.test", "/a", &[("assay-token", &app), ("authorization", &user)]).await.status
+    };
+    assert_eq!((ask("u-1", 1).await, ask("u-1", 2).await, ask("u-2", 1).await), (200, 429, 200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

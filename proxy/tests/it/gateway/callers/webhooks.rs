@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use attest_core::time::Clock;
+use aws_lc_rs::hmac;
+use data_encoding::BASE64;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -13,12 +15,15 @@ const STRIPE: &[u8] = b"whsec_stripe0123456789abcdef";
 const STRIPE_NEXT: &[u8] = b"whsec_next0123456789abcdef01";
 const GITHUB: &[u8] = b"github-0123456789abcdef";
 const OTHER: &[u8] = b"other-0123456789abcdef";
+const STANDARD: &[u8] = b"a standard webhook's secret";
 const BODY: &[u8] = br#"{"id":"evt_1","type":"charge.succeeded"}"#;
 
 const TOP: &str = r#"
 callers:
   stripe: { webhook: { scheme: stripe, secret_files: [stripe.secret, stripe-next.secret] } }
   github: { webhook: { scheme: github, secret_file: github.secret } }
+  standard: { webhook: { scheme: standard, secret_file: standard.secret } }
+  slack: { webhook: { scheme: hmac, secret_file: other.secret, header: X-Slack-Signature, prefix: "v0=", timestamp_header: X-Slack-Request-Timestamp, signed: "v0:{timestamp}:{body}" } }
   other: { webhook: { scheme: hmac, secret_file: other.secret, header: X-Other-Signature, prefix: "v1=", encoding: hex, timestamp_header: X-Other-Time, tolerance: 1m } }
 "#;
 
@@ -26,7 +31,7 @@ const ROUTES: &str = r#"
   hooks:
     match: { host: hooks.test, path: "/**" }
     upstream: api
-    callers: [stripe, github, other]
+    callers: [stripe, github, standard, slack, other]
     policy:
       default: block
       rules:
@@ -40,6 +45,7 @@ async fn rig(api: &'static str) -> Rig {
         ("stripe-next.secret", STRIPE_NEXT.to_vec()),
         ("github.secret", GITHUB.to_vec()),
         ("other.secret", OTHER.to_vec()),
+        ("standard.secret", format!("whsec_{}", BASE64.encode(STANDARD)).into_bytes()),
     ];
     Rig::start(Parts { top: TOP, routes: ROUTES.to_owned(), files, api, ..Parts::default() }).await
 }
@@ -139,6 +145,18 @@ async fn github_and_others_sign_their_own_way() {
     assert_eq!(post(&rig, &[("x-other-signature", &other), ("x-other-time", &later)], BODY).await.status, 401);
     assert_eq!(post(&rig, &[("x-other-signature", &other), ("x-other-time", &at)], BODY).await.status, 200);
     assert_eq!(rig.api.last().headers["x-assay-caller"], "other");
+    let slack = format!("v0={}", hmac_hex(OTHER, &[b"v0:", at.as_bytes(), b":", BODY]));
+    let slack = [("x-slack-signature", slack.as_str()), ("x-slack-request-timestamp", &at)];
+    assert_eq!(post(&rig, &slack, BODY).await.status, 200);
+    assert_eq!(rig.api.last().headers["x-assay-caller"], "slack");
+    let mac =
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, STANDARD), &[b"msg_1.", at.as_bytes(), b".", BODY].concat());
+    let signature = format!("v1,{}", BASE64.encode(mac.as_ref()));
+    let standard =
+        |id| [("webhook-id", id), ("webhook-timestamp", at.as_str()), ("webhook-signature", signature.as_str())];
+    assert_eq!(post(&rig, &standard("msg_2"), BODY).await.status, 401);
+    assert_eq!(post(&rig, &standard("msg_1"), BODY).await.status, 200);
+    assert_eq!(rig.api.last().headers["x-assay-caller"], "standard");
 }
 
 #[tokio::test(flavor = "multi_thread")]
