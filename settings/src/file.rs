@@ -122,7 +122,7 @@ pub(crate) struct RawLog {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Record")]
 pub(crate) struct RawRecord {
-    /// The file that records are added to, one JSON line each. Its folder has to be there.
+    /// The file that records are added to, one JSON line each. Its folder has to be there, or be that of `state`.
     pub(crate) file: Field<FilePath>,
     /// Share of decisions that are recorded. Default: 1%.
     #[serde(default)]

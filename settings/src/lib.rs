@@ -36,5 +36,5 @@ pub use load::{Loaded, Overrides, Report, load, load_bundle};
 pub use model::*;
 pub use policies::{Problem, Severity};
 pub use route_index::RouteIndex;
-pub use schema::schema;
+pub use schema::{rules_schema, schema};
 pub use shape::MAX_PROBLEMS;

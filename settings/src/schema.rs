@@ -27,6 +27,20 @@ pub fn schema() -> Value {
     schema
 }
 
+/// The schema of a file that policies include: `rules:` alone, in the shapes of a policy.
+#[must_use]
+pub fn rules_schema() -> Value {
+    let mut schema = policies::schema();
+    if let Some(whole) = schema.as_object_mut() {
+        let rules = whole.get("properties").and_then(|properties| properties.get("rules")).cloned();
+        whole.insert("properties".to_owned(), serde_json::json!({ "rules": rules }));
+        whole.insert("required".to_owned(), serde_json::json!(["rules"]));
+        whole.insert("title".to_owned(), "rules that policies include".into());
+        whole.remove("description");
+    }
+    schema
+}
+
 /// Before the names of the shapes of policies, which have names like ours.
 const POLICY: &str = "Policy";
 const SHAPES: &str = "#/definitions/";

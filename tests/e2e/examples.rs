@@ -26,9 +26,14 @@ fn copy() -> Files {
         let name = from.strip_prefix(examples()).unwrap().to_str().unwrap().to_owned();
         files.write(&name, std::fs::read(&from).unwrap());
     }
+    for name in ["accounts.jwks", "lists/datacentres.txt", "rules/datacentres.yaml"] {
+        files.write(name, std::fs::read(examples().join(name)).unwrap());
+    }
+    files.private("secrets/stripe.secret", data_encoding::HEXLOWER.encode(&random::<32>()));
     let certified = rcgen::generate_simple_self_signed(vec!["api.example.com".to_owned()]).unwrap();
     files.write("tls/fullchain.pem", certified.cert.pem());
     files.write("tls/internal-roots.pem", certified.cert.pem());
+    files.write("tls/partners-ca.pem", certified.cert.pem());
     files.private("tls/privkey.pem", certified.signing_key.serialize_pem());
     files.private("secrets/database.url", "postgres://assay:not-a-secret@db.internal/assay?sslmode=require\n");
     files.private("secrets/redis.url", "rediss://assay:not-a-secret@redis.internal\n");

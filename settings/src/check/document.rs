@@ -123,7 +123,9 @@ impl Check<'_, '_> {
             attestation.as_ref().map(|attestation| &attestation.source),
             &routes,
         );
-        let log = raw.log.good().map_or_else(LogSettings::default, |(log, _)| self.log(log));
+        let log = raw.log.good().map_or_else(LogSettings::default, |(log, _)| {
+            self.log(log, state.as_ref().map(|state| state.dir.as_path()))
+        });
         for (there, name, what) in
             [(log.traces.is_some(), "traces", "traced"), (log.record.is_some(), "record", "recorded")]
         {

@@ -1,5 +1,7 @@
 //! `log:` checked.
 
+use std::path::Path;
+
 use attest_core::target::Scheme;
 use policies::yaml::Place;
 
@@ -16,7 +18,8 @@ use crate::{
 };
 
 impl Check<'_, '_> {
-    pub(crate) fn log(&self, raw: &RawLog) -> LogSettings {
+    /// `state`: the folder that is made at start, where it is known.
+    pub(crate) fn log(&self, raw: &RawLog, state: Option<&Path>) -> LogSettings {
         let default = LogSettings::default();
         LogSettings {
             access: raw.access.value.map_or(default.access, |word| match word {
@@ -30,11 +33,11 @@ impl Check<'_, '_> {
                 LevelWord::Info => LogLevel::Info,
             }),
             traces: raw.traces.good().and_then(|(traces, at)| self.traces(traces, at)),
-            record: raw.record.good().and_then(|(record, at)| self.record(record, at)),
+            record: raw.record.good().and_then(|(record, at)| self.record(record, at, state)),
         }
     }
 
-    fn record(&self, raw: &RawRecord, owner: Place) -> Option<RecordSettings> {
+    fn record(&self, raw: &RawRecord, owner: Place, state: Option<&Path>) -> Option<RecordSettings> {
         let share = raw.share.good().map_or(ONE_PERCENT, |(Percent(millionths), _)| *millionths);
         let max_size = if raw.max_size.is_absent() {
             Some(100 << 20)
@@ -44,7 +47,7 @@ impl Check<'_, '_> {
         let (FilePath(path), at) = self.need(&raw.file, owner, "file", "state/decisions.ndjson")?;
         let file = self.files.resolve(path);
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if file.is_dir() || !folder.is_none_or(|folder| folder.is_dir()) {
+        if file.is_dir() || !folder.is_none_or(|folder| folder.is_dir() || Some(folder) == state) {
             let fault =
                 Fault::new(format!("`{}` can't be written: its folder is not there, or it is one", file.display()));
             self.refuse(

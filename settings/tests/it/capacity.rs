@@ -116,6 +116,8 @@ fn records_are_shares_of_decisions_in_a_file_of_their_own() {
     folder.refuses(record("{ file: d.ndjson, max_size: 1KiB }"), "out_of_bounds", "1048576");
     folder.refuses(record("{ file: d.ndjson, max_size: 0 }"), "invalid_value", "");
     folder.refuses(record("{ file: d.ndjson, sample: 1% }"), "unknown_field", "write share:");
+    assert!(!folder.path("state").exists(), "made at start");
+    folder.takes(record("{ file: state/d.ndjson }"));
     let kept = folder.takes(record("{ file: d.ndjson }")).0.log.record.unwrap();
     assert_eq!((kept.file, kept.share, kept.max_size), (folder.path("d.ndjson"), 10_000, 100 << 20));
     let all = folder.takes(record("{ file: d.ndjson, share: 100%, max_size: 10GiB }")).0.log.record.unwrap();

@@ -137,7 +137,8 @@ impl Folder {
     #[track_caller]
     pub(crate) fn takes(&self, text: impl AsRef<str>) -> (Settings, Vec<&'static str>) {
         let loaded = self.load(text.as_ref()).unwrap_or_else(|report| panic!("{report}"));
-        let codes = loaded.warnings.iter().map(|warning| warning.code).collect();
+        let warnings = loaded.warnings.iter().filter(|warning| warning.severity == Severity::Warning);
+        let codes = warnings.map(|warning| warning.code).collect();
         (loaded.settings, codes)
     }
 

@@ -371,3 +371,28 @@ fn a_candidate_is_another_policy_with_its_own_problems() {
     assert_eq!(route.policy.rule_names().collect::<Vec<_>>(), ["genuine"]);
     assert!(settings.sources.contains(&folder.path("policies/next.yaml")));
 }
+
+#[test]
+fn the_example_of_partners_loads_without_a_warning() {
+    let folder = folder();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/configurations");
+    let certificate = std::fs::read(folder.path("tls/cert.pem")).unwrap();
+    folder.write("tls/fullchain.pem", &certificate, 0o644);
+    folder.write("tls/partners-ca.pem", &certificate, 0o644);
+    folder.write("tls/privkey.pem", std::fs::read(folder.path("tls/key.pem")).unwrap(), 0o600);
+    folder.write("secrets/service-unlock.key", std::fs::read(folder.path("secrets/kek.key")).unwrap(), 0o600);
+    folder.write("secrets/stripe.secret", WEBHOOK, 0o600);
+    for name in ["rules/datacentres.yaml", "lists/datacentres.txt", "accounts.jwks"] {
+        std::fs::create_dir_all(folder.path(name).parent().unwrap()).unwrap();
+        folder.write(name, std::fs::read(root.join(name)).unwrap(), 0o644);
+    }
+    let (settings, warnings) = folder.takes(std::fs::read_to_string(root.join("partners.yaml")).unwrap());
+    assert_eq!(warnings, [""; 0]);
+    let shop = settings.route("shop").unwrap();
+    assert_eq!(shop.policy.rule_names().next(), Some("datacentres"), "included in its place");
+    assert!(shop.candidate.is_some() && shop.user.is_some() && shop.guard.is_some());
+    assert_eq!((settings.callers.len(), shop.callers.len()), (3, 2));
+    assert!(shop.policy.uses_list("datacentres") && shop.policy.uses_list("offices"));
+    let again = settings::load_bundle(&folder.path("assay.yaml"), &settings.bundle, &settings::Overrides::default());
+    assert_eq!(again.unwrap_or_else(|report| panic!("{report}")).settings.digest, settings.digest);
+}

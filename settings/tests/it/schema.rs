@@ -32,6 +32,20 @@ fn the_schema_of_policies_is_in_step() {
 }
 
 #[test]
+fn the_schema_of_cases_is_in_step() {
+    in_step("policy-cases.schema.json", &policies::cases::schema());
+}
+
+#[test]
+fn the_schema_of_included_rules_is_in_step() {
+    let schema = settings::rules_schema();
+    assert_eq!(schema["required"], serde_json::json!(["rules"]));
+    assert_eq!(schema["properties"].as_object().unwrap().len(), 1);
+    assert!(schema["properties"]["rules"].is_object());
+    in_step("rules.schema.json", &schema);
+}
+
+#[test]
 fn it_is_draft_7_and_closed() {
     let schema = settings::schema();
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
@@ -99,6 +113,18 @@ fn the_documentation_names_every_field() {
         "Body",
         "Log",
         "Traces",
+        "Record",
+        "PublicTls",
+        "Caller",
+        "CallerBearer",
+        "CallerCertificate",
+        "CallerJwt",
+        "CallerWebhook",
+        "RouteUser",
+        "Guard",
+        "List",
+        "Concurrency",
+        "Adaptive",
     ];
     for name in ours {
         let shape = &schema["definitions"][name];
