@@ -63,8 +63,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example: assay service -c service.yaml      with attestation: { serve: { address: … } }")]
     Service(Run),
     /// Tell all that a start would refuse, at once, with places
-    #[command(after_help = "Examples:\n  assay check -c gw/assay.yaml\n  assay check -c gw/assay.yaml --format github\n\n\
-        Nothing is started or changed. Warnings don't count: 0 means that it would start.")]
+    #[command(
+        after_help = "Examples:\n  assay check -c gw/assay.yaml\n  assay check -c gw/assay.yaml --format github\n\n\
+        Nothing is started or changed. Warnings don't count: 0 means that it would start."
+    )]
     Check(Check),
     /// Look at result tokens, and issue test tokens
     #[command(subcommand)]
@@ -88,7 +90,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Panic(Panic),
     /// All gateways: what they run, and who differs
-    #[command(after_help = "Examples:\n  assay fleet -c gw/assay.yaml\n  assay fleet --remote https://attest.internal:8445 --token-file me.token")]
+    #[command(
+        after_help = "Examples:\n  assay fleet -c gw/assay.yaml\n  assay fleet --remote https://attest.internal:8445 --token-file me.token"
+    )]
     Fleet(Fleet),
     /// Make and revoke tokens of the admin API
     #[command(subcommand)]

@@ -31,8 +31,8 @@ pub use lines::for_each_line;
 pub use pseudonyms::Pseudonyms;
 pub use recorder::{Facts, Recorder};
 pub use replay::{BrokenLine, Difference, Gap, Reached, Replay, Report};
-pub use sample::Sample;
 pub(crate) use sample::Asked;
+pub use sample::Sample;
 
 /// The form of [`Record`] that this program writes and reads.
 pub const VERSION: u8 = 1;

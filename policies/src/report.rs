@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn a_problem_with_the_whole_file_has_no_line() {
-        assert!(github(&[problem("p.yaml", 0, "too long")]).starts_with("::warning title=unknown_field,file=p.yaml::too"));
+        assert!(
+            github(&[problem("p.yaml", 0, "too long")]).starts_with("::warning title=unknown_field,file=p.yaml::too")
+        );
         let log = sarif(&[problem("p.yaml", 0, "too long")], "1.0.0");
         let physical = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
         assert_eq!(physical["artifactLocation"]["uri"], "p.yaml");

@@ -3,48 +3,48 @@
 //! In: a configuration file. Out: every problem of it and of the files it names, the key store included: it is opened,
 //! and each key's own bounds are held against the routes that use it.
 
-use crate::args::ConfigArg;
+use crate::args::Check;
 use crate::commands::config;
-use crate::output::{End, Output, Stop, note};
+use crate::commands::problems::{self, Found};
+use crate::output::{End, Output, Stop};
 use attest_core::time::{Clock, SystemClock};
 use keystore::{GenerationMemory, Keystore, MasterKey};
-use policies::{Problem, Severity};
+use policies::Problem;
 use rustix::fs::{Access, access};
 use serde_json::json;
 use settings::{Overrides, Settings};
 use std::path::Path;
 
 /// Checks the file.
-pub(crate) fn run(args: &ConfigArg, output: Output) -> Result<End, Stop> {
-    let path = config::path(args)?;
-    let (problems, rendered) =
-        match config::load_with(&path, &Overrides { now: Some(SystemClock.now()), ..Overrides::default() }) {
-            Ok(loaded) => {
-                let mut problems = loaded.warnings.clone();
-                let mut rendered = problems.iter().map(|p| loaded.render(p)).collect::<Vec<_>>();
-                let later: Vec<_> = state_folder(&loaded.settings).into_iter().chain(keys(&loaded.settings)).collect();
-                // The loader keeps only the texts that it found problems in.
-                let text = std::fs::read_to_string(&path).unwrap_or_default();
-                rendered.extend(later.iter().map(|p| p.render(&text)));
-                problems.extend(later);
-                (problems, rendered)
+pub(crate) fn run(args: &Check, output: Output) -> Result<End, Stop> {
+    problems::check(args.format, output)?;
+    let path = config::path(&args.config)?;
+    let mut found = Found::default();
+    match config::load_with(&path, &Overrides { now: Some(SystemClock.now()), ..Overrides::default() }) {
+        Ok(loaded) => {
+            for problem in &loaded.warnings {
+                found.push(problem.clone(), loaded.render(problem));
             }
-            Err(report) => {
-                let rendered = report.problems.iter().map(|p| report.render(p)).collect();
-                (report.problems, rendered)
+            // The loader keeps only the texts that it found problems in.
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for problem in state_folder(&loaded.settings).into_iter().chain(keys(&loaded.settings)) {
+                let rendered = problem.render(&text);
+                found.push(problem, rendered);
             }
-        };
-    for text in &rendered {
-        note(text);
-    }
-    let errors = problems.iter().filter(|p| p.severity == Severity::Error).count();
-    output.answer(&json!({ "ok": errors == 0, "file": path, "problems": problems }), || {
-        match (errors, problems.len()) {
-            (0, 0) => format!("{}: good", path.display()),
-            (0, n) => format!("{}: good; {n} to look at", path.display()),
-            (n, _) => format!("{}: {n} {}", path.display(), if n == 1 { "problem" } else { "problems" }),
         }
-    });
+        Err(report) => {
+            for problem in &report.problems {
+                found.push(problem.clone(), report.render(problem));
+            }
+        }
+    }
+    let errors = found.errors();
+    let answer = json!({ "ok": errors == 0, "file": path, "problems": found.problems });
+    found.tell(args.format, output, &answer, || match (errors, found.problems.len()) {
+        (0, 0) => format!("{}: good", path.display()),
+        (0, n) => format!("{}: good; {n} to look at", path.display()),
+        (n, _) => format!("{}: {n} {}", path.display(), if n == 1 { "problem" } else { "problems" }),
+    })?;
     Ok((errors == 0).into())
 }
 

@@ -155,11 +155,7 @@ async fn try_gateway(
 }
 
 /// What to start with: the file; or, where that is bad and a gateway ran here before, what it ran with last.
-fn read(
-    path: &Path,
-    overrides: &Overrides,
-    parts: Parts,
-) -> Result<(Settings, Option<FromLastGood>), Stop> {
+fn read(path: &Path, overrides: &Overrides, parts: Parts) -> Result<(Settings, Option<FromLastGood>), Stop> {
     let report = match config::load_with(path, overrides) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
@@ -177,7 +173,9 @@ fn read(
     // At the level of the file nobody can read: what is passed over has to be told.
     crate::logging::start("info");
     let Some((settings, from)) = proxy::instead(path, overrides, load_error(report)) else {
-        return Err(refused.hint("nothing that ran before is kept in the state folder, so there is nothing to start with"));
+        return Err(
+            refused.hint("nothing that ran before is kept in the state folder, so there is nothing to start with")
+        );
     };
     Ok((settings, Some(from)))
 }

@@ -141,7 +141,8 @@ fn route(route: &Value) -> Vec<String> {
         None | Some("normal") => String::new(),
         Some(mode) => format!(", MODE {}", mode.to_uppercase()),
     };
-    let mut lines = vec![format!("route {}: policy {}, upstream {}{key}{mode}", at("name"), at("policy"), at("upstream"))];
+    let mut lines =
+        vec![format!("route {}: policy {}, upstream {}{key}{mode}", at("name"), at("policy"), at("upstream"))];
     let guard = |name: &str| route.pointer(&format!("/guard/{name}")).map(word).unwrap_or_default();
     match guard("state").as_str() {
         "tripped" => {
@@ -272,8 +273,13 @@ mod tests {
     #[test]
     fn what_a_gateway_does_not_say_is_no_reason_to_fall() {
         assert!(show(&json!({}), UnixTime::default()).starts_with("assay"));
-        assert!(show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} }), UnixTime::default()).contains("key sets"));
-        let young = show(&json!({ "revocations": { "number": null, "age_seconds": null }, "shared_state": null }), UnixTime::default());
+        assert!(
+            show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} }), UnixTime::default()).contains("key sets")
+        );
+        let young = show(
+            &json!({ "revocations": { "number": null, "age_seconds": null }, "shared_state": null }),
+            UnixTime::default(),
+        );
         assert!(young.ends_with("revocations: number none yet"), "{young}");
     }
 }

@@ -43,7 +43,8 @@ impl Traffic {
 
     fn bare(&mut self, count: u64, hours: i64, verdict: Verdict, action: Action) {
         for n in 0..count {
-            let address: IpAddr = [198, 51, u8::try_from(n / 256 % 256).unwrap(), u8::try_from(n % 256).unwrap()].into();
+            let address: IpAddr =
+                [198, 51, u8::try_from(n / 256 % 256).unwrap(), u8::try_from(n % 256).unwrap()].into();
             let seen = Seen {
                 route: "api",
                 verdict,

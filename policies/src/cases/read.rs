@@ -23,22 +23,14 @@ use crate::shape::{At, Read, Required};
 use crate::yaml::{self, Entry, Node, Place, Value};
 
 /// Fields of `given` that a token says: without a genuine signature nobody believes them.
-const CLAIMS: [&str; 9] = [
-    "app",
-    "app_version",
-    "tier",
-    "evidence",
-    "expired_for",
-    "device",
-    "device_state",
-    "device_age",
-    "annotation",
-];
+const CLAIMS: [&str; 9] =
+    ["app", "app_version", "tier", "evidence", "expired_for", "device", "device_state", "device_age", "annotation"];
 
 pub(super) fn read(name: &str, text: &str, files: &dyn Includes) -> Result<CaseFile, Vec<Problem>> {
     let root = yaml::parse(name, text)?;
     let mut problems = Vec::new();
-    let file = FileShape::read(&root, "", &mut problems).map(|shape| assemble(name, shape, &root, files, &mut problems));
+    let file =
+        FileShape::read(&root, "", &mut problems).map(|shape| assemble(name, shape, &root, files, &mut problems));
     for problem in problems.iter_mut().filter(|problem| problem.file.is_empty()) {
         name.clone_into(&mut problem.file);
     }
@@ -52,13 +44,7 @@ pub(super) fn read(name: &str, text: &str, files: &dyn Includes) -> Result<CaseF
     }
 }
 
-fn assemble(
-    name: &str,
-    shape: FileShape,
-    root: &Node,
-    files: &dyn Includes,
-    problems: &mut Vec<Problem>,
-) -> CaseFile {
+fn assemble(name: &str, shape: FileShape, root: &Node, files: &dyn Includes, problems: &mut Vec<Problem>) -> CaseFile {
     let mut lists = Lists::new();
     for (list, at) in shape.lists.into_iter().flat_map(|at| at.value.0) {
         if let Some(read) = read_list(&at, name, files, problems) {
@@ -69,7 +55,8 @@ fn assemble(
     let shapes = shape.cases.0.map(|at| at.value.0).unwrap_or_default();
     if shapes.is_empty() && !problem::any_error(problems) {
         problems.push(
-            Problem::error(root.place, "empty_list", "the file has no cases").with_hint("write at least one under `cases:`"),
+            Problem::error(root.place, "empty_list", "the file has no cases")
+                .with_hint("write at least one under `cases:`"),
         );
     }
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
@@ -98,12 +85,7 @@ fn assemble(
     }
 }
 
-fn read_case(
-    shape: CaseShape,
-    place: Place,
-    common: Option<&Node>,
-    problems: &mut Vec<Problem>,
-) -> Option<Case> {
+fn read_case(shape: CaseShape, place: Place, common: Option<&Node>, problems: &mut Vec<Problem>) -> Option<Case> {
     let own = shape.given.as_ref().map(|given| &given.0);
     let given_place = own.map_or(place, |node| node.place);
     let merged = merge(common, own, given_place);
@@ -146,7 +128,8 @@ fn read_case(
             Ok(address) => address.to_canonical(),
             Err(_) => {
                 let message = format!("`{}` is not an address", at.value);
-                problems.push(Problem::error(at.place, "bad_address", message).with_hint("write one address: 203.0.113.7"));
+                problems
+                    .push(Problem::error(at.place, "bad_address", message).with_hint("write one address: 203.0.113.7"));
                 return None;
             }
         },
@@ -249,4 +232,3 @@ fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n Entry> {
         _ => None,
     }
 }
-

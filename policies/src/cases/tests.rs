@@ -33,12 +33,15 @@ fn refused(text: &str) -> Vec<Problem> {
 }
 
 fn parsed(cases: &str) -> CaseFile {
-    CaseFile::parse("cases.yaml", &format!("{HEAD}{cases}"), &NoIncludes).unwrap_or_else(|problems| panic!("{problems:?}"))
+    CaseFile::parse("cases.yaml", &format!("{HEAD}{cases}"), &NoIncludes)
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn policy(file: &CaseFile) -> ResultPolicy {
     let raw = crate::parse_file("shop.yaml", POLICY).unwrap();
-    crate::compile(raw, "shop.yaml", &file.context("shop", &NoIncludes)).unwrap_or_else(|problems| panic!("{problems:?}")).0
+    crate::compile(raw, "shop.yaml", &file.context("shop", &NoIncludes))
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .0
 }
 
 fn tried(cases: &str) -> (Tried, Coverage) {
@@ -61,10 +64,22 @@ fn refuses_what_could_be_a_case_that_tests_nothing() {
         ("cases: [{ name: a, given: { verdict: any }, expect: { action: block } }]", "unknown_word"),
         ("cases: [{ name: a, given: { verdict: missing, app: shop }, expect: { action: block } }]", "no_effect"),
         ("cases: [{ name: a, given: { verdict: attested, path: /a/../b }, expect: { action: block } }]", "bad_target"),
-        ("cases: [{ name: a, given: { verdict: attested, address: 10.0.0.0/8 }, expect: { action: block } }]", "bad_address"),
-        ("cases: [{ name: a, given: { verdict: attested, app_version: 3.10 }, expect: { action: block } }]", "wrong_type"),
-        ("lists: { a: { networks: [x], devices: [y] } }\ncases: [{ name: a, given: { verdict: missing }, expect: { action: block } }]", "bad_list"),
-        ("lists: { a: { networks: no.txt } }\ncases: [{ name: a, given: { verdict: missing }, expect: { action: block } }]", "unreadable_file"),
+        (
+            "cases: [{ name: a, given: { verdict: attested, address: 10.0.0.0/8 }, expect: { action: block } }]",
+            "bad_address",
+        ),
+        (
+            "cases: [{ name: a, given: { verdict: attested, app_version: 3.10 }, expect: { action: block } }]",
+            "wrong_type",
+        ),
+        (
+            "lists: { a: { networks: [x], devices: [y] } }\ncases: [{ name: a, given: { verdict: missing }, expect: { action: block } }]",
+            "bad_list",
+        ),
+        (
+            "lists: { a: { networks: no.txt } }\ncases: [{ name: a, given: { verdict: missing }, expect: { action: block } }]",
+            "unreadable_file",
+        ),
     ] {
         let problems = refused(text);
         assert!(problems.iter().any(|problem| problem.code == code), "{text}: {problems:?}");

@@ -47,7 +47,8 @@ struct Line {
 }
 
 /// What conditions look at and the log does not tell.
-const GAPS: &[&str] = &["evidence", "device_state", "device_age", "annotation", "device", "user", "header", "percentage"];
+const GAPS: &[&str] =
+    &["evidence", "device_state", "device_age", "annotation", "device", "user", "header", "percentage"];
 /// The same, where the token was over: the log tells when it ended, not what leeway it was given.
 const GAPS_EXPIRED: &[&str] =
     &["expired_for", "evidence", "device_state", "device_age", "annotation", "device", "user", "header", "percentage"];
@@ -61,7 +62,8 @@ impl Sample {
         if line.len() > MAX_LINE {
             return Err(format!("the line is longer than {MAX_LINE} bytes"));
         }
-        let line: Line = serde_json::from_str(line).map_err(|error| format!("not a line of the access log: {error}"))?;
+        let line: Line =
+            serde_json::from_str(line).map_err(|error| format!("not a line of the access log: {error}"))?;
         let (Some(verdict), Some(action)) = (line.verdict, line.action) else {
             return Err("no policy was asked about this request: the line has no `verdict`; see its `code`".to_owned());
         };

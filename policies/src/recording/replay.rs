@@ -153,10 +153,7 @@ impl Replay {
     /// Takes one line, with its number.
     pub fn line(&mut self, number: u64, line: Result<&[u8], Broken>) {
         self.report.lines += 1;
-        let sample = line
-            .and_then(Record::parse)
-            .map_err(|broken| broken.to_string())
-            .and_then(Sample::new);
+        let sample = line.and_then(Record::parse).map_err(|broken| broken.to_string()).and_then(Sample::new);
         match sample {
             Ok(sample) => self.sample(&sample),
             Err(why) => {

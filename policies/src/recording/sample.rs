@@ -15,8 +15,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::fingerprint::fingerprint;
 use super::Record;
+use super::fingerprint::fingerprint;
 use crate::condition::{Condition, Met};
 use crate::facts::{FailSafe, HeaderSource, Mode, RequestFacts, Subject};
 use crate::lists::Networks;
@@ -184,9 +184,8 @@ impl Sample {
                 Some(_) => answered().unwrap_or_else(untold_user),
             },
             Condition::Device(_) if self.record.device.is_none() => Asked::Nothing,
-            Condition::Device(_) => {
-                answered().unwrap_or_else(|| Asked::Untold("which device it was, and so whether a list holds it".to_owned()))
-            }
+            Condition::Device(_) => answered()
+                .unwrap_or_else(|| Asked::Untold("which device it was, and so whether a list holds it".to_owned())),
             Condition::Percentage { percent: 100, .. } => Asked::Yes,
             Condition::Percentage { .. } => {
                 answered().unwrap_or_else(|| Asked::Untold("whose share it falls into".to_owned()))

@@ -115,7 +115,9 @@ fn refuses_lines_that_are_no_records() {
             assert!(Sample::new(record).is_err(), "{bad}");
         }
     }
-    assert!(Record::parse(line.replace("\"missing\"", "\"mising\"").as_bytes()).unwrap_err().to_string().contains("mising"));
+    assert!(
+        Record::parse(line.replace("\"missing\"", "\"mising\"").as_bytes()).unwrap_err().to_string().contains("mising")
+    );
 }
 
 #[test]
@@ -223,7 +225,8 @@ fn a_recorded_decision_is_explained_rule_by_rule() {
     let explained = explain_sample(&policy, &Sample::new(record.clone()).unwrap());
     assert_eq!((explained.rule.as_str(), explained.action), ("office", "deprioritize"));
     assert!(explained.recorded.as_ref().unwrap().agrees);
-    let step = |explained: &Explanation, rule: &str| explained.trace.iter().find(|step| step.rule == rule).unwrap().clone();
+    let step =
+        |explained: &Explanation, rule: &str| explained.trace.iter().find(|step| step.rule == rule).unwrap().clone();
     assert!(!step(&explained, "beta").matched && !step(&explained, "beta").untold);
 
     // Another policy under the same name: it says so.
@@ -253,7 +256,13 @@ fn a_line_of_the_access_log_is_explained_and_settled_by_what_it_says() {
 
 #[test]
 fn refuses_log_lines_that_no_policy_was_asked_about() {
-    for bad in ["", "{}", "hello", r#"{"ts":1,"status":400,"code":"bad_request"}"#, r#"{"ts":1,"verdict":"x","action":"block"}"#] {
+    for bad in [
+        "",
+        "{}",
+        "hello",
+        r#"{"ts":1,"status":400,"code":"bad_request"}"#,
+        r#"{"ts":1,"verdict":"x","action":"block"}"#,
+    ] {
         assert!(Sample::from_log_line(bad).is_err(), "{bad}");
     }
     assert!(Sample::from_log_line(r#"{"ts":1,"code":"bad_request"}"#).unwrap_err().contains("`code`"));

@@ -78,12 +78,8 @@ pub(super) fn walk(policy: &ResultPolicy, sample: &Sample) -> Walked {
 
 fn walked(mut possible: Vec<Outcome>, gap: Option<String>) -> Walked {
     // The last one is what happens when nothing untold matches.
-    let first = possible.pop().unwrap_or(Outcome {
-        rule: String::new(),
-        action: Action::Block,
-        class: None,
-        withheld: false,
-    });
+    let first =
+        possible.pop().unwrap_or(Outcome { rule: String::new(), action: Action::Block, class: None, withheld: false });
     Walked { first, others: possible, gap }
 }
 
