@@ -60,6 +60,7 @@ impl Sqlite {
 
     /// The change to WAL, and the recovery that the first of several openers makes, are refused at once where another
     /// connection is in the middle of them: SQLite asks its busy handler for neither, so two first starts at once would fail.
+    #[expect(clippy::disallowed_methods, reason = "there is no event to wait for: SQLite asks no busy handler here")]
     fn use_wal(&self) -> rusqlite::Result<()> {
         let end = Instant::now() + BUSY;
         loop {
