@@ -133,7 +133,7 @@ impl Admission {
         // A seat that came back between the failed attempt and the line above saw nobody waiting.
         self.seat_the_waiting(&mut queues, now);
         drop(queues);
-        Ok(Place::new(self.clone(), who.class, number, (now, until), granted))
+        Ok(Place::new(self.clone(), who.class, number, until, granted))
     }
 
     /// Whether a stream of this client would get a place: asked before an upstream is, where a request says that it wants

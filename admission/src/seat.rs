@@ -155,7 +155,6 @@ pub struct Place {
     admission: Arc<Admission>,
     class: Class,
     number: u64,
-    since: Instant,
     until: Instant,
     granted: oneshot::Receiver<Result<Seat, Shed>>,
     over: bool,
@@ -166,10 +165,10 @@ impl Place {
         admission: Arc<Admission>,
         class: Class,
         number: u64,
-        (since, until): (Instant, Instant),
+        until: Instant,
         granted: oneshot::Receiver<Result<Seat, Shed>>,
     ) -> Self {
-        Self { admission, class, number, since, until, granted, over: false }
+        Self { admission, class, number, until, granted, over: false }
     }
 
     /// When the wait is over without a seat: the caller drops it then.
@@ -190,8 +189,7 @@ impl Place {
         // Closed first: a grant that races with this is then refused and passed on.
         self.granted.close();
         let unread = self.granted.try_recv().ok().and_then(Result::ok);
-        let in_vain = now >= self.until || self.until <= self.since;
-        self.admission.leave_queue(self.class, self.number, in_vain);
+        self.admission.leave_queue(self.class, self.number, now >= self.until);
         if let Some(seat) = unread {
             seat.leave(now);
         }

@@ -20,10 +20,12 @@ use crate::mixed;
 
 /// The shortest window. It is twice as long as answers usually take, where that is longer.
 const WINDOW: Duration = Duration::from_millis(250);
-/// The longest, but for one that nobody closes because nobody asks.
+/// The longest.
 const LONGEST_WINDOW: Duration = Duration::from_secs(5);
-/// Windows that answers are gathered for before too few of them are let go.
+/// Windows after which the lower classes' word counts, where the upper said too little.
 const PATIENCE: u32 = 4;
+/// How old what was said may be.
+const STALE: Duration = Duration::from_secs(30);
 /// Fewer answers are no mean.
 const FEWEST: u32 = 16;
 /// The longest that an upstream's `Retry-After` is respected.
@@ -34,7 +36,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Signals {
     upper: Tally,
     lower: Tally,
-    peak: AtomicU32,
     /// When the window may be closed, in nanoseconds of the house's time.
     due: AtomicU64,
 }
@@ -48,6 +49,8 @@ struct Tally {
     clients: AtomicU64,
     refused: AtomicU64,
     retry_after_ms: AtomicU64,
+    /// The most seats in use when one of them came.
+    peak: AtomicU32,
     /// A time counts for no more.
     most_micros: AtomicU64,
 }
@@ -63,7 +66,7 @@ impl Signals {
         tally.micros.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(most).min(1 << 32), Relaxed);
         tally.answers.fetch_add(1, Relaxed);
         tally.clients.fetch_or(bit(who), Relaxed);
-        self.peak.fetch_max(inflight, Relaxed);
+        tally.peak.fetch_max(inflight, Relaxed);
         at >= self.due.load(Relaxed)
     }
 
@@ -77,7 +80,7 @@ impl Signals {
             let after = after.min(LONGEST_PAUSE).as_millis();
             tally.retry_after_ms.fetch_max(u64::try_from(after).unwrap_or(0), Relaxed);
         }
-        self.peak.fetch_max(inflight, Relaxed);
+        tally.peak.fetch_max(inflight, Relaxed);
         at >= self.due.load(Relaxed)
     }
 
@@ -102,6 +105,7 @@ impl Tally {
         #[expect(clippy::cast_precision_loss, reason = "below 2^53 in any window")]
         let mean = micros as f64 / 1e6 / f64::from(answers.max(1));
         Told {
+            peak: self.peak.swap(0, Relaxed),
             answers: (answers >= FEWEST).then_some((mean.max(1e-6), answers)),
             refused: enough && from_enough,
             pause: Duration::from_millis(pause),
@@ -110,6 +114,7 @@ impl Tally {
 }
 
 struct Told {
+    peak: u32,
     answers: Option<(f64, u32)>,
     refused: bool,
     pause: Duration,
@@ -124,7 +129,9 @@ fn bit(who: Who) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Control {
     gradient: Option<Gradient>,
-    began: u64,
+    /// When what the upper classes said was last taken, and the lower.
+    upper_began: u64,
+    lower_began: u64,
     kept_open: u32,
 }
 
@@ -146,7 +153,7 @@ impl Control {
             Limit::Fixed(_) => None,
             Limit::Adaptive { .. } => Some(Gradient::new(min, max, limit.at_start())),
         };
-        Self { gradient, began: 0, kept_open: 0 }
+        Self { gradient, upper_began: 0, lower_began: 0, kept_open: 0 }
     }
 
     /// Takes a reload's limit; what was learned stays where it is still asked for. The limit from now on.
@@ -166,27 +173,34 @@ impl Control {
         }
         let window = self.window();
         signals.due.store(at.saturating_add(nanos(window)), Relaxed);
-        let length = Duration::from_nanos(at.saturating_sub(self.began));
-        if length > LONGEST_WINDOW * PATIENCE {
-            // Nobody asked for a while. What lies there is from before.
-            self.kept_open = PATIENCE;
+        let since = |began| Duration::from_nanos(at.saturating_sub(began));
+        if since(self.upper_began) > STALE {
+            // What lies there is from long before.
+            signals.upper.take();
+            self.upper_began = at;
         }
         let by_upper = signals.upper.count() >= FEWEST;
         if !by_upper && self.kept_open < PATIENCE {
             self.kept_open += 1;
             return None;
         }
-        self.began = at;
         self.kept_open = 0;
-        let (upper, lower) = (signals.upper.take(), signals.lower.take());
-        let peak = signals.peak.swap(0, Relaxed);
-        let told = if by_upper { &upper } else { &lower };
-        let pause = [&upper, &lower].into_iter().filter(|told| told.refused).map(|told| told.pause).max();
+        // Where the upper classes said too little, what they said waits for more.
+        let (told, length) = if by_upper {
+            signals.lower.take();
+            (signals.upper.take(), since(self.upper_began))
+        } else {
+            (signals.lower.take(), since(self.lower_began))
+        };
+        self.lower_began = at;
+        if by_upper {
+            self.upper_began = at;
+        }
         let seen = Window {
             answers: told.answers,
             upper: by_upper,
             refused: told.refused,
-            peak,
+            peak: told.peak,
             length: length.as_secs_f64(),
         };
         if let Some(gradient) = &mut self.gradient {
@@ -197,7 +211,7 @@ impl Control {
         }
         Some(Verdict {
             limit: self.gradient.as_ref().map(Gradient::limit),
-            pause: pause.unwrap_or_default(),
+            pause: if told.refused { told.pause } else { Duration::ZERO },
             gradient: self.gradient.as_ref().map_or(1.0, Gradient::last),
         })
     }

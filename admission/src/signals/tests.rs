@@ -80,3 +80,27 @@ fn a_reload_keeps_what_was_learned_and_takes_new_bounds() {
     assert_eq!(control.resize(Limit::Fixed(9)), 9);
     assert_eq!(control.resize(ADAPTIVE), 100, "learned anew");
 }
+
+#[test]
+fn few_slow_answers_are_gathered_until_they_are_enough() {
+    let (mut control, signals) = (Control::new(ADAPTIVE), Signals::default());
+    let mut verdicts = 0;
+    for n in 0..40_u64 {
+        // Two a second, each after ten seconds, with all seats in use.
+        let at = n * SECOND / 2;
+        signals.answered(who(Class::Attested, n), Duration::from_secs(10), 100, at);
+        verdicts += u32::from(control.close(&signals, at).is_some_and(|verdict| verdict.limit > Some(100)));
+    }
+    assert!(verdicts >= 1, "all seats are in use and nothing speaks against more");
+}
+
+#[test]
+fn what_was_said_half_a_minute_ago_counts_no_more() {
+    let (mut control, signals) = (Control::new(ADAPTIVE), Signals::default());
+    for client in 0..15 {
+        signals.refused(who(Class::Attested, client), None, 100, SECOND);
+    }
+    signals.refused(who(Class::Attested, 99), None, 100, 60 * SECOND);
+    assert_eq!(control.close(&signals, 60 * SECOND), None);
+    assert_eq!(control.gradient.as_ref().unwrap().limit(), 100);
+}

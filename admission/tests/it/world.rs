@@ -236,7 +236,7 @@ impl World {
         let seconds = match scene.times {
             _ if (scene.refuses)(self.seconds()) => 0.001,
             Times::Exponential => self.exponential(mean),
-            Times::TwoKinds if self.draw() % 10 == 0 => 7.75 * mean,
+            Times::TwoKinds if self.draw().is_multiple_of(10) => 7.75 * mean,
             Times::TwoKinds => 0.25 * mean,
         };
         let at = self.now + (seconds * 1e9) as u64;
