@@ -8,7 +8,7 @@
 //! time; so are the sealed keystore and the certificates that are opened again by their path.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fmt,
     os::unix::ffi::OsStrExt,
@@ -66,8 +66,8 @@ impl Bundle {
         self.files.iter().map(|(name, bytes)| (name.as_path(), &**bytes))
     }
 
-    pub(crate) fn get(&self, name: &Path) -> Option<&[u8]> {
-        self.files.iter().find(|(known, _)| known == name).map(|(_, bytes)| &**bytes)
+    pub(crate) fn by_name(&self) -> BTreeMap<PathBuf, Arc<[u8]>> {
+        self.files.iter().cloned().collect()
     }
 
     /// The bytes to keep: magic, version, files, and SHA-256 over all of it.

@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::Read,
     os::unix::fs::MetadataExt,
@@ -26,8 +26,8 @@ use crate::{
 /// The files read for one configuration.
 pub(crate) struct Files {
     base: PathBuf,
-    /// Where texts come from, instead of the disk.
-    kept: Option<Bundle>,
+    /// Where texts come from, instead of the disk: by their names beside the configuration.
+    kept: Option<BTreeMap<PathBuf, Arc<[u8]>>>,
     asked: RefCell<Asked>,
 }
 
@@ -35,9 +35,9 @@ pub(crate) struct Files {
 struct Asked {
     order: Vec<PathBuf>,
     /// What a bundle is made of.
-    texts: Vec<PathBuf>,
+    texts: BTreeSet<PathBuf>,
     /// What no bundle may hold, even where the same file is also named as a text.
-    private: Vec<PathBuf>,
+    private: BTreeSet<PathBuf>,
     /// Read once, so that a file that is being replaced can't be two things in one configuration.
     contents: BTreeMap<PathBuf, Result<Rc<Content>, String>>,
 }
@@ -60,8 +60,13 @@ impl Files {
     }
 
     /// The same, with every text from `kept`.
-    pub(crate) fn kept(configuration: &Path, kept: Bundle) -> Self {
-        Self { kept: Some(kept), ..Self::beside(configuration) }
+    pub(crate) fn kept(configuration: &Path, kept: &Bundle) -> Self {
+        Self { kept: Some(kept.by_name()), ..Self::beside(configuration) }
+    }
+
+    /// Whether texts come from a bundle.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Where `path` of the configuration leads.
@@ -83,10 +88,7 @@ impl Files {
                 None => Err("is not part of the kept configuration".to_owned()),
             },
         })?;
-        let texts = &mut self.asked.borrow_mut().texts;
-        if !texts.iter().any(|text| text == path) {
-            texts.push(path.to_path_buf());
-        }
+        self.asked.borrow_mut().texts.insert(path.to_path_buf());
         Ok(content)
     }
 
@@ -129,7 +131,7 @@ impl Files {
     /// Reads a file with a secret in it.
     pub(crate) fn read_private(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
         let content = self.read_live(path, max)?;
-        self.asked.borrow_mut().private.push(path.to_path_buf());
+        self.asked.borrow_mut().private.insert(path.to_path_buf());
         match content.readable_by_others() {
             None => Ok(content),
             Some(who) => Err(Fault::new(format!("`{}` holds a secret and {who} can read it", path.display()))
@@ -145,7 +147,7 @@ impl Files {
     /// Every text that was read, by its name beside the configuration.
     pub(crate) fn bundle(&self) -> Bundle {
         let asked = self.asked.borrow();
-        let texts = asked.texts.iter().filter(|path| !asked.private.contains(path));
+        let texts = asked.order.iter().filter(|path| asked.texts.contains(*path) && !asked.private.contains(*path));
         Bundle::new(
             texts
                 .filter_map(|path| {

@@ -106,7 +106,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Report> {
 /// # Errors
 /// As [`load()`]; also where `bundle` is that of a file with another name.
 pub fn load_bundle(path: &Path, bundle: &Bundle, overrides: &Overrides) -> Result<Loaded, Report> {
-    from(path, Files::kept(path, bundle.clone()), overrides)
+    from(path, Files::kept(path, bundle), overrides)
 }
 
 fn from(path: &Path, files: Files, overrides: &Overrides) -> Result<Loaded, Report> {
@@ -149,10 +149,12 @@ fn texts(problems: &[Problem], files: &Files) -> BTreeMap<String, String> {
 fn read(path: &Path, name: &str, files: &Files) -> Result<Node, Vec<Problem>> {
     let whole = |code, message: String| vec![Problem::error(Place::default(), code, message).in_file(name)];
     let content = files.read(path, yaml::MAX_BYTES).map_err(|fault| {
-        whole("unreadable_file", fault.message)
-            .into_iter()
-            .map(|problem| problem.with_hint("`assay init DIR` writes a first configuration"))
-            .collect::<Vec<_>>()
+        let hint = if files.are_kept() {
+            "what was kept is the configuration of a file with another name"
+        } else {
+            "`assay init DIR` writes a first configuration"
+        };
+        whole("unreadable_file", fault.message).into_iter().map(|problem| problem.with_hint(hint)).collect::<Vec<_>>()
     })?;
     let text =
         std::str::from_utf8(&content.bytes).map_err(|_| whole("not_utf8", "the file is not UTF-8 text".to_owned()))?;

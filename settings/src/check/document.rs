@@ -78,6 +78,7 @@ impl Check<'_, '_> {
             callers: rows(&raw.callers)
                 .map(|row| (row.name.as_str(), callers.get(&row.name).map_or_else(Vec::new, CallerSettings::places)))
                 .collect(),
+            sharing: self.sharing(&raw.routes),
             lists: &lists,
             own_devices: attestation
                 .as_ref()
@@ -186,6 +187,19 @@ impl Check<'_, '_> {
             }
         }
         built
+    }
+
+    /// For each policy file, the callers of all routes that use it.
+    fn sharing<'r>(&'r self, routes: &'r Field<Table<RawRoute>>) -> BTreeMap<&'r str, Vec<String>> {
+        let mut sharing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for route in rows(routes).filter_map(|row| row.value.as_ref()) {
+            let names = route.callers.value.iter().flatten().filter_map(|name| name.value.as_ref());
+            let names: Vec<String> = names.map(|name| name.0.clone()).collect();
+            for file in [&route.policy, &route.candidate].into_iter().filter_map(|policy| self.policy_file(policy)) {
+                sharing.entry(file).or_default().extend(names.iter().cloned());
+            }
+        }
+        sharing
     }
 
     /// Our tokens with `cnf` or `ipk` need a proof that this version can't check: without `bearer_ok` a route would refuse them all.

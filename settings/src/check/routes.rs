@@ -3,6 +3,8 @@
 mod parties;
 mod token;
 
+use std::collections::BTreeMap;
+
 use attest_core::time::UnixTime;
 use policies::{
     Lists, RouteContext,
@@ -32,6 +34,8 @@ pub(crate) struct Known<'a> {
     pub(crate) issuers: &'a [(&'a str, Option<&'a IssuerSettings>)],
     /// Names of the callers in the file, with the places where each shows its secret.
     pub(crate) callers: Vec<(&'a str, Vec<CredentialSource>)>,
+    /// For each policy file, the callers of all routes that use it: its rules may name any of them.
+    pub(crate) sharing: BTreeMap<&'a str, Vec<String>>,
     /// The named lists.
     pub(crate) lists: &'a Lists,
     /// Whether `attestation:` is there.
@@ -110,7 +114,7 @@ impl Check<'_, '_> {
             now: known.now,
             path: matcher.as_ref().map(|matcher| &matcher.path),
             lists: known.lists,
-            callers: &callers,
+            callers: self.callers_of(&raw.policy, &callers, known),
             user: !raw.user.is_absent(),
             device_ids,
             ..RouteContext::new(name)
@@ -119,7 +123,8 @@ impl Check<'_, '_> {
             let node = self.notes.subtrees.borrow().get(policy.0.0).copied()?;
             self.policy(node, &about)
         });
-        let candidate = self.candidate(raw, &about);
+        let candidate =
+            self.candidate(raw, &RouteContext { callers: self.callers_of(&raw.candidate, &callers, known), ..about });
         let rate_limit_headers = self.rate_limit_headers(&raw.rate_limit_headers, policy.as_deref());
         let guard = self.guard(&raw.guard, injects, device_ids);
         Some(RouteSettings {

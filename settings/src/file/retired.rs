@@ -317,3 +317,39 @@ pub(crate) fn field(shape: &str, key: &str) -> Option<Fault> {
 pub(crate) fn value(shape: &str) -> Option<&'static str> {
     VALUES.iter().find(|(of, _)| *of == shape).map(|(_, instead)| *instead)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_one_sentence_and_each_shape_one_value() {
+        let keys =
+            PLANNED.iter().map(|(of, key, ..)| (*of, *key)).chain(ELSEWHERE.iter().map(|(of, key, _)| (*of, *key)));
+        let mut seen = std::collections::BTreeSet::new();
+        keys.for_each(|key| assert!(seen.insert(key), "{key:?} stands twice"));
+        let mut seen = std::collections::BTreeSet::new();
+        VALUES.iter().for_each(|(of, _)| assert!(seen.insert(of), "{of} stands twice"));
+    }
+
+    #[test]
+    fn no_field_that_exists_is_refused_by_name() {
+        let schema = crate::schema();
+        for (of, key) in
+            PLANNED.iter().map(|(of, key, ..)| (of, key)).chain(ELSEWHERE.iter().map(|(of, key, _)| (of, key)))
+        {
+            let shape = match of.trim_start_matches("Raw") {
+                "Document" => &schema,
+                "Public" => &schema["definitions"]["PublicListener"],
+                "Admin" => &schema["definitions"]["AdminListener"],
+                "Bearer" => &schema["definitions"]["CallerBearer"],
+                "ClientCertificate" => &schema["definitions"]["CallerCertificate"],
+                "Webhook" => &schema["definitions"]["CallerWebhook"],
+                "User" => &schema["definitions"]["RouteUser"],
+                name => &schema["definitions"][name],
+            };
+            let fields = shape["properties"].as_object().unwrap_or_else(|| panic!("{of} is no shape"));
+            assert!(!fields.contains_key(*key), "{of} has {key}");
+        }
+    }
+}

@@ -319,6 +319,26 @@ fn routes_know_callers_by_name() {
 }
 
 #[test]
+fn a_policy_file_may_name_the_callers_of_every_route_that_uses_it() {
+    let folder = folder();
+    folder.write(
+        "policies/old.yaml",
+        "default: block\nrules:\n  - { name: genuine, when: { verdict: attested }, then: allow }\n  - { name: acme, when: { verdict: any, caller: acme }, then: allow }\n",
+        0o644,
+    );
+    let acme = callers(&format!("bearer: {{ sha256: [{}] }}", hash()));
+    let told = folder.load(&acme).err().unwrap().to_string();
+    assert!(told.contains("`old-shop`"), "no route that uses it knows him: {told}");
+    let shared = acme.replace(
+        "  old-shop:\n",
+        "  orders:\n    match: { host: api.example.com, path: /orders }\n    upstream: shop\n    callers: [acme]\n    policy: policies/old.yaml\n  old-shop:\n",
+    );
+    let (settings, warnings) = folder.takes(shared);
+    assert_eq!(warnings, [""; 0]);
+    assert!(settings.route("old-shop").unwrap().callers.is_empty());
+}
+
+#[test]
 fn a_user_is_vouched_for_by_another_than_the_app() {
     let folder = folder();
     let user = |fields: &str| {

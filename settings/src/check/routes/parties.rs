@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use policies::{ResultPolicy, RouteContext, yaml::Place};
+use policies::{
+    ResultPolicy, RouteContext,
+    yaml::{Place, Value},
+};
 
 use super::Known;
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     file::{
         callers::RawUser,
         names::Name,
-        routes::{GuardWord, RawGuard, RawRoute},
+        routes::{GuardWord, RawGuard, RawPolicyRef, RawRoute},
         units::Percent,
     },
     model::{CredentialSource, GuardSettings, IssuerRef, Source, TokenSource, UserSource},
@@ -55,6 +58,25 @@ impl Check<'_, '_> {
             callers.push(name.clone());
         }
         callers
+    }
+
+    /// The callers that a policy may name: those of the route, or of all routes that share its file.
+    pub(super) fn callers_of<'k>(
+        &self,
+        policy: &Field<RawPolicyRef>,
+        own: &'k [String],
+        known: &'k Known<'_>,
+    ) -> &'k [String] {
+        self.policy_file(policy).and_then(|file| known.sharing.get(file)).map_or(own, Vec::as_slice)
+    }
+
+    /// The path of a policy that is in a file, as it is written.
+    pub(crate) fn policy_file(&self, policy: &Field<RawPolicyRef>) -> Option<&str> {
+        let node = self.notes.subtrees.borrow().get(policy.value?.0.0).copied()?;
+        match &node.value {
+            Value::Text(path) => Some(path),
+            _ => None,
+        }
     }
 
     pub(super) fn route_user(
