@@ -132,8 +132,20 @@ impl Ledger {
         Ok(Held { place, budget, number, reserved: reserve, remaining: left - reserve, ends_in })
     }
 
+    /// Charges `more` on top of a reservation at once: it is used already, and others must not spend it meanwhile. The
+    /// reservation grows by as much, so settling goes on from there.
+    pub fn grow(&self, held: &mut Held, more: u64, now: UnixTime) {
+        let grown = held.reserved.saturating_add(more);
+        self.charge(held, grown, now);
+        held.reserved = grown;
+    }
+
     /// Charges what the request used, instead of what it reserved. `used` of 0 gives the whole reservation back.
     pub fn settle(&self, held: Held, used: u64, now: UnixTime) {
+        self.charge(&held, used, now);
+    }
+
+    fn charge(&self, held: &Held, used: u64, now: UnixTime) {
         if used == held.reserved {
             return;
         }

@@ -60,6 +60,28 @@ fn settling_gives_back_what_was_not_used_and_charges_what_was_used_beyond() {
 }
 
 #[test]
+fn what_is_used_already_is_spent_before_the_request_is_over() {
+    let ledger = Ledger::new();
+    let mut held = ledger.reserve(subject(1), budget(100), 10, NOON).unwrap();
+    ledger.grow(&mut held, 60, NOON);
+    assert_eq!(ledger.reserve(subject(1), budget(100), 31, NOON).unwrap_err().remaining, 30);
+    ledger.grow(&mut held, 60, NOON);
+    assert_eq!(ledger.reserve(subject(1), budget(100), 1, NOON).unwrap_err().remaining, 0);
+    ledger.settle(held, 75, NOON);
+    assert_eq!(ledger.reserve(subject(1), budget(100), 25, NOON).unwrap().remaining, 0);
+}
+
+#[test]
+fn what_grows_over_the_end_of_a_window_is_charged_once() {
+    let ledger = Ledger::new();
+    let mut held = ledger.reserve(subject(1), budget(100), 10, NOON).unwrap();
+    let later = NOON.plus(HOUR);
+    ledger.grow(&mut held, 20, later);
+    ledger.settle(held, 50, later);
+    assert_eq!(ledger.reserve(subject(1), budget(100), 1, later).unwrap().remaining, 59);
+}
+
+#[test]
 fn what_is_used_beyond_a_reservation_after_its_window_is_charged_to_the_next() {
     let ledger = Ledger::new();
     let held = ledger.reserve(subject(1), budget(100), 50, NOON).unwrap();
@@ -123,6 +145,8 @@ struct Request {
 enum Ending {
     /// It is settled at this.
     Used(u64),
+    /// So much more of it is known before it is settled at this.
+    Grown(u64, u64),
     /// It is dropped: nobody ever says what it used.
     Aborted,
     /// It was refused before it was handed over.
@@ -132,6 +156,7 @@ enum Ending {
 fn request() -> impl Strategy<Value = Request> {
     let ending = prop_oneof![
         4 => (0_u64..80).prop_map(Ending::Used),
+        1 => (0_u64..40, 0_u64..80).prop_map(|(more, used)| Ending::Grown(more, used)),
         1 => Just(Ending::Aborted),
         1 => Just(Ending::Refunded),
     ];
@@ -158,12 +183,21 @@ proptest! {
                     start.wait();
                     let (mut charged, mut beyond) = (0, 0);
                     for request in requests {
-                        let Ok(held) = ledger.reserve(subject(1), budget, request.reserve, NOON) else { continue };
+                        let Ok(mut held) = ledger.reserve(subject(1), budget, request.reserve, NOON) else { continue };
                         std::thread::yield_now();
                         match request.ending {
                             Ending::Used(used) => {
                                 ledger.settle(held, used, NOON);
                                 charged += used;
+                                beyond += used.saturating_sub(request.reserve);
+                            }
+                            Ending::Grown(more, used) => {
+                                ledger.grow(&mut held, more, NOON);
+                                std::thread::yield_now();
+                                ledger.settle(held, used, NOON);
+                                charged += used;
+                                // While it had grown, others could see more than it used in the end: they were refused,
+                                // never let in.
                                 beyond += used.saturating_sub(request.reserve);
                             }
                             Ending::Aborted => charged += request.reserve,
@@ -200,10 +234,15 @@ proptest! {
             }
             let held = ledger.reserve(subject(1), budget, request.reserve, now);
             prop_assert_eq!(held.is_ok(), spent + request.reserve <= amount);
-            let Ok(held) = held else { continue };
+            let Ok(mut held) = held else { continue };
             prop_assert_eq!(held.remaining, amount - spent - request.reserve);
             match request.ending {
                 Ending::Used(used) => {
+                    ledger.settle(held, used, now);
+                    spent += used;
+                }
+                Ending::Grown(more, used) => {
+                    ledger.grow(&mut held, more, now);
                     ledger.settle(held, used, now);
                     spent += used;
                 }
