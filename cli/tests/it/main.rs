@@ -11,6 +11,7 @@ mod devices;
 mod docs;
 mod keys;
 mod panic;
+mod policies;
 mod remote;
 mod tokens;
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Advice;
+use super::{Advice, Share};
 use crate::observations::Category;
 
 /// What to do.
@@ -77,7 +77,6 @@ const CHANGED: f64 = 2.0;
 /// Fills in the recommendation, its reasons, the confidence and the doubts.
 pub(super) fn judge(advice: &mut Advice) {
     doubt(advice);
-    let devices = percent(advice.refused.devices, advice.refused.of_devices);
     let unknown = advice.percent_of(Category::UnknownOrigin);
     let invalid = advice.percent_of(Category::Invalid);
     let mut reasons = Vec::new();
@@ -87,15 +86,17 @@ pub(super) fn judge(advice: &mut Advice) {
         *to = more_careful(*to, one);
     };
     let at = &mut recommendation;
-    if devices > MANY_REFUSED {
-        let why = format!("{devices:.1} % of the devices with a genuine app would be refused; {}", who(advice));
+    let share = genuine_refused(advice);
+    if share > MANY_REFUSED {
+        let why = format!("{share:.1} % {} would be refused; {}", of_what(advice), who(advice));
         at_least(Recommendation::Wait, why, at);
-    } else if devices > FEW_REFUSED {
-        let why = format!("{devices:.2} % of the devices with a genuine app would be refused; {}", who(advice));
+    } else if share > FEW_REFUSED {
+        let why = format!("{share:.2} % {} would be refused; {}", of_what(advice), who(advice));
         at_least(Recommendation::EnforceInSteps, why, at);
     } else {
-        let share = if advice.refused.devices == 0 { "no device" } else { "hardly a device" };
-        at_least(Recommendation::Enforce, format!("{share} with a genuine app would be refused"), at);
+        let share = if share > 0.0 { "hardly a" } else { "no" };
+        let what = if advice.refused.of_devices > 0 { "device with" } else { "request of" };
+        at_least(Recommendation::Enforce, format!("{share} {what} a genuine app would be refused"), at);
     }
     let refused = |category| advice.categories.iter().any(|share| share.category == category && share.refused > 0);
     if unknown > LARGE_SHARE && refused(Category::UnknownOrigin) {
@@ -168,6 +169,24 @@ fn doubt(advice: &mut Advice) {
     }
     advice.confidence = sure;
     advice.doubts = doubts;
+}
+
+/// In percent: devices; where tokens name none, requests of genuine apps.
+fn genuine_refused(advice: &Advice) -> f64 {
+    if advice.refused.of_devices > 0 {
+        return percent(advice.refused.devices, advice.refused.of_devices);
+    }
+    let genuine = |share: &&Share| matches!(share.category, Category::Verified | Category::Outdated);
+    let sum = |of: fn(&Share) -> u64| advice.categories.iter().filter(genuine).map(of).sum();
+    percent(sum(|share| share.refused), sum(|share| share.requests))
+}
+
+const fn of_what(advice: &Advice) -> &'static str {
+    if advice.refused.of_devices > 0 {
+        "of the devices with a genuine app"
+    } else {
+        "of the requests of genuine apps, whose tokens name no device,"
+    }
 }
 
 fn who(advice: &Advice) -> String {

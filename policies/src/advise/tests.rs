@@ -162,3 +162,16 @@ fn a_last_day_that_differs_is_a_doubt() {
     assert_eq!(advice.confidence, Confidence::Medium);
     assert!(advice.doubts.iter().any(|why| why.starts_with("the last day differs")), "{:?}", advice.doubts);
 }
+
+#[test]
+fn genuine_apps_whose_tokens_name_no_device_are_counted_by_their_requests() {
+    let mut traffic = Traffic::new();
+    traffic.attested(20_000, 168, "3.4", Action::Allow);
+    traffic.bare(2_000, 168, Verdict::Expired, Action::Allow);
+    let mut advice = traffic.advice();
+    advice.refused.of_devices = 0;
+    advice.refused.devices = 0;
+    judgement::judge(&mut advice);
+    assert_eq!(advice.recommendation, Recommendation::Wait);
+    assert!(advice.reasons[0].starts_with("9.1 % of the requests of genuine apps"), "{:?}", advice.reasons);
+}

@@ -44,14 +44,17 @@ struct Line {
     withheld: Option<String>,
     key: Option<serde::de::IgnoredAny>,
     caller: Option<String>,
+    user_issuer: Option<String>,
+    /// What overruled the policy.
+    panic: Option<String>,
 }
 
 /// What conditions look at and the log does not tell.
 const GAPS: &[&str] =
-    &["evidence", "device_state", "device_age", "annotation", "device", "user", "header", "percentage"];
+    &["evidence", "device_state", "device_age", "annotation", "device", "header", "percentage"];
 /// The same, where the token was over: the log tells when it ended, not what leeway it was given.
 const GAPS_EXPIRED: &[&str] =
-    &["expired_for", "evidence", "device_state", "device_age", "annotation", "device", "user", "header", "percentage"];
+    &["expired_for", "evidence", "device_state", "device_age", "annotation", "device", "header", "percentage"];
 
 impl Sample {
     /// Reads a line of the gateway's access log.
@@ -104,7 +107,7 @@ impl Sample {
             device_age: None,
             annotations: if line.dev { annotations::DEV.into() } else { 0 },
             caller: line.caller,
-            user_issuer: None,
+            user_issuer: line.user_issuer,
             method,
             host,
             path,
@@ -119,7 +122,7 @@ impl Sample {
             bucket: line.bucket,
             withheld: line.withheld.is_some(),
             monitored: Vec::new(),
-            mode: None,
+            mode: line.panic,
         };
         Self::with_gaps(record, if is_over { GAPS_EXPIRED } else { GAPS })
     }

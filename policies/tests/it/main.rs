@@ -4,4 +4,5 @@
 
 mod allocation;
 mod decide;
+mod documents;
 mod tokens;
