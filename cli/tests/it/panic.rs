@@ -25,10 +25,10 @@ fn an_order_out_of_bounds_changes_nothing() {
         &["panic", "lockdown", "--all", "--for", "1h", "--reason", ""],
         &["panic", "lockdown", "--route", "Paid", "--for", "1h", "--reason", "r"],
         &["panic", "extend-tokens", "--by", "25h", "--all", "--for", "1h", "--reason", "r"],
-        &["panic", "end", "7", "--reason", "none"],
     ] {
-        folder.here(bad, 1);
+        folder.here(bad, 2);
     }
+    folder.here(&["panic", "end", "7", "--reason", "there is none"], 1);
     assert_eq!(folder.json(&["panic", "list", "--over"], 0)["items"], json!([]));
 }
 
