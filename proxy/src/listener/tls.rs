@@ -121,8 +121,9 @@ impl Certificates {
     /// Uses what was read for handshakes that begin after this. True if the chain is another one.
     pub fn take(&self, fresh: Fresh) -> bool {
         if let (Some(clients), Some((edition, config))) = (&self.clients, fresh.clients) {
-            clients.swap(edition);
+            // In this order: whoever reads the new edition's number gets the new configuration with it.
             self.config.store(Arc::new(config));
+            clients.swap(edition);
         }
         let changed = self.chain.0.load().cert != fresh.chain.cert;
         self.chain.0.store(Arc::new(fresh.chain));

@@ -1,7 +1,5 @@
 //! Refusals in the API's own words: the same for a whole group, to the last byte but for the decision's id.
 
-use attest_core::feed::RevocationKind;
-
 use super::kit::{Answer, Issuer, Parts, Rig, Token};
 
 const ROUTES: &str = r#"
