@@ -234,7 +234,7 @@ fn old_versions(window: &Window, requests: u64) -> Vec<OldVersions> {
     for old in &mut found {
         old.percent = percent(old.requests, requests);
     }
-    found.sort_by(|a, b| b.requests.cmp(&a.requests));
+    found.sort_by_key(|one| std::cmp::Reverse(one.requests));
     found
 }
 

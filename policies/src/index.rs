@@ -181,7 +181,8 @@ impl Part {
         }
         for id in ids {
             let Some(rule) = rule_of(id) else { continue };
-            let crowd = |keys: &Vec<Key>| keys.iter().map(|key| shared.get(&key.id()).copied().unwrap_or(0)).sum::<usize>();
+            let crowd =
+                |keys: &Vec<Key>| keys.iter().map(|key| shared.get(&key.id()).copied().unwrap_or(0)).sum::<usize>();
             match keys_of(rule).into_iter().min_by_key(crowd) {
                 Some(keys) if part.has_room_for(&keys) => keys.into_iter().for_each(|key| part.file(key, *id)),
                 _ => part.always.push(*id),
@@ -204,13 +205,11 @@ impl Part {
         match key {
             Key::Caller(caller) => self.callers.add(caller, id),
             Key::Range(first, last) => self.networks.add(first, last, id),
-            Key::Listed(listing) => {
-                match self.listed.iter_mut().find(|(known, _)| known.id() == listing.id()) {
-                    Some((_, ids)) if ids.last() == Some(&id) => {}
-                    Some((_, ids)) => ids.push(id),
-                    None => self.listed.push((listing, vec![id])),
-                }
-            }
+            Key::Listed(listing) => match self.listed.iter_mut().find(|(known, _)| known.id() == listing.id()) {
+                Some((_, ids)) if ids.last() == Some(&id) => {}
+                Some((_, ids)) => ids.push(id),
+                None => self.listed.push((listing, vec![id])),
+            },
             Key::Path(path) => self.paths.add(path, id),
             Key::Beginning(path) => {
                 self.deepest = self.deepest.max(path.matches('/').count());
@@ -314,9 +313,9 @@ fn keys_of(rule: &Rule) -> Vec<Vec<Key>> {
             Condition::Route(routes) => Some(routes.iter().cloned().map(Key::Route).collect()),
             Condition::App(apps) => Some(apps.iter().cloned().map(Key::App).collect()),
             Condition::Caller(Some(callers)) => Some(callers.iter().cloned().map(Key::Caller).collect()),
-            Condition::Device(lists) => Some(
-                lists.iter().map(|listed| Key::Listed(Listing::Devices(Arc::clone(&listed.list)))).collect(),
-            ),
+            Condition::Device(lists) => {
+                Some(lists.iter().map(|listed| Key::Listed(Listing::Devices(Arc::clone(&listed.list)))).collect())
+            }
             Condition::Network { own, lists, .. } => Some(
                 own.ranges()
                     .map(|(first, last)| Key::Range(first, last))

@@ -213,6 +213,18 @@ impl Lists {
     }
 }
 
+impl FromIterator<(String, List)> for Lists {
+    fn from_iter<I: IntoIterator<Item = (String, List)>>(lists: I) -> Self {
+        Self(lists.into_iter().collect())
+    }
+}
+
+impl<const N: usize> From<[(String, List); N]> for Lists {
+    fn from(lists: [(String, List); N]) -> Self {
+        lists.into_iter().collect()
+    }
+}
+
 /// The entry of one line and its place, if there is one.
 fn entry_of_line((line, text): (usize, &str)) -> Option<(Place, &str)> {
     let comment = text

@@ -229,7 +229,7 @@ impl Replay {
                 examples: group.examples,
             })
             .collect();
-        report.differences.sort_by(|a, b| b.requests.cmp(&a.requests));
+        report.differences.sort_by_key(|one| std::cmp::Reverse(one.requests));
         report.gaps = self
             .gaps
             .into_iter()
@@ -240,7 +240,7 @@ impl Replay {
                 examples: group.examples,
             })
             .collect();
-        report.gaps.sort_by(|a, b| b.requests.cmp(&a.requests));
+        report.gaps.sort_by_key(|one| std::cmp::Reverse(one.requests));
         let names = self.candidate.rule_names().chain([crate::result_policy::DEFAULT]);
         report.rules = names
             .map(|rule| Reached { rule: rule.to_owned(), requests: self.reached.get(rule).copied().unwrap_or(0) })
