@@ -19,6 +19,10 @@
 //! | `shape` | the shapes of the YAML, each declared once |
 //! | `compile`, `lint` | rules ready to decide; what is probably not meant |
 //! | `index`, `condition`, `result_policy` | the decision |
+//! | [`recording`] | decisions written down, and tried on another policy |
+//! | [`cases`] | requests that are made up, and what must come of them |
+//! | [`observations`], [`advise`] | a week in counters, and what enforcing now would do |
+//! | [`report`] | problems as other programs read them |
 //!
 //! [`compile()`] is the one loader: the gateway, `assay check`, `assay policy check` and `explain` use it.
 

@@ -138,7 +138,7 @@ pub struct Record {
     /// The monitored rules that matched on the way, each with its action.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub monitored: Vec<(String, String)>,
-    /// What overruled the policy ([`Mode::as_str`](crate::facts::Mode)): `lockdown`, `monitor` or `guard`. Absent: nothing did.
+    /// What overruled the policy ([`Mode::as_str`](crate::Mode::as_str)): `lockdown`, `monitor` or `guard`. Absent: nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }
