@@ -10,7 +10,9 @@
 //! | answered 4xx or 503 without usage: the API did no work | 1 | what passed | 0 |
 //! | anything else: cut, left, timed out, no usage, compressed, another 5xx | 1 | what passed | the reservation, or what was reported so far if that is more |
 //!
-//! Bytes are those of both bodies, as they passed here. Nothing that a client says about its own usage is believed.
+//! Bytes are those of both bodies, as they passed here. What passes beyond the reservation is charged while it passes, a
+//! reservation at a time, so that others can't spend it too; in books that machines share, when the request is over.
+//! Nothing is cut off for it. Nothing that a client says about its own usage is believed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub(crate) struct Charge {
 pub(super) struct Part {
     unit: Unit,
     reserved: u64,
+    /// By how much at least a reservation grows.
+    step: u64,
     pub(super) place: Place,
 }
 
@@ -71,7 +75,7 @@ impl Part {
             Place::Here(_, held) => held.reserved(),
             Place::Shared(_, held) => held.reserved(),
         };
-        Self { unit: limit.unit, reserved, place }
+        Self { unit: limit.unit, reserved, step: reserved, place }
     }
 }
 
@@ -108,6 +112,7 @@ impl Charge {
     /// So much of the request's body has passed in this attempt.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.bytes_in = self.bytes_in.max(bytes);
+        self.keep_up();
     }
 
     /// The head of the answer.
@@ -138,6 +143,19 @@ impl Charge {
     /// So much of the answer's body goes to the client.
     pub(crate) fn passed_on(&mut self, bytes: usize) {
         self.bytes_out = self.bytes_out.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.keep_up();
+    }
+
+    /// Charges bytes that passed beyond what is reserved.
+    fn keep_up(&mut self) {
+        let passed = self.bytes_in.saturating_add(self.bytes_out);
+        for part in self.parts.iter_mut().filter(|part| part.unit == Unit::Bytes && part.reserved < passed) {
+            if let Place::Here(ledger, held) = &mut part.place {
+                let more = (passed - part.reserved).max(part.step);
+                ledger.grow(held, more, self.clock.now());
+                part.reserved = held.reserved();
+            }
+        }
     }
 
     /// Units of this kind that it used, as far as is known now; nothing where it has no such budget.
