@@ -98,6 +98,17 @@ fn what_a_policy_includes_is_read_from_beside_it() {
 }
 
 #[test]
+fn a_list_is_known_with_the_route_that_has_it() {
+    let folder = Folder::begun();
+    let policy = "policy: api\ndefault: block\nrules:\n  - name: offices\n    when: { verdict: missing, network: { list: offices } }\n    then: deprioritize\n";
+    std::fs::write(folder.at("next.yaml"), policy).unwrap();
+    let (_, said) = folder.run(&["policy", "check", "next.yaml"], 1);
+    assert!(said.contains("there is no list `offices`") && said.contains("--route R -c FILE"), "{said}");
+    folder.change("gw/assay.yaml", "\nroutes:", "\nlists: { offices: { networks: [203.0.113.0/24] } }\nroutes:");
+    folder.here(&["policy", "check", "next.yaml", "--route", "api"], 0);
+}
+
+#[test]
 fn cases_that_hold_are_told_with_the_rules_that_they_reach() {
     let folder = folder(&[("policies/shop.yaml", POLICY), ("tests/shop.yaml", CASES)]);
     let (said, _) = folder.run(&["policy", "test", "tests/shop.yaml"], 0);

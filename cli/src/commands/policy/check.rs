@@ -30,7 +30,12 @@ pub(super) fn run(args: &PolicyCheck, output: Output) -> Result<End, Stop> {
             Some(route) => route.context(&files)?,
             None => source::alone(&name, args.injects, &files),
         };
-        found.add(policies::check_text(&name, &text, &about), &name, &text);
+        let mut problems = policies::check_text(&name, &text, &about);
+        for problem in problems.iter_mut().filter(|problem| problem.code == "unknown_name" && route.is_none()) {
+            problem.hint =
+                Some("lists and callers are a route's: check it as one of its policies, --route R -c FILE".to_owned());
+        }
+        found.add(problems, &name, &text);
     }
     let errors = found.errors();
     let answer = json!({ "ok": errors == 0, "problems": found.problems });

@@ -56,9 +56,16 @@ fn read_bounded(file: &Path, most: usize) -> Result<String, String> {
     if text.len() > most { Err(format!("it has more than {most} bytes")) } else { Ok(text) }
 }
 
-/// A policy file that stands alone: nothing is known about lists, callers and the key.
+/// A policy file that stands alone: nothing is known about lists, callers and the key; a user's token may be verified.
 pub(super) fn alone<'a>(name: &'a str, injects: bool, files: &'a dyn Includes) -> RouteContext<'a> {
-    RouteContext { injects, trusts_proxies: true, now: Some(SystemClock.now()), files, ..RouteContext::new(name) }
+    RouteContext {
+        injects,
+        trusts_proxies: true,
+        now: Some(SystemClock.now()),
+        user: true,
+        files,
+        ..RouteContext::new(name)
+    }
 }
 
 /// The route of a configuration.
