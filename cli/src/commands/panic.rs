@@ -35,7 +35,9 @@ async fn give(args: &OrderArg, kind: OrderKind, extend_by_secs: Option<u64>, out
     };
     let (given, _) = Verifier::open(&args.admin)?.give_order(&new).await.map_err(stop)?;
     for route in &given.routes_nowhere {
-        note(&format!("warning: no gateway that told of itself has a route {route}: `assay fleet` shows their routes"));
+        note(&format!(
+            "warning: no gateway that told of itself has a route {route}: `assay fleet --json` names those they have"
+        ));
     }
     let now = SystemClock.now();
     output.answer(&given, || {
