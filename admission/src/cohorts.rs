@@ -46,6 +46,11 @@ impl Cohorts {
         cohort < self.accepted
     }
 
+    /// Whether this client may not wait now; counted as having asked only then, since it will not be asked about again.
+    pub(crate) fn refuses(&mut self, client: u64, salt: u64, since: Duration, now: Instant) -> bool {
+        cohort(client, salt, since) >= self.accepted && !self.may_wait(client, salt, since, now)
+    }
+
     /// One that waited got a seat.
     pub(crate) fn served(&mut self) {
         self.served = self.served.saturating_add(1);
@@ -97,7 +102,9 @@ mod tests {
         let mut waiting = Vec::new();
         for round in 0..each {
             for client in 0..clients {
-                if cohorts.may_wait(client, 1, Duration::ZERO, *now) {
+                if !cohorts.refuses(client, 1, Duration::ZERO, *now)
+                    && cohorts.may_wait(client, 1, Duration::ZERO, *now)
+                {
                     if round == 0 {
                         waiting.push(client);
                     }

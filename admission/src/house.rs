@@ -88,6 +88,20 @@ impl Admission {
         self.set_limit(limit, now);
     }
 
+    /// Why this client would get nothing now, as far as it shows before its body is read. Nothing is taken.
+    #[must_use]
+    pub fn refuses(&self, who: Who, now: Instant) -> Option<Shed> {
+        if who.class.is_upper() {
+            return None;
+        }
+        if self.is_paused(now) {
+            return Some(Shed::Paused);
+        }
+        // While nobody waits there may be a free seat, which is anybody's.
+        let open_for = now.saturating_duration_since(self.opened);
+        (self.waiting.load(SeqCst) > 0 && lock(&self.queues).refuses(who, open_for, now)).then_some(Shed::Cohort)
+    }
+
     /// A seat at once, if nobody of an equal or higher class is waiting for one.
     #[must_use]
     pub fn try_enter(self: &Arc<Self>, who: Who, now: Instant) -> Option<Seat> {

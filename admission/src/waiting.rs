@@ -154,6 +154,12 @@ impl Waiting {
         Ok(number)
     }
 
+    /// Whether a request of this client would not be let wait, whoever leaves.
+    pub(crate) fn refuses(&mut self, who: Who, open_for: Duration, now: Instant) -> bool {
+        let salt = self.salt;
+        self.cohorts(who.class).is_some_and(|cohorts| cohorts.refuses(who.client, salt, open_for, now))
+    }
+
     /// Removes the waiter with this number, if it is still there. `in_vain`: it waited its whole time.
     pub(crate) fn leave(&mut self, class: Class, number: u64, in_vain: bool) {
         let left = self.queues.get_mut(class.index()).is_some_and(|queue| queue.remove(number));

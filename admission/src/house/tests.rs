@@ -218,8 +218,11 @@ async fn an_upstream_that_asks_for_a_pause_gets_it_from_the_lower_classes() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(house.enter(who(Class::Unattested), pending()).await.unwrap_err(), Shed::Paused);
+    assert_eq!(house.refuses(who(Class::Unattested), now()), Some(Shed::Paused));
+    assert_eq!(house.refuses(who(Class::Attested), now()), None);
     assert!(house.try_now(Class::Attested).is_some());
     tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(house.refuses(who(Class::Unattested), now()), None);
     assert!(house.try_now(Class::Unattested).is_some());
 }
 

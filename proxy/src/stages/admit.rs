@@ -79,14 +79,18 @@ pub(crate) async fn admit(
         return Err((permit, stop));
     }
     let class = permit.class();
+    let address = ctx.request.as_ref().map(|request| request.address);
+    let who = admission::who(class, Some(permit.verified()), address);
+    let upstream = &route.upstream;
+    if let Some(shed) = upstream.admission.refuses(who, ctx.started) {
+        count_shed(upstream, class, shed, runtime);
+        return Err((permit, Stop::Overloaded(shed)));
+    }
     // A client that trickles its body would hold a seat for as long as it likes.
     let whole_body = !session.is_body_done() && (waits_for_body(class) || has_small_body(session));
     if whole_body && let Err(stop) = extract::body_in(session, REPLAY_BYTES, |_| {}).await {
         return Err((permit, stop));
     }
-    let address = ctx.request.as_ref().map(|request| request.address);
-    let who = admission::who(class, Some(permit.verified()), address);
-    let upstream = &route.upstream;
     if wants_stream(session) && !upstream.admission.has_room_for_stream(who) {
         // Before the upstream was asked, and perhaps paid.
         count_shed(upstream, class, Shed::Streams, runtime);
@@ -142,7 +146,7 @@ pub(crate) fn waits_for_body(class: Class) -> bool {
 }
 
 /// How long a piece of an answer on spare capacity may take its client: a sixth of what others get. Whoever doesn't
-/// read keeps the upstream's answer open, and the seat with it.
+/// read keeps the upstream's answer open.
 fn spare_patience(write_timeout: Duration) -> Duration {
     (write_timeout / 6).max(Duration::from_secs(1))
 }
