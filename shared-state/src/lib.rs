@@ -47,8 +47,8 @@ mod state;
 mod stream;
 
 pub use answers::{Claim, MAX_ANSWER_BYTES, Stored};
-pub use metering::{Count, Rate};
 pub use limits::{Counted, Held, Left, Limit, MAX_LIMITS, MOST_KEYS};
+pub use metering::{Count, Rate};
 pub use settle::{SETTLEMENT_MEMORY, Settlement};
 pub use spend::Spend;
 pub use state::{Away, ConnectError, SharedState};
