@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use attest_core::{
     appraisal::DeviceState,
     device_key::DeviceId,
-    feed::{FeedPublicKey, KeySetDocument, RevocationDocument, RevocationKind, SignedDocument},
+    feed::{FEED_FORMAT_HEADER, FeedPublicKey, KeySetDocument, RevocationDocument, RevocationKind, SignedDocument},
     revocations::Index,
     time::Clock as _,
     token::verify::{Expect, Verified, authenticate, check},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub async fn fetch(world: &World<'_>, path: &str, authorization: Option<&str>) -> Reply {
-    let mut request = world.client.get(world.url(path));
+    let mut request = world.client.get(world.url(path)).header(FEED_FORMAT_HEADER, "2");
     if let Some(value) = authorization {
         request = request.header("authorization", value);
     }
