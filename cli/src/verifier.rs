@@ -11,8 +11,8 @@ use attest_admin::{
     types::{
         AdminToken, App, AuditEntry, AuditReport, AuditVerify, Build, BuildQuery, Checkpoint, CreatedToken, Device,
         DeviceQuery, Enrol, Gateway, GivenOrder, KeySet, Lift, Mark, NewBuild, NewOrder, NewRevocation, NewTestToken,
-        NewToken, Order, OrderQuery, Page, PageQuery, Reason, Registered, Retire, Retired, Revocation, Rotate, Rotation,
-        TestToken,
+        NewToken, Order, OrderQuery, Page, PageQuery, Reason, Registered, Retire, Retired, Revocation, Rotate,
+        Rotation, TestToken,
     },
 };
 use attest_core::{
