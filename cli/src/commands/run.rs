@@ -241,11 +241,14 @@ fn local(service: &ServiceHandle) -> Result<LocalService, Stop> {
     })
 }
 
+/// Takes what a gateway says of itself; nothing when the service has stopped.
+type TakesFacts = Box<dyn Fn(&GatewayFacts) -> Option<()> + Send + Sync>;
+
 /// What the service publishes, without a detour over the network; signed and checked all the same.
 struct InProcess {
     key_sets: Box<dyn Fn() -> Option<SignedDocument> + Send + Sync>,
     revocations: Box<dyn Fn(u64) -> Option<SignedDocument> + Send + Sync>,
-    report: Box<dyn Fn(&GatewayFacts) -> Option<()> + Send + Sync>,
+    report: TakesFacts,
     pinned: FeedPublicKey,
 }
 

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
+use attest_core::time::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::{Folder, Path};
@@ -315,7 +316,7 @@ fn a_decision_that_the_gateway_remembers_is_explained() {
 }
 
 fn observations(requests: u64, refused: u64) -> String {
-    let hour = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 3_600;
+    let hour = SystemClock.now().secs() / 3_600;
     let hours: Vec<String> = (0..150)
         .map(|n| {
             format!(
