@@ -59,7 +59,7 @@ pub struct RouteContext<'a> {
 
 /// Where the files come from that a policy names.
 pub trait Includes {
-    /// The file's name, as problems show it, and its text. Paths are relative to the main file, in included files too.
+    /// The file's name, as problems show it, and its text. Paths are relative to the policy's file, in included files too.
     ///
     /// # Errors
     /// Why it can't be read, without a full stop.

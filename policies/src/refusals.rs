@@ -131,26 +131,26 @@ impl Refusals {
 
 fn body_of(shape: &At<RefusalShape>, about: &RouteContext<'_>, problems: &mut Vec<Problem>) -> Option<RefusalBody> {
     let RefusalShape { body, body_file, content_type, headers } = &shape.value;
-    let (text, place) = match (body, body_file) {
-        (Some(body), None) => (body.value.clone(), body.place),
-        (None, Some(path)) => match about.files.read(&path.value) {
-            Ok((_, text)) => (text, path.place),
-            Err(why) => {
+    let (text, place) =
+        match (body, body_file) {
+            (Some(body), None) => (body.value.clone(), body.place),
+            (None, Some(path)) => match about.files.read(&path.value) {
+                Ok((_, text)) => (text, path.place),
+                Err(why) => {
+                    problems.push(Problem::error(path.place, "unreadable_file", why).with_hint(
+                        "the path is relative to the policy's file; a short body can also stand under `body`",
+                    ));
+                    return None;
+                }
+            },
+            _ => {
                 problems.push(
-                    Problem::error(path.place, "unreadable_file", why)
-                        .with_hint("the path is relative to the main file; a short body can also stand under `body`"),
+                    Problem::error(shape.place, "one_body", "a refusal has either `body` or `body_file`")
+                        .with_hint("write, for example, body: '{\"error\":\"refused\",\"id\":\"{decision}\"}'"),
                 );
                 return None;
             }
-        },
-        _ => {
-            problems.push(
-                Problem::error(shape.place, "one_body", "a refusal has either `body` or `body_file`")
-                    .with_hint("write, for example, body: '{\"error\":\"refused\",\"id\":\"{decision}\"}'"),
-            );
-            return None;
-        }
-    };
+        };
     if text.len() > MAX_BODY {
         problems.push(
             Problem::error(place, "body_too_large", format!("a body of {} bytes, more than {MAX_BODY}", text.len()))

@@ -1,7 +1,7 @@
 //! YAML text -> a tree in which every value and every key knows its place.
 //!
-//! In: the text of a file that an operator wrote, or that somebody hostile did. Out: a [`Node`], or the one
-//! [`Problem`] that kept it from being read. Proven: at most 1 MiB, at most 32 levels deep, one document, no anchors, aliases, merge
+//! In: the text of a file that an operator wrote, or that somebody hostile did. Out: a [`Node`], or the
+//! [`Problem`]s that kept it from being read. Proven: at most 1 MiB, at most 32 levels deep, one document, no anchors, aliases, merge
 //! keys or custom tags (nothing grows while it is read), no key twice in one map.
 //!
 //! The tree is read with [`Fields`], which collects *all* the problems of a document instead of stopping at the first.
@@ -28,8 +28,8 @@ pub const MAX_DEPTH: usize = 32;
 /// Reads `text`, the content of the file `name`.
 ///
 /// # Errors
-/// Too long, not YAML, outside the budgets, or a key twice in one map. A syntax error is the only one in its list: what
-/// follows it can't be trusted.
+/// Too long, not YAML, outside the budgets, or a key twice in one map. After a syntax error nothing else is
+/// told, since what follows it can't be trusted; but values that only lack their quotes are told together.
 pub fn parse(name: &str, text: &str) -> Result<Node, Vec<Problem>> {
     let whole = |code, message: String| vec![Problem::error(Place::default(), code, message).in_file(name)];
     if text.len() > MAX_BYTES {
@@ -43,7 +43,11 @@ pub fn parse(name: &str, text: &str) -> Result<Node, Vec<Problem>> {
     }
     let mut root = match serde_saphyr::from_str_with_options::<Node>(text, options()) {
         Ok(root) => root,
-        Err(error) => return Err(vec![hints::explain(&error, text).in_file(name)]),
+        Err(error) => {
+            let again = |text: &str| serde_saphyr::from_str_with_options::<Node>(text, options()).err();
+            let told = hints::explain_all(error, text, again);
+            return Err(told.into_iter().map(|problem| problem.in_file(name)).collect());
+        }
     };
     root.spell_from(text);
     let mut problems = Vec::new();
@@ -170,6 +174,7 @@ mod tests {
         assert!(told("rules:\n  - name: a\n   when: b\n").contains("same column"));
         assert!(told("a: 'x\n").contains("not closed"));
         assert!(told("name: a: b\n").contains("needs quotes"));
+        assert!(told("policy: a\ndefault:block\nrules: []\n").contains("write `default: block`"));
     }
 
     #[test]
@@ -184,6 +189,10 @@ mod tests {
         assert!(flow.hint.as_ref().unwrap().contains("\"*.example.com\""), "{flow:?}");
         let tab = refused("a:\n\tb: 1\n");
         assert!(tab.hint.as_ref().unwrap().contains("tab"), "{tab:?}");
+        let all = parse("t.yaml", "a: >=3.1\nb: { host: *.x.org, c: 1 }\nd: @e\nf: [1\n").unwrap_err();
+        let places: Vec<_> = all.iter().map(|problem| (problem.line, problem.column)).collect();
+        assert_eq!(places[..3], [(1, 4), (2, 12), (3, 4)], "{all:?}");
+        assert_eq!(all.len(), 4, "{all:?}");
         let percent = refused("a: %5\n");
         assert!(percent.hint.is_some(), "{percent:?}");
     }

@@ -125,7 +125,7 @@ impl Reader<'_, '_> {
                 return self.problems.push(refuse(
                     "unreadable_file",
                     why,
-                    "paths are relative to the main file, in included files too",
+                    "paths are relative to the policy's file, in included files too",
                 ));
             }
         };

@@ -61,6 +61,9 @@ fn the_traps_of_yaml_are_told_by_name() {
     hinted(&when("app_version: { min: \">=3.1\" }"), 3, "write { min: \"3.1\" }");
     hinted(&when("app_version: { min: \"<4\" }"), 3, "write { below: \"4\" }");
     hinted(&when("app_version: { max: \"4\" }"), 3, "it is called `below`");
+    hinted(&when("app_version: \">=3.1\""), 3, "write { min: \"3.1\" }");
+    hinted(&when("app_version: 3.10"), 3, "write { min: \"3.10\" }");
+    hinted(&when("device_age: \"< 1h\""), 3, "write { below: \"1h\" }");
     hinted("default: block\nblock_everything: true\nenforcement: { failed: 10% }\n", 3, "write `10`, without the `%`");
     hinted("default: block\nenforcement: { failed: 1_0 }\n", 2, "write `10`: tools disagree on `_`");
     hinted("default: block\nenforcement: { failed: 0x10 }\n", 2, "write `16`");
@@ -78,6 +81,7 @@ fn the_traps_of_yaml_are_told_by_name() {
     hinted("default: block\nblock_everything: true\nenforcement: { failed: 101 }\n", 3, "0 to 100");
     hinted("default: block\nblock_everything: true\nenforcement: 10\n", 3, "others: 10");
     hinted("default: block\nblock_everything: true\nenforcement: Monitor\n", 3, "did you mean `monitor`?");
+    hinted("default: block\nblock_everything: true\nenforcement: off\n", 3, "write `monitor`");
     hinted("default: block\nblock_everything: true\nenforcement: { any: 5 }\n", 3, "write `others`");
     hinted("default: block\nblock_everything: true\nenforcement: { other: 5 }\n", 3, "`others`");
     hinted(&rule("when: { verdict: missing }, then: { block: { status: 0403 } }"), 3, "every refusal looks the same");
@@ -97,6 +101,11 @@ fn the_traps_of_yaml_are_told_by_name() {
         &rule("when: { verdict: attested }, then: { allow: { limits: [{ requests: 5, per: device, window: 60 }] } }"),
         3,
         "60s, 60m or 60h",
+    );
+    hinted(
+        &rule("when: { verdict: attested }, then: { allow: { limits: [{ requests: 5, per: ip, window: 1m }] } }"),
+        3,
+        "write `address`",
     );
 }
 

@@ -50,8 +50,7 @@ struct Line {
 }
 
 /// What conditions look at and the log does not tell.
-const GAPS: &[&str] =
-    &["evidence", "device_state", "device_age", "annotation", "device", "header", "percentage"];
+const GAPS: &[&str] = &["evidence", "device_state", "device_age", "annotation", "device", "header", "percentage"];
 /// The same, where the token was over: the log tells when it ended, not what leeway it was given.
 const GAPS_EXPIRED: &[&str] =
     &["expired_for", "evidence", "device_state", "device_age", "annotation", "device", "header", "percentage"];

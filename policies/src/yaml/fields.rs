@@ -30,7 +30,7 @@ impl<'a> Fields<'a> {
         let Value::Map(entries) = &node.value else {
             problems.push(
                 Problem::error(node.place, "wrong_type", format!("{what} must be a map, not {}", node.described()))
-                    .with_hint(format!("its fields are: {}", listed(known))),
+                    .with_hint(one_sided(node, known).unwrap_or_else(|| format!("its fields are: {}", listed(known)))),
             );
             return None;
         };
@@ -103,6 +103,13 @@ pub fn one_of<'w>(node: &Node, what: &str, words: &[&'w str], problems: &mut Vec
                     "write `block`".to_owned()
                 }
                 "permit" | "accept" | "pass" if words.contains(&"allow") => "write `allow`".to_owned(),
+                "off" | "no" | "none" | "disabled" | "false" if words.contains(&"monitor") => {
+                    "write `monitor`: everything is let through and counted".to_owned()
+                }
+                "ip" | "addr" | "client" | "network" if words.contains(&"address") => "write `address`".to_owned(),
+                "customer" | "account" | "subject" if words.contains(&"user") => "write `user`".to_owned(),
+                "partner" if words.contains(&"caller") => "write `caller`".to_owned(),
+                "global" | "total" | "everyone" if words.contains(&"all") => "write `all`".to_owned(),
                 _ => match nearest(&lower, words) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("it is one of: {}", listed(words)),
@@ -115,6 +122,17 @@ pub fn one_of<'w>(node: &Node, what: &str, words: &[&'w str], problems: &mut Vec
         Problem::error(node.place, "unknown_word", format!("`{what}` can't be {}", node.described())).with_hint(hint),
     );
     None
+}
+
+/// The remedy where one value stands for a range with `min` and `below`: `>=3.1`, `< 1h`.
+fn one_sided(node: &Node, known: &[&str]) -> Option<String> {
+    if !matches!(node.value, Value::Text(_) | Value::Int(_) | Value::Float(_)) || !known.contains(&"min") {
+        return None;
+    }
+    let spelled = node.spelled();
+    let bare = spelled.trim_start_matches(['>', '<', '=', '~', '^', ' ']);
+    let field = if spelled.starts_with('<') && known.contains(&"below") { "below" } else { "min" };
+    (!bare.is_empty()).then(|| format!("write {{ {field}: \"{bare}\" }}; its fields are {}", listed(known)))
 }
 
 /// Reads text that must be there.

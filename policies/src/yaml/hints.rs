@@ -1,15 +1,48 @@
 //! What the YAML reader refused, in the operator's words.
 //!
-//! In: an error of `serde-saphyr` and the text. Out: one [`Problem`] with a remedy. The reader's own messages are right,
-//! but "alias references unknown anchor" helps nobody who wrote `host: *.example.com`.
+//! In: an error of `serde-saphyr` and the text. Out: [`Problem`]s with a remedy: each value that lacks its quotes, and what else keeps
+//! the text from being read, of which only the first can be known. The reader's own messages are right, but "alias references unknown
+//! anchor" helps nobody who wrote `host: *.example.com`.
 
 use serde_saphyr::{Error, Location};
 
 use super::{MAX_DEPTH, Place};
 use crate::problem::{Problem, lines};
 
-/// Explains why `text` could not be read.
-pub(super) fn explain(error: &Error, text: &str) -> Problem {
+/// How many values without quotes are told at once; the text is read anew after each.
+const MAX_TOLD: usize = 16;
+
+/// Explains why `text` could not be read; `read` tries another text.
+pub(super) fn explain_all(error: Error, text: &str, read: impl Fn(&str) -> Option<Error>) -> Vec<Problem> {
+    let mut told = Vec::new();
+    let (mut next, mut text) = (Some(error), text.to_owned());
+    while let Some(error) = next.take() {
+        let problem = explain(&error, &text);
+        // A value that is told is taken for a word, so that those behind it are told as well.
+        let without = if told.len() + 1 < MAX_TOLD { as_a_word(&text, &problem) } else { None };
+        told.push(problem);
+        if let Some(without) = without {
+            next = read(&without);
+            text = without;
+        }
+    }
+    told
+}
+
+/// The text with the first character of the unquoted value that `problem` tells of made a letter.
+fn as_a_word(text: &str, problem: &Problem) -> Option<String> {
+    if !problem.message.ends_with(WITHOUT_QUOTES) {
+        return None;
+    }
+    let line: usize = text.split_inclusive('\n').take(problem.line.checked_sub(1)?).map(str::len).sum();
+    let (at, first) = text.get(line..)?.char_indices().nth(problem.column.checked_sub(1)?)?;
+    let (before, rest) = text.split_at_checked(line.checked_add(at)?)?;
+    (first != 'x').then(|| [before, "x", rest.get(first.len_utf8()..).unwrap_or_default()].concat())
+}
+
+const WITHOUT_QUOTES: &str = "can't stand here without quotes";
+
+fn explain(error: &Error, text: &str) -> Problem {
     let error = innermost(error);
     let place = place_of(error, text);
     let line = line_of(text, place.line);
@@ -52,7 +85,7 @@ pub(super) fn explain(error: &Error, text: &str) -> Problem {
         if let Some((column, value, hint)) = by_value(&line) {
             problem.column = column;
             problem.width = value.chars().count();
-            problem.message = format!("`{value}` can't stand here without quotes");
+            problem.message = format!("`{value}` {WITHOUT_QUOTES}");
             problem.hint = Some(hint);
         } else {
             problem.hint = by_structure(&line, &problem.message);
@@ -83,6 +116,11 @@ fn by_value(line: &str) -> Option<(usize, String, String)> {
 /// What is usually behind a complaint of the reader about lines, brackets and quotes.
 fn by_structure(line: &str, message: &str) -> Option<String> {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["simple key"])
+        && let Some((key, value)) = glued(line)
+    {
+        return Some(format!("a space is missing after the colon: write `{key}: {value}`"));
+    }
     let hint = if line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t') {
         "indent with spaces: YAML allows no tab there"
     } else if says(&["mapping value"]) {
@@ -101,6 +139,13 @@ fn by_structure(line: &str, message: &str) -> Option<String> {
         return None;
     };
     Some(hint.to_owned())
+}
+
+/// Key and value of a line that has no space after its colon: `default:block`.
+fn glued(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.trim().trim_start_matches("- ").split_once(':')?;
+    let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (is_key && !value.is_empty() && !value.starts_with([' ', '/'])).then_some((key, value))
 }
 
 /// The unquoted values of one line, after `: `, `- `, `[`, `{` or `, `, with the byte where each starts.
