@@ -4,9 +4,11 @@
 //! the streams. A client that doesn't read keeps the upstream's answer open for as long as a write may take; on its seat it
 //! would keep others out for so long. So an answer that is not in a second after its head is a stream, whatever it calls
 //! itself; where there is no place among the streams it is asked for again each second, and the seat is held meanwhile:
-//! all that is open at an upstream is bounded by both together.
+//! all that is open at an upstream is bounded by both together. Such an answer of a lower class is in the way as soon as
+//! somebody of a higher one waits, and who passes it on is told, so that it ends.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -20,34 +22,53 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// The seat of an answer that is on its way. Dropping it gives back what it holds.
 #[derive(Debug)]
 pub struct Answering {
-    seat: Arc<Mutex<Option<Seat>>>,
+    watched: Arc<Watched>,
     timer: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Watched {
+    seat: Mutex<Option<Seat>>,
+    /// It should be a stream by now, and found no place.
+    overdue: AtomicBool,
 }
 
 impl Answering {
     /// Watches over `seat` from now on; within a runtime.
     #[must_use]
     pub fn begin(seat: Seat) -> Self {
-        let seat = Arc::new(Mutex::new(Some(seat)));
-        let watched = seat.clone();
+        let watched = Arc::new(Watched { seat: Mutex::new(Some(seat)), overdue: AtomicBool::new(false) });
+        let watching = watched.clone();
         let timer = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(PATIENCE).await;
-                let mut seat = watched.lock().unwrap_or_else(PoisonError::into_inner);
-                match seat.as_mut().map(|seat| seat.stream(now())) {
-                    None | Some(Ok(())) => return,
-                    Some(Err(_full)) => {}
+                let placed = watching.seat().as_mut().is_none_or(|seat| seat.stream(now()).is_ok());
+                watching.overdue.store(!placed, Relaxed);
+                if placed {
+                    return;
                 }
             }
         });
-        Self { seat, timer: timer.abort_handle() }
+        Self { watched, timer: timer.abort_handle() }
+    }
+
+    /// Whether this answer of a lower class holds for too long a seat that a higher class waits for: it has to end.
+    #[must_use]
+    pub fn is_in_the_way(&self) -> bool {
+        self.watched.overdue.load(Relaxed) && self.watched.seat().as_ref().is_some_and(Seat::is_in_the_way)
+    }
+}
+
+impl Watched {
+    fn seat(&self) -> MutexGuard<'_, Option<Seat>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
         self.timer.abort();
-        let seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let seat = self.watched.seat().take();
         drop(seat);
     }
 }
@@ -100,5 +121,23 @@ mod tests {
         tokio::time::sleep(PATIENCE).await;
         assert_eq!((house.inflight(), house.streams()), (0, 1));
         drop(answer);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_one_without_a_place_is_in_the_way_once_a_higher_class_waits() {
+        for class in [Class::Unattested, Class::Attested] {
+            let house = house(1);
+            let answer = Answering::begin(house.try_enter(Who { class, client: 1 }, now()).unwrap());
+            let mut other = house.line_up(Who { class: Class::Attested, client: 2 }, now()).unwrap();
+            assert!(!answer.is_in_the_way(), "it has its second");
+            tokio::time::sleep(PATIENCE / 2).await;
+            drop(other);
+            tokio::time::sleep(PATIENCE).await;
+            assert!(!answer.is_in_the_way(), "nobody waits");
+            other = house.line_up(Who { class: Class::Attested, client: 2 }, now()).unwrap();
+            assert_eq!(answer.is_in_the_way(), class == Class::Unattested);
+            drop((answer, other));
+            assert_eq!((house.inflight(), house.streams()), (0, 0));
+        }
     }
 }

@@ -82,9 +82,11 @@ impl Admission {
     /// the upstream stays.
     pub fn resize(self: &Arc<Self>, capacity: Capacity, now: Instant) {
         *lock(&self.capacity) = capacity;
-        let limit = lock(&self.control).resize(capacity.limit);
         self.most_streams.store(capacity.streams, SeqCst);
         lock(&self.queues).bound(capacity.queues);
+        // Held until the limit is stored: what a window found out for the old bounds must not come after it.
+        let mut control = lock(&self.control);
+        let limit = control.resize(capacity.limit);
         self.set_limit(limit, now);
     }
 
@@ -96,6 +98,10 @@ impl Admission {
         }
         if self.is_paused(now) {
             return Some(Shed::Paused);
+        }
+        // An answer that its client doesn't read would have nowhere to go, and keep its seat from everybody.
+        if !self.has_room_for_stream(who) {
+            return Some(Shed::Streams);
         }
         // While nobody waits there may be a free seat, which is anybody's.
         let open_for = now.saturating_duration_since(self.opened);
@@ -154,11 +160,12 @@ impl Admission {
     /// one. Nothing is taken.
     #[must_use]
     pub fn has_room_for_stream(&self, who: Who) -> bool {
-        let had = self.streams.take(who, self.cap(true));
-        if had {
-            self.streams.leave(who);
-        }
-        had
+        self.streams.has_room(who, self.cap(true))
+    }
+
+    /// Whether somebody of the upper classes waits for a seat.
+    pub(crate) fn upper_wait(&self) -> bool {
+        self.waiting_upper.load(SeqCst) > 0
     }
 
     /// Seats in use, by class in the order of [`crate::CLASSES`].
@@ -312,7 +319,6 @@ impl Admission {
         // Somebody else is at it.
         let Ok(mut control) = self.control.try_lock() else { return };
         let Some(verdict) = control.close(&self.signals, self.at(now)) else { return };
-        drop(control);
         self.gradient.store(verdict.gradient.to_bits(), Relaxed);
         if !verdict.pause.is_zero() {
             self.paused_until.store(self.at(now + verdict.pause), Relaxed);

@@ -27,12 +27,20 @@ impl Default for Places {
 }
 
 impl Places {
+    /// Whether there is a place for this client among `cap`. Takes nothing, writes nothing.
+    pub(crate) fn has_room(&self, who: Who, cap: u32) -> bool {
+        let taken = self.taken.load(SeqCst);
+        let has_its_share = taken >= cap / 2 && self.held_by(who) >= (cap / 8).max(1);
+        let fits = who.class.is_upper() || self.lower.load(SeqCst) < for_lower(cap);
+        taken < cap && !has_its_share && fits
+    }
+
     /// Takes a place, if there is one for this client among `cap`.
     pub(crate) fn take(&self, who: Who, cap: u32) -> bool {
-        if self.taken.load(SeqCst) >= cap / 2 && self.held_by(who) >= (cap / 8).max(1) {
+        if !self.has_room(who, cap) {
             return false;
         }
-        if !who.class.is_upper() && !raised(&self.lower, cap - (cap / 4).max(1).min(cap)) {
+        if !who.class.is_upper() && !raised(&self.lower, for_lower(cap)) {
             return false;
         }
         if !raised(&self.taken, cap) {
@@ -74,6 +82,11 @@ impl Places {
         let other = (one + 1 + usize::try_from((spread >> 32) % 63).unwrap_or(0)) % COUNTERS;
         [one, other].into_iter().filter_map(|at| self.by_client.get(at))
     }
+}
+
+/// Of so many places, those that the lower classes may take.
+fn for_lower(cap: u32) -> u32 {
+    cap - (cap / 4).max(1).min(cap)
 }
 
 /// One more, if that is not more than `most`.

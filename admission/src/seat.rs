@@ -84,6 +84,12 @@ impl Seat {
         self.kind == Kind::Seat
     }
 
+    /// Whether it keeps a higher class waiting: it counts, and is a lower one's.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        let upper_wait = self.admission.as_ref().is_some_and(|admission| admission.upper_wait());
+        upper_wait && self.is_counted() && !self.who.class.is_upper()
+    }
+
     /// The head of the answer came, so long after the whole request was with the upstream.
     ///
     /// Not to be told of a request whose body was still on its way: that would be its client's pace.

@@ -266,3 +266,21 @@ fn a_reload_may_shrink_and_grow_the_house() {
     drop(b);
     assert!(house.try_now(Class::Unattested).is_some(), "a reserve never takes the last seat");
 }
+
+#[test]
+fn a_lower_class_gets_no_seat_where_a_slow_answer_could_not_go_on_as_a_stream() {
+    let (capacity, now) = (Capacity { streams: 4, ..Capacity::of(Limit::Fixed(8)) }, Instant::now());
+    let house = Admission::new(capacity, now, 1);
+    let who = |class, client| Who { class, client };
+    let taken: Vec<Seat> = (0..3)
+        .map(|client| {
+            let mut seat = house.try_enter(who(Class::Unattested, client), now).unwrap();
+            seat.stream(now).unwrap();
+            seat
+        })
+        .collect();
+    assert_eq!(house.refuses(who(Class::Unattested, 9), now), Some(Shed::Streams));
+    assert_eq!(house.refuses(who(Class::Attested, 9), now), None);
+    drop(taken);
+    assert_eq!(house.refuses(who(Class::Unattested, 9), now), None);
+}
