@@ -254,6 +254,19 @@ fn webhooks_have_private_secrets_and_a_bounded_time() {
     }
     folder.write("secrets/hook.secret", "sixteen-letters!!", 0o600);
     folder.refuses(hook("scheme: standard"), "bad_secret_file", "base64");
+    for bad in [
+        "fifteen-letters",
+        " a blank before it",
+        "a blank behind it ",
+        "two lines\nof a secret",
+        "a tab\tin the middle",
+    ] {
+        folder.write("secrets/hook.secret", bad, 0o600);
+        folder.refuses(hook("scheme: github"), "bad_secret_file", "as the sender shows it");
+    }
+    folder.write("secrets/hook.secret", "It's a Secret to Everybody\n", 0o600);
+    let CallerProof::Webhook(github) = &folder.takes(hook("scheme: github")).0.callers["acme"].proof else { panic!() };
+    assert_eq!(github.secrets[0].expose(), b"It's a Secret to Everybody");
     folder.write("secrets/hook.secret", format!("{WEBHOOK}\n"), 0o600);
     folder.takes(hook("scheme: standard"));
 
@@ -366,6 +379,46 @@ fn a_user_is_vouched_for_by_another_than_the_app() {
     assert_eq!(warnings, [""; 0]);
     let expected = UserSource { issuer: "idp".into(), from: vec![CredentialSource::Bearer], required: true };
     assert_eq!(settings.route("shop-api").unwrap().user, Some(expected));
+}
+
+#[test]
+fn a_secret_in_a_header_condition_is_shown_in_no_report() {
+    let folder = folder();
+    let rule = |rest: &str| {
+        format!(
+            "{{ name: partner, when: {{ verdict: missing, header: {{ X-Partner: sk-live-12345 }}{rest} }}, then: allow }}"
+        )
+    };
+    let here = with(
+        "        - { name: genuine, when: { verdict: attested }, then: allow }\n",
+        &format!("        - {}\n", rule("")),
+    );
+    let told = folder.refuses(here, "credential_header", "`callers:`");
+    assert!(!told.contains("sk-live"), "{told}");
+    folder.write("policies/old.yaml", format!("default: block\nrules:\n  - {}\n", rule(", paht: /a")), 0o644);
+    let told = folder.load(crate::folder::GOOD).unwrap_err().to_string();
+    assert!(told.contains("no field `paht`") && !told.contains("sk-live"), "{told}");
+}
+
+/// On the other route it would pass for an app, and open its key.
+#[test]
+fn who_vouches_for_apps_on_any_route_vouches_for_no_user_and_no_caller() {
+    let folder = folder();
+    let apps = |issuer: &str, text: &str| {
+        text.replace("token: { issuer: moving, bind: [Authorization] }", &format!("token: {{ issuer: {issuer} }}"))
+    };
+    let own = "    match: { host: api.example.com, path: \"/**\" }\n";
+    let user = idp(&with(own, &format!("{own}    user: {{ issuer: idp }}\n")), OURS);
+    let caller = idp(&callers("jwt: { issuer: idp, subject: [orders] }"), OURS);
+    for text in [&user, &caller] {
+        let told = folder.refuses(apps("idp", text), "same_issuer", "another `audience`");
+        assert!(told.contains("route `old-shop`"), "{told}");
+        // Also under another name.
+        let twin = "issuers:\n  twin: { profile: jwt, keys: { jwks_file: idp.jwks }, max_lifetime: 1h";
+        let alias = |ours: &str| text.replace("issuers:\n", &format!("{twin}{ours} }}\n"));
+        folder.refuses(apps("twin", &alias(OURS)), "same_issuer", "another `audience`");
+        folder.takes(apps("twin", &alias(", issuer: https://idp.example.com, audience: apps")));
+    }
 }
 
 #[test]
