@@ -3,6 +3,8 @@
 //! In: a [`Place`], a message, a hint. Out: a [`Problem`], which prints itself as one line
 //! (`Display`), with the source line and a caret ([`Problem::render`]), or as JSON (`Serialize`).
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -56,6 +58,9 @@ pub struct Problem {
     /// Which of the files that are read together; [`Problem::file`] is its name, once that is known.
     #[serde(skip)]
     pub(crate) source: u16,
+    /// Whether its line may hold a secret, which no report shows.
+    #[serde(skip)]
+    pub(crate) hides_line: bool,
 }
 
 impl Problem {
@@ -72,6 +77,7 @@ impl Problem {
             hint: None,
             code,
             source: place.source,
+            hides_line: false,
         }
     }
 
@@ -91,6 +97,13 @@ impl Problem {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, with stars in place of its line: it may hold a secret, and reports go to logs and tickets.
+    #[must_use]
+    pub(crate) fn hiding_line(mut self) -> Self {
+        self.hides_line = true;
         self
     }
 
@@ -117,7 +130,8 @@ impl Problem {
             out.push_str(&format!("{margin}--> {}:{}:{}\n", visible(&self.file), self.line, self.column));
         }
         if let Some(line) = line {
-            let (shown, before) = window(&without_passwords(line), self.column);
+            let line = if self.hides_line { "*".repeat(line.chars().count()) } else { without_passwords(line) };
+            let (shown, before) = window(&line, self.column);
             let room = shown.chars().count().saturating_sub(before).max(1);
             out.push_str(&format!("{margin} |\n{number} | {shown}\n"));
             out.push_str(&format!("{margin} | {}{}\n", " ".repeat(before), "^".repeat(self.width.clamp(1, room))));
@@ -148,6 +162,21 @@ pub fn sort(problems: &mut [Problem]) {
     problems.sort_by(|a, b| {
         (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)).then(b.severity.cmp(&a.severity))
     });
+}
+
+/// `text`, the content of `file`, with stars in the lines that may hold a secret: for [`Problem::render`] of each of them, since
+/// several may stand in one line.
+#[must_use]
+pub fn without_secrets<'t>(problems: &[Problem], file: &str, text: &'t str) -> Cow<'t, str> {
+    let hidden: BTreeSet<usize> =
+        problems.iter().filter(|problem| problem.hides_line && problem.file == file).map(|one| one.line).collect();
+    if hidden.is_empty() {
+        return text.into();
+    }
+    let shown = (1..).zip(lines(text)).map(|(number, line)| {
+        if hidden.contains(&number) { "*".repeat(line.chars().count()) } else { line.to_owned() }
+    });
+    shown.collect::<Vec<_>>().join("\n").into()
 }
 
 /// Whether any of them keeps the file from loading.

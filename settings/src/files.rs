@@ -1,8 +1,9 @@
 //! The files that a configuration names.
 //!
 //! In: a path from the configuration. Out: the file's bytes, read once; from the disk, or for a text from a kept [`Bundle`].
-//! Proven: it is a regular file of bounded size, and a file with a secret in it can't be read by others. Every file that
-//! was asked for is remembered, also those that are not there: a reload watcher wants to know when they appear.
+//! Proven: it is a regular file of bounded size, a file with a secret in it can't be read by others, and none is a text
+//! beside: what a text says stands in reports, in kept configurations, and where it is a refusal's body in answers. Every
+//! file that was asked for is remembered, also those that are not there: a reload watcher wants to know when they appear.
 
 use std::{
     cell::RefCell,
@@ -36,7 +37,7 @@ struct Asked {
     order: Vec<PathBuf>,
     /// What a bundle is made of.
     texts: BTreeSet<PathBuf>,
-    /// What no bundle may hold, even where the same file is also named as a text.
+    /// What holds a secret, and may be no text.
     private: BTreeSet<PathBuf>,
     /// Read once, so that a file that is being replaced can't be two things in one configuration.
     contents: BTreeMap<PathBuf, Result<Rc<Content>, String>>,
@@ -47,6 +48,8 @@ pub(crate) struct Content {
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     mode: u32,
     owner: u32,
+    /// Device and inode: one file under two names is one. Nothing for what comes from a bundle.
+    id: Option<(u64, u64)>,
 }
 
 impl Files {
@@ -84,11 +87,16 @@ impl Files {
         let content = self.take(path, max, || match &self.kept {
             None => read(path),
             Some(kept) => match kept.get(self.name(path)) {
-                Some(bytes) => Ok(Content { bytes: Zeroizing::new(bytes.to_vec()), mode: 0, owner: 0 }),
+                Some(bytes) => Ok(Content { bytes: Zeroizing::new(bytes.to_vec()), mode: 0, owner: 0, id: None }),
                 None => Err("is not part of the kept configuration".to_owned()),
             },
         })?;
-        self.asked.borrow_mut().texts.insert(path.to_path_buf());
+        let mut asked = self.asked.borrow_mut();
+        if asked.has(&asked.private, path, &content) {
+            return Err(both(path));
+        }
+        asked.texts.insert(path.to_path_buf());
+        drop(asked);
         Ok(content)
     }
 
@@ -131,7 +139,12 @@ impl Files {
     /// Reads a file with a secret in it.
     pub(crate) fn read_private(&self, path: &Path, max: usize) -> Result<Rc<Content>, Fault> {
         let content = self.read_live(path, max)?;
-        self.asked.borrow_mut().private.insert(path.to_path_buf());
+        let mut asked = self.asked.borrow_mut();
+        asked.private.insert(path.to_path_buf());
+        if asked.has(&asked.texts, path, &content) {
+            return Err(both(path));
+        }
+        drop(asked);
         match content.readable_by_others() {
             None => Ok(content),
             Some(who) => Err(Fault::new(format!("`{}` holds a secret and {who} can read it", path.display()))
@@ -147,7 +160,7 @@ impl Files {
     /// Every text that was read, by its name beside the configuration.
     pub(crate) fn bundle(&self) -> Bundle {
         let asked = self.asked.borrow();
-        let texts = asked.order.iter().filter(|path| asked.texts.contains(*path) && !asked.private.contains(*path));
+        let texts = asked.order.iter().filter(|path| asked.texts.contains(*path));
         Bundle::new(
             texts
                 .filter_map(|path| {
@@ -186,6 +199,20 @@ impl Files {
     }
 }
 
+impl Asked {
+    /// Whether `among` has this file, by this name or another.
+    fn has(&self, among: &BTreeSet<PathBuf>, path: &Path, content: &Content) -> bool {
+        let id_of = |path: &PathBuf| self.contents.get(path)?.as_ref().ok()?.id;
+        among.contains(path) || content.id.is_some() && among.iter().any(|other| id_of(other) == content.id)
+    }
+}
+
+/// A file that is named as a text and as a secret.
+fn both(path: &Path) -> Fault {
+    Fault::new(format!("`{}` is named here as a text, and holds a secret of this configuration", path.display()))
+        .hint("name another file: what a text says can be read by others")
+}
+
 impl Content {
     /// Who else can read it. Mode 0600 or less is private; a group may read (not write) what root owns, because that is how
     /// Kubernetes mounts secrets.
@@ -222,7 +249,7 @@ fn read(path: &Path) -> Result<Content, String> {
     let mut bytes = Zeroizing::new(Vec::new());
     // One more than the most: whoever asked sees that it is too long.
     file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(why)?;
-    Ok(Content { bytes, mode: about.mode() & 0o777, owner: about.uid() })
+    Ok(Content { bytes, mode: about.mode() & 0o777, owner: about.uid(), id: Some((about.dev(), about.ino())) })
 }
 
 /// No file of a configuration is larger.
@@ -234,7 +261,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn content(mode: u32, owner: u32) -> Content {
-        Content { bytes: Zeroizing::default(), mode, owner }
+        Content { bytes: Zeroizing::default(), mode, owner, id: None }
     }
 
     #[test]

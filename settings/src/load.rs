@@ -140,7 +140,8 @@ fn texts(problems: &[Problem], files: &Files) -> BTreeMap<String, String> {
         if !texts.contains_key(&problem.file)
             && let Ok(content) = files.read(Path::new(&problem.file), MAX_TEXT_BYTES)
         {
-            texts.insert(problem.file.clone(), String::from_utf8_lossy(&content.bytes).into_owned());
+            let text = String::from_utf8_lossy(&content.bytes);
+            texts.insert(problem.file.clone(), problem::without_secrets(problems, &problem.file, &text).into_owned());
         }
     }
     texts

@@ -200,7 +200,8 @@ impl Read for Headers {
             if looks_like_a_credential(name.as_str()) {
                 problems.push(
                     Problem::error(entry.place, "credential_header", format!("`{}` carries a credential, which a condition would write into this file and compare unsafely", entry.key))
-                        .with_hint("name who sends it under `callers:` of the configuration, which keeps a hash; rules see `caller: NAME`"),
+                        .with_hint("name who sends it under `callers:` of the configuration, which keeps a hash; rules see `caller: NAME`")
+                        .hiding_line(),
                 );
                 continue;
             }
@@ -220,7 +221,8 @@ impl Read for Headers {
             {
                 problems.push(
                     Problem::error(entry.value.place, "credential_header", format!("the value for `{}` looks like a secret, which would stand readable in this file", entry.key))
-                        .with_hint("name who sends it under `callers:` of the configuration, which keeps a hash, and change the secret: it has been in a file"),
+                        .with_hint("name who sends it under `callers:` of the configuration, which keeps a hash, and change the secret: it has been in a file")
+                        .hiding_line(),
                 );
                 continue;
             }

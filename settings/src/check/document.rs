@@ -2,6 +2,7 @@
 
 mod meaning;
 mod reach;
+mod vouching;
 
 use std::{
     collections::BTreeMap,
@@ -104,6 +105,7 @@ impl Check<'_, '_> {
         order::sort(&mut routes);
         self.refuse_equal_matches(&routes, &raw.routes);
         self.refuse_tokens_nobody_takes(raw, attestation.as_ref().and_then(Option::as_ref), &routes);
+        self.refuse_apps_issuers_for_people(raw, &issuers, &callers, &routes);
         if !problem::any_error(&self.notes.problems.borrow()) {
             self.warn_of_meaning(raw, &routes, callers.values());
         }

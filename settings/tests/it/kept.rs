@@ -38,17 +38,41 @@ fn every_text_is_in_it_and_no_secret() {
     }
 }
 
+/// Its bytes would stand in reports, in logs, in what is kept, and as the body of a refusal in the hands of everybody.
 #[test]
-fn a_secret_that_is_also_named_as_a_text_is_left_out() {
+fn a_secret_is_no_text_by_whatever_name() {
     let folder = Folder::new();
-    let list = with("state: { dir: state }", "state: { dir: state }\nlists: { odd: { devices: secrets/admin.token } }");
-    let (settings, warnings) = folder.takes(list);
-    assert_eq!(warnings, ["unused"]);
-    assert_eq!(
-        settings.bundle.files().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(),
-        [std::path::Path::new("assay.yaml"), "policies/old.yaml".as_ref()]
-    );
-    again(&folder, &settings.bundle).unwrap_or_else(|report| panic!("it is read where it is: {report}"));
+    std::os::unix::fs::symlink("../secrets/admin.token", folder.path("policies/alias.txt")).unwrap();
+    std::fs::hard_link(folder.path("secrets/admin.token"), folder.path("policies/twin.txt")).unwrap();
+    let names = ["secrets/admin.token", "policies/../secrets/admin.token", "policies/alias.txt", "policies/twin.txt"];
+    for name in names {
+        let policy = |rest: &str| with("policy: policies/old.yaml", &format!("policy: {rest}"));
+        let body = format!("refusals: {{ refused: {{ body_file: {name}, content_type: text/plain }} }}");
+        let rules = "rules: [{ name: genuine, when: { verdict: attested }, then: allow }";
+        let lists = |kind: &str| {
+            with("state: { dir: state }", &format!("state: {{ dir: state }}\nlists: {{ odd: {{ {kind}: {name} }} }}"))
+        };
+        for text in [
+            lists("devices"),
+            lists("networks"),
+            policy(name),
+            policy(&format!("{{ default: block, {rules}], {body} }}")),
+            policy(&format!("{{ default: block, {rules}, {{ include: {name} }}] }}")),
+        ] {
+            let told = folder.refuses(&text, "unreadable_file", "");
+            assert!(told.contains("holds a secret"), "{told}");
+            assert!(!told.contains(SECRETS[1]), "{told}");
+        }
+    }
+    // Also where the secret is named after the text.
+    let hash = "e".repeat(63);
+    let callers = "callers:
+  a: { bearer: { sha256_file: secrets/hook } }
+  b: { webhook: { scheme: github, secret_file: secrets/hook } }
+";
+    folder.write("secrets/hook", format!("{hash}1\n"), 0o600);
+    let told = folder.refuses(format!("{GOOD}{callers}"), "unreadable_file", "name another file");
+    assert!(told.contains("holds a secret") && !told.contains(&hash), "{told}");
 }
 
 #[test]

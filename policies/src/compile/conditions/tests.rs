@@ -1,7 +1,7 @@
 use super::*;
 use crate::Lists;
 use crate::compile::check_text;
-use crate::{Severity, compile, parse_file};
+use crate::{Severity, compile, parse_file, problem};
 
 fn lists() -> Lists {
     let mut lists = Lists::new();
@@ -101,6 +101,17 @@ fn secrets_stand_in_no_condition() {
     ] {
         refused(&format!("header: {{ X-Partner: \"{value}\" }}"), "credential_header", "callers:");
         refused(&format!("header: {{ X-Partner: {{ prefix: \"{value}\" }} }}"), "credential_header", "callers:");
+        // Nor in the report, whatever else is wrong in its line.
+        for field in [format!("X-Partner: \"{value}\""), format!("Authorization: \"{value}\"")] {
+            let when = format!("header: {{ {field} }}, unheard: of");
+            let (text, problems) = (text(&when), told(&when));
+            assert!(problems.len() > 1, "{problems:#?}");
+            let shown = problem::without_secrets(&problems, "t", &text);
+            for problem in &problems {
+                assert!(!problem.render(&shown).contains(value), "{}", problem.render(&shown));
+                assert!(problem.render(&shown).contains("***"), "{}", problem.render(&shown));
+            }
+        }
     }
     for harmless in [
         "shop/3.2",
