@@ -136,7 +136,9 @@ fn open_metrics(text: String) -> Response {
 }
 
 async fn reload(State(admin): State<Admin>) -> Response {
-    match admin.reloader.reload().await {
+    // A task of its own: who asked may hang up, and half a reload is none.
+    let reloaded = tokio::spawn(async move { admin.reloader.reload().await }).await;
+    match reloaded.unwrap_or_else(|_| Err("the gateway is stopping".to_owned())) {
         Ok(generation) => Json(json!({ "ok": true, "generation": generation })).into_response(),
         Err(report) => (StatusCode::CONFLICT, Json(json!({ "ok": false, "error": report }))).into_response(),
     }

@@ -95,8 +95,7 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        respond::body(body, end, ctx);
-        Ok(None)
+        respond::body(body, end, ctx).map(|()| None)
     }
 
     // Not the later hook of a similar name: an error of that one is logged, and the trailers go out.

@@ -7,7 +7,7 @@
 //! | admitted, body in | a seat |
 //! | admitted, a large body on its way | an upload, until the body's end |
 //! | the head of a stream, or of an answer to a body that goes on | a stream |
-//! | the head of an answer that is not in a second later | a stream |
+//! | the head of an answer that is not in a second later | a stream; where there is no place, of a lower class: cut once a higher one waits |
 //! | the end of the answer | nothing: a client that doesn't read holds nothing of the upstream |
 
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(crate) struct Held(State);
 #[derive(Debug)]
 enum State {
     Seat(Seat),
-    Answering(#[expect(dead_code, reason = "held for its Drop")] Answering),
+    Answering(Answering),
     Nothing,
 }
 
@@ -55,6 +55,11 @@ impl Held {
             State::Seat(seat) if seat.is_counted() => self.0 = State::Answering(Answering::begin(seat)),
             other => self.0 = other,
         }
+    }
+
+    /// Whether its client reads so slowly that it keeps a higher class from its seat.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        matches!(&self.0, State::Answering(answering) if answering.is_in_the_way())
     }
 
     /// The upstream has done its part.

@@ -9,6 +9,7 @@
 //! order.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct OwnOrders {
     current: ArcSwap<Orders>,
     newest: Mutex<Newest>,
     file: Option<PathBuf>,
+    /// The last ones could not be written down: they are tried again with the next document.
+    unwritten: AtomicBool,
 }
 
 /// The newest document that told orders.
@@ -42,7 +45,8 @@ impl OwnOrders {
     /// No orders yet, or those of `file`, where `pinned` signed it. `now`: this gateway's own clock.
     pub(super) fn new(file: Option<PathBuf>, pinned: &FeedPublicKey, now: UnixTime) -> Self {
         let kept = file.as_deref().and_then(|file| read(file, pinned));
-        let orders = Self { current: ArcSwap::default(), newest: Mutex::default(), file };
+        let (newest, unwritten) = (Mutex::default(), AtomicBool::new(false));
+        let orders = Self { current: ArcSwap::default(), newest, file, unwritten };
         if let Some(document) = kept {
             // A store that was restored has lower numbers and a later date: the number is forgotten with the process.
             *orders.newest() = Newest { latest: 0, issued: document.issued().min(now) };
@@ -79,7 +83,7 @@ impl OwnOrders {
         // A date in our future would keep out what comes after it.
         *newest = Newest { latest: document.latest, issued: newest.issued.max(document.issued().min(now)) };
         let before = self.current.load_full();
-        if before.all() == told {
+        if before.all() == told && !self.unwritten.swap(false, Ordering::AcqRel) {
             return None;
         }
         self.current.store(Arc::new(Orders::new(told.clone())));
@@ -91,6 +95,11 @@ impl OwnOrders {
             tell("an order is over", order);
         }
         Some(Keep { file: self.file.clone()?, text: signed.to_json() })
+    }
+
+    /// What [`Self::take`] gave did not reach the disk.
+    pub(super) fn not_kept(&self) {
+        self.unwritten.store(true, Ordering::Release);
     }
 
     fn newest(&self) -> MutexGuard<'_, Newest> {
@@ -106,17 +115,18 @@ pub(super) struct Keep {
 }
 
 impl Keep {
-    /// Writes it, on a thread where that disturbs no request.
-    pub(super) async fn write(self) {
+    /// Writes it, on a thread where that disturbs no request. False: it is not on disk.
+    pub(super) async fn write(self) -> bool {
         let Self { file, text } = self;
         let path = file.clone();
         let written = tokio::task::spawn_blocking(move || whole_file::replace(&path, text.as_bytes())).await;
-        if let Ok(Err(why)) = written {
+        if let Ok(Err(why)) = &written {
             tracing::error!(
                 "operators' orders hold, and would not outlive a restart without the service: {}: {why}",
                 file.display()
             );
         }
+        matches!(written, Ok(Ok(())))
     }
 }
 

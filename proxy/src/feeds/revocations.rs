@@ -218,8 +218,10 @@ impl Feed for OwnRevocations {
             let reached = self.draft().index.number();
             let fetched = self.source.fetch(reached).await.map_err(NotTaken::Fetch)?;
             let (whole, keep) = self.take(&fetched);
-            if let Some(keep) = keep {
-                keep.write().await;
+            if let Some(keep) = keep
+                && !keep.write().await
+            {
+                self.orders.not_kept();
             }
             if whole? {
                 return Ok(());

@@ -215,10 +215,20 @@ fn scrub_headers(head: &mut ResponseHeader, guard: &Guard) -> u64 {
 }
 
 /// A piece of the upstream's body. Masking keeps the length, so the framing stays right.
-pub(crate) fn body(body: &mut Option<Bytes>, end: bool, ctx: &mut Context) {
+///
+/// # Errors
+/// It goes no further: it is on spare capacity, its client reads too slowly, and somebody waits for its seat.
+pub(crate) fn body(body: &mut Option<Bytes>, end: bool, ctx: &mut Context) -> Result<()> {
     if let Some(held) = ctx.progress.held() {
         // A client that doesn't read its answer must not hold the seat: on HTTP/2 one connection could so hold all.
-        if end { held.leave() } else { held.answer_goes_on() }
+        if end {
+            held.leave();
+        } else {
+            held.answer_goes_on();
+            if held.is_in_the_way() {
+                return Err(Error::new(ErrorType::WriteTimedout).into_down());
+            }
+        }
     }
     if let Some(charge) = &mut ctx.charge {
         charge.read(body.as_deref().unwrap_or_default(), end);
@@ -234,6 +244,7 @@ pub(crate) fn body(body: &mut Option<Bytes>, end: bool, ctx: &mut Context) {
     if let (Some(charge), Some(piece)) = (&mut ctx.charge, body) {
         charge.passed_on(piece.len());
     }
+    Ok(())
 }
 
 /// Trailers of an HTTP/2 upstream. Bytes held back when they come have no way out: the stream is cut.

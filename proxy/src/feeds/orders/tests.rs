@@ -131,3 +131,19 @@ fn the_file_is_written_where_orders_change_and_not_at_each_document() {
     take(&orders, &document(3, 2, &[order(1, OrderKind::Monitor)]));
     assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), first);
 }
+
+#[tokio::test]
+async fn orders_that_could_not_be_written_are_written_with_the_next_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = open(folder.path(), NOW);
+    let document = document(1, 0, &[order(1, OrderKind::Lockdown)]);
+    let signed = key(4).sign_revocations(&document.to_payload().unwrap());
+    // Something stands where the file has to be.
+    std::fs::create_dir(folder.path().join(FILE)).unwrap();
+    assert!(!orders.take(&document, &signed, NOW).unwrap().write().await);
+    orders.not_kept();
+    std::fs::remove_dir(folder.path().join(FILE)).unwrap();
+    assert!(orders.take(&document, &signed, NOW).expect("once more").write().await);
+    assert!(is_locked(&open(folder.path(), NOW)));
+    assert!(orders.take(&document, &signed, NOW).is_none(), "once is enough");
+}

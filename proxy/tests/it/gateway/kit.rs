@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,28 @@ pub(crate) struct Rig {
     pub(crate) api: Api,
     pub(crate) gateway: GatewayHandle,
     pub(crate) folder: TempDir,
+    pub(crate) loads: Loads,
     log: Log,
+}
+
+/// Reloads of a gateway: how many were begun, and what each waits for while a test holds it.
+#[derive(Clone, Default)]
+pub(crate) struct Loads(Arc<(AtomicUsize, Mutex<()>)>);
+
+impl Loads {
+    /// None gets further than its beginning until what this gives is dropped.
+    pub(crate) fn hold(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.1.lock().unwrap()
+    }
+
+    pub(crate) fn begun(&self) -> usize {
+        self.0.0.load(Ordering::Acquire)
+    }
+
+    fn pass(&self) {
+        self.0.0.fetch_add(1, Ordering::AcqRel);
+        drop(self.hold());
+    }
 }
 
 /// What stands in a configuration beside what every test needs.
@@ -121,8 +143,10 @@ impl Rig {
         let path = folder.path().join("assay.yaml");
         std::fs::write(&path, files::configuration(&parts, api.address)).unwrap();
         let log = Log::default();
-        let gateway = launch(&path, issuer.clone(), log.clone(), service).unwrap_or_else(|why| panic!("{why}"));
-        Self { issuer, api, gateway, folder, log }
+        let loads = Loads::default();
+        let gateway = launch_with(&path, issuer.clone(), log.clone(), service, loads.clone());
+        let gateway = gateway.unwrap_or_else(|why| panic!("{why}"));
+        Self { issuer, api, gateway, folder, loads, log }
     }
 
     /// Stops the gateway and starts another one with the same folder.
@@ -132,13 +156,14 @@ impl Rig {
 
     /// The same, with something done to the folder while no gateway runs.
     pub(crate) fn restart_after(self, between: impl FnOnce(&Path)) -> Self {
-        let Self { issuer, api, gateway, folder, log } = self;
+        let Self { issuer, api, gateway, folder, loads, log } = self;
         drop(gateway);
         between(folder.path());
         let path = folder.path().join("assay.yaml");
         let service = "127.0.0.1:9".parse().unwrap();
-        let gateway = launch(&path, issuer.clone(), log.clone(), service).unwrap_or_else(|why| panic!("{why}"));
-        Self { issuer, api, gateway, folder, log }
+        let gateway = launch_with(&path, issuer.clone(), log.clone(), service, loads.clone());
+        let gateway = gateway.unwrap_or_else(|why| panic!("{why}"));
+        Self { issuer, api, gateway, folder, loads, log }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -238,6 +263,16 @@ impl Rig {
 }
 
 pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: SocketAddr) -> Result<GatewayHandle, String> {
+    launch_with(path, issuer, log, service, Loads::default())
+}
+
+fn launch_with(
+    path: &Path,
+    issuer: Arc<Issuer>,
+    log: Log,
+    service: SocketAddr,
+    loads: Loads,
+) -> Result<GatewayHandle, String> {
     let overrides = settings::Overrides::default();
     let (settings, from_last_good) = match settings::load(path, &overrides) {
         Ok(loaded) => (loaded.settings, None),
@@ -252,6 +287,7 @@ pub(crate) fn launch(path: &Path, issuer: Arc<Issuer>, log: Log, service: Socket
     let dependencies = Dependencies {
         clock: issuer.clock.clone(),
         reload: Arc::new(move || {
+            loads.pass();
             settings::load(&path, &settings::Overrides::default())
                 .map(|loaded| loaded.settings)
                 .map_err(|report| LoadError { report: report.to_string(), sources: report.sources })

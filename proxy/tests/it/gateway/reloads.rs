@@ -6,6 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::kit::{Parts, Rig};
 
 /// A route whose rule, rewrite and identity headers are all of one edition.
@@ -209,4 +212,18 @@ async fn shown(rig: &Rig, trusted: &[u8]) -> Option<Vec<u8>> {
     let name = rustls_pki_types::ServerName::try_from("own.test").unwrap();
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await.ok()?;
     Some(tls.get_ref().1.peer_certificates()?.first()?.to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_whose_operator_hangs_up_is_finished() {
+    let rig = Rig::start(Parts { routes: EDITION.to_owned(), ..Parts::default() }).await;
+    let held = rig.loads.hold();
+    let mut operator = TcpStream::connect(rig.gateway.admin().unwrap()).await.unwrap();
+    let head = b"POST /reload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    operator.write_all(head).await.unwrap();
+    rig.until("a load", async || rig.loads.begun() == 1).await;
+    operator.shutdown().await.unwrap();
+    assert_eq!(operator.read(&mut [0; 64]).await.unwrap(), 0, "the other side has seen it");
+    drop(held);
+    rig.until("it was taken", async || rig.gateway.generation() == 2).await;
 }

@@ -247,6 +247,60 @@ async fn clients_that_do_not_read_their_answers_keep_no_seat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn spare_traffic_gets_no_seat_while_unread_answers_have_all_its_places() {
+    // Of four places one is for the upper classes, and two are this client's.
+    let rig = rig(", concurrency: 4, reserve: 1, streams: 4").await;
+    let large = || rig.begin("GET /open/large HTTP/1.1\r\nhost: own.test\r\n\r\n".to_owned());
+    let _unread = [large().await, large().await];
+    rig.until("streams", async || rig.of_api("assay_streams").await == 2.0).await;
+    let refused = rig.get("own.test", "/open/a", &[]).await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (503, Some("overloaded")));
+    assert_eq!(rig.metric("assay_shed_total", &["class=\"unattested\"", "why=\"streams\""]).await, 1.0);
+    let token = rig.issuer.token();
+    assert_eq!(rig.get("own.test", "/v1/a", &[("assay-token", &token)]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_on_spare_capacity_ends_when_an_attested_request_waits_for_its_seat() {
+    let api = ", concurrency: 2, reserve: 1, streams: 2, queue: { deadline: 10s, length: 10 }";
+    let public = ", trusted_proxies: [127.0.0.0/8]";
+    let rig = Rig::start(Parts { routes: OWN_ROUTE.to_owned(), api, public, ..Parts::default() }).await;
+    let token = rig.issuer.token();
+    let attested = |path: &str, from: u8| {
+        rig.begin(format!(
+            "GET /v1/{path} HTTP/1.1\r\nhost: own.test\r\nassay-token: {token}\r\nx-forwarded-for: 192.0.2.{from}\r\n\r\n"
+        ))
+    };
+    let _first = attested("endless", 1).await;
+    rig.until("a stream", async || rig.of_api("assay_streams").await == 1.0).await;
+    let mut slow =
+        rig.begin("GET /open/large HTTP/1.1\r\nhost: own.test\r\nx-forwarded-for: 192.0.2.2\r\n\r\n".to_owned()).await;
+    let in_use = |class: &'static str| {
+        let rig = &rig;
+        async move { rig.metric("assay_inflight", &["upstream=\"api\"", &format!("class=\"{class}\"")]).await }
+    };
+    rig.until("its seat", async || in_use("unattested").await == 1.0).await;
+    // The places are taken before it needs one; then the other seat.
+    let _second = attested("endless", 3).await;
+    rig.until("two streams", async || rig.of_api("assay_streams").await == 2.0).await;
+    let _unread = attested("large", 4).await;
+    rig.until("the other seat", async || in_use("attested").await == 1.0).await;
+    let reading = tokio::spawn(async move {
+        let (mut piece, mut read) = (vec![0; 256 << 10], 0);
+        while let Ok(n @ 1..) = slow.read(&mut piece).await {
+            read += n;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        read
+    });
+    let waiting = rig.get("own.test", "/v1/a", &[("assay-token", &token), ("x-forwarded-for", "192.0.2.5")]).await;
+    assert_eq!(waiting.status, 200, "{}", waiting.text());
+    assert!(reading.await.unwrap() < 64 << 20, "it was cut");
+    let line = rig.logged(|line| line["path"] == "/open/large").await;
+    assert_eq!(line["end"], "timeout");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_api_that_asks_for_a_pause_gets_it_from_spare_traffic() {
     let script =
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
