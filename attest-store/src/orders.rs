@@ -225,13 +225,18 @@ fn found(tx: &Tx<'_>, id: u64) -> Result<OrderRow, StoreError> {
     parse(&row.ok_or(StoreError::NotFound { what: "order" })?)
 }
 
-/// The orders that hold at `now`, by rising number, for gateways.
+/// The orders that hold at `now`, by rising number, for gateways. By a clock that was set back there may be more than they
+/// take, who would then take no revocation either: those that end first are left out.
 pub(crate) fn load(tx: &Tx<'_>, now: UnixTime) -> Result<Vec<Order>, StoreError> {
     let rows = tx.rows(
-        &format!("SELECT {COLUMNS} FROM orders WHERE ended IS NULL AND until > $1 ORDER BY number"),
-        values![now.minus(LATE)],
+        &format!(
+            "SELECT {COLUMNS} FROM orders WHERE ended IS NULL AND until > $1 ORDER BY until DESC, number DESC LIMIT $2"
+        ),
+        values![now.minus(LATE), i64::try_from(MAX_ORDERS).unwrap_or(i64::MAX)],
     )?;
-    rows.iter().map(|row| Ok(parse(row)?.order)).collect()
+    let mut orders = rows.iter().map(|row| Ok(parse(row)?.order)).collect::<Result<Vec<_>, StoreError>>()?;
+    orders.sort_by_key(|order| order.id);
+    Ok(orders)
 }
 
 /// Forgets orders that were over long ago.

@@ -149,3 +149,21 @@ fn a_gateway_of_before_orders_gets_the_document_that_it_can_read() {
         live.close();
     });
 }
+
+#[test]
+fn a_clock_that_was_set_back_tells_gateways_no_more_orders_than_they_take() {
+    each_engine(|world| {
+        let store = world.open();
+        for _ in 0..64 {
+            store.give_order(&admin(), &lockdown(&[])).unwrap();
+        }
+        world.clock.advance(HOUR * 2);
+        let later = store.give_order(&admin(), &lockdown(&["paid"])).unwrap();
+        world.clock.set(NOW);
+        let live = world.open_as("another").live().unwrap();
+        let told = told(&live);
+        assert_eq!((told.len(), told.last()), (64, Some(&later.order.id)), "the one that ends last among them");
+        assert!(told.is_sorted());
+        live.close();
+    });
+}
