@@ -118,6 +118,15 @@ impl Shares {
         Verdicts::ANY.iter().any(|verdict| self.percent(verdict) < 100)
     }
 
+    /// `enforce`, `monitor` or `shares`.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.percent {
+            percent if percent.iter().all(|percent| *percent == 100) => "enforce",
+            percent if percent.iter().all(|percent| *percent == 0) => "monitor",
+            _ => "shares",
+        }
+    }
+
     /// The bucket of this sender, from 0 to 99; nothing where the share of its verdict asks for none.
     pub(crate) fn bucket(&self, who: &Subject<'_>, what: &RequestFacts<'_>) -> Option<u8> {
         if matches!(self.percent(who.verdict), 0 | 100) {

@@ -88,6 +88,12 @@ impl ResultPolicy {
         &self.0.name
     }
 
+    /// Which refusals take effect: `enforce` (all), `monitor` (none) or `shares`.
+    #[must_use]
+    pub fn enforcement(&self) -> &'static str {
+        self.0.shares.word()
+    }
+
     /// The names of its rules that are not disabled, in order; metrics are registered by them.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.0.rules.iter().map(|rule| &*rule.name)

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::sentences::many;
 use super::{Advice, Share};
 use crate::observations::Category;
 
@@ -142,17 +143,20 @@ fn doubt(advice: &mut Advice) {
         doubts.push(why);
     };
     if advice.requests < FEW_REQUESTS {
-        at_most(Confidence::Low, format!("too few data: {} requests", advice.requests));
+        at_most(Confidence::Low, format!("too few data: {}", many(advice.requests, "request")));
     } else if advice.requests < MANY_REQUESTS {
         at_most(Confidence::Medium, format!("only {} requests", advice.requests));
     }
     if advice.hours < FEW_HOURS {
-        at_most(Confidence::Low, format!("too few data: traffic in {} hours, not a whole day", advice.hours));
+        at_most(
+            Confidence::Low,
+            format!("too few data: traffic in {}, not a whole day", many(advice.hours as u64, "hour")),
+        );
     } else if advice.hours < MANY_HOURS {
         at_most(Confidence::Medium, format!("traffic in {} hours only, less than five days", advice.hours));
     }
     if advice.refused.of_devices < MANY_DEVICES {
-        at_most(Confidence::Medium, format!("about {} devices with a genuine app", advice.refused.of_devices));
+        at_most(Confidence::Medium, format!("{} with a genuine app", many(advice.refused.of_devices, "device")));
     }
     for share in &advice.categories {
         let Some(recent) = share.percent_last_day else { continue };

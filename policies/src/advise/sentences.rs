@@ -93,7 +93,7 @@ fn shown(version: &str) -> &str {
 }
 
 /// "12 devices", "about 1,230 devices": beyond a few hundred the counts are estimates.
-fn many(count: u64, what: &str) -> String {
+pub(super) fn many(count: u64, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     let about = if count > 200 { "about " } else { "" };
     format!("{about}{} {what}{s}", grouped(count))

@@ -116,6 +116,7 @@ fn route(route: &Route, now: UnixTime, steady: Duration) -> Value {
         "name": &*route.name,
         "upstream": &*route.upstream.name,
         "policy": route.settings.policy.name(),
+        "enforcement": route.settings.policy.enforcement(),
         "key": route.key.as_ref().map(|key| json!({
             "name": &*key.name,
             "version": key.handle.version().get(),
