@@ -69,25 +69,33 @@ pub(crate) enum Command {
     )]
     Check(Check),
     /// Look at result tokens, and issue test tokens
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay token check - --route api -c gw/assay.yaml < token.txt")]
     Token(Token),
     /// Seal, list, rotate and remove third-party API keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay key list -c gw/assay.yaml")]
     Key(Key),
     /// Register, list and retire the builds that are vouched for
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: assay app register ./my-app --name shop --version 1.0 -c gw/assay.yaml"
+    )]
     App(App),
     /// List, ban, pass, fail and enrol devices
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay device list -c gw/assay.yaml")]
     Device(Device),
     /// List, rotate and retire the keys that tokens are signed with
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay keyset list -c gw/assay.yaml")]
     Keyset(KeySet),
     /// Revoke tokens that are out there
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay revocation list -c gw/assay.yaml")]
     Revocation(Revocation),
     /// Order all gateways to lock down, let pass or be patient, for a while
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  assay panic lockdown --route shop-api --for 1h --reason 'a flood' -c gw/assay.yaml\n  \
+        assay panic end 7 --reason 'it is over' -c gw/assay.yaml\n\n\
+        Gateways follow within seconds, and go back by themselves when the time is over."
+    )]
     Panic(Panic),
     /// All gateways: what they run, and who differs
     #[command(
@@ -95,16 +103,23 @@ pub(crate) enum Command {
     )]
     Fleet(Fleet),
     /// Make and revoke tokens of the admin API
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: assay admin token create anna --role operator --out anna.token -c gw/assay.yaml"
+    )]
     Admin(Admin),
     /// Read and verify the log of what operators did
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay audit list -c gw/assay.yaml")]
     Audit(Audit),
     /// Check, test and explain result policies, and advise on enforcing them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  assay policy check gw/policies/api.yaml\n  assay policy test gw/tests/api.yaml\n  \
+        assay policy advise api -c gw/assay.yaml"
+    )]
     Policy(Policy),
     /// Open the support code that a user reads out
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay arc decode KIKGMBQAQZRD4XWB2CO3ISWTTE -c gw/assay.yaml")]
     Arc(Arc),
     /// What a running gateway says of itself
     #[command(
@@ -112,7 +127,7 @@ pub(crate) enum Command {
         A service's own health is GET {attestation.serve.path}/health."
     )]
     Status(Status),
-    /// Print the JSON Schema of the configuration file, of a policy file or of a file of cases
+    /// Print the JSON Schema of the configuration file, of a policy, of rules to include, or of cases
     #[command(after_help = "Example: assay schema config > schema/assay.schema.json")]
     Schema {
         /// Which file's schema
@@ -143,6 +158,8 @@ pub(crate) enum SchemaOf {
     Config,
     /// a policy file
     Policy,
+    /// a file of rules that policies include
+    Rules,
     /// a file of cases for `policy test`
     Cases,
 }
@@ -159,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_help_of_every_command_has_an_example_that_is_one() {
-        for (name, example) in leaves(&Cli::command(), "assay") {
+        for (name, example) in below(&Cli::command(), "assay") {
             let lines: Vec<_> =
                 example.lines().filter_map(|line| line.split_once("assay ")).map(|(_, line)| line).collect();
             let own = name.trim_start_matches("assay ");
@@ -170,13 +187,15 @@ mod tests {
         }
     }
 
-    /// Every command that does something, with what stands below its options.
-    fn leaves(command: &clap::Command, name: &str) -> Vec<(String, String)> {
-        let below: Vec<_> = command.get_subcommands().collect();
-        if below.is_empty() {
-            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            return vec![(name.to_owned(), after)];
-        }
-        below.iter().flat_map(|sub| leaves(sub, &format!("{name} {}", sub.get_name()))).collect()
+    /// Every command and family of commands, with what stands below its options.
+    fn below(command: &clap::Command, name: &str) -> Vec<(String, String)> {
+        let of = |sub: &clap::Command| {
+            let name = format!("{name} {}", sub.get_name());
+            let after = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let mut found = below(sub, &name);
+            found.push((name, after));
+            found
+        };
+        command.get_subcommands().flat_map(of).collect()
     }
 }

@@ -82,6 +82,7 @@ async fn run(command: &Command, output: Output) -> Result<End, Stop> {
             let schema = match of {
                 SchemaOf::Config => settings::schema(),
                 SchemaOf::Policy => policies::schema(),
+                SchemaOf::Rules => settings::rules_schema(),
                 SchemaOf::Cases => policies::cases::schema(),
             };
             output.answer(&schema, || format!("{schema:#}"));

@@ -119,7 +119,7 @@ impl Verifier {
         match &args.remote {
             Some(url) => remote(url, args).map(Self::Remote),
             None => {
-                let settings = config::load(&args.config)?;
+                let settings = config::load_running(&args.config)?;
                 Ok(Self::Local(Box::new(desk(&settings, local_store(&settings)?)?)))
             }
         }

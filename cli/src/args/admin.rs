@@ -11,7 +11,7 @@ use crate::span::Span;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// Tokens of the admin API: who may do what from afar
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: assay admin token list -c gw/assay.yaml")]
     Token(AdminToken),
 }
 

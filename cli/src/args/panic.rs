@@ -25,8 +25,8 @@ pub(crate) enum Panic {
     #[command(
         after_help = "Example: assay panic extend-tokens --route shop-api --by 1h --for 4h --reason 'the service is down'\n\n\
         Takes the role admin. Never beyond a revocation; a token that lives on so opens a key only on routes whose own\n\
-        our_faults name service_down: { accept_expired }. Needs an `assay panic` before the service is gone, or from its\n\
-        own machine: orders reach gateways from the service."
+        our_faults name service_down: { accept_expired }. Orders reach gateways from the service: give this one\n\
+        before it goes away."
     )]
     ExtendTokens(Extend),
     /// Orders in force
@@ -41,9 +41,10 @@ pub(crate) enum Panic {
 
 /// `assay panic lockdown`, `monitor`.
 #[derive(Debug, Args)]
+#[group(id = "which", args = ["routes", "all"], required = true, multiple = false)]
 pub(crate) struct OrderArg {
     /// A route that it is about, by name; repeat for several
-    #[arg(long = "route", value_name = "ROUTE", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long = "route", value_name = "ROUTE")]
     pub(crate) routes: Vec<String>,
     /// All routes of all gateways
     #[arg(long)]

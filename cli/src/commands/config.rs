@@ -5,6 +5,8 @@
 
 use crate::args::ConfigArg;
 use crate::output::{Stop, note};
+use crate::words::moment;
+use attest_core::time::{Clock, SystemClock};
 use keystore::GenerationMemory;
 use settings::{Loaded, Overrides, Report, Settings};
 use std::path::PathBuf;
@@ -33,6 +35,26 @@ pub(crate) fn load(arg: &ConfigArg) -> Result<Settings, Stop> {
     // The key store may be what the command is about to make.
     let overrides = Overrides { fills_keystore: true, ..Overrides::default() };
     Ok(load_with(&path(arg)?, &overrides).map_err(|report| refused(&report))?.settings)
+}
+
+/// Loads what a gateway or service runs that was started from it: the file; or, where that is broken, what was taken before. Then is
+/// when somebody has to ask how it is, and to give orders.
+pub(crate) fn load_running(arg: &ConfigArg) -> Result<Settings, Stop> {
+    let path = path(arg)?;
+    let overrides = Overrides { fills_keystore: true, ..Overrides::default() };
+    let report = match load_with(&path, &overrides) {
+        Ok(loaded) => return Ok(loaded.settings),
+        Err(report) => report,
+    };
+    let refused = refused(&report);
+    let report = proxy::LoadError { report: report.to_string(), sources: report.sources };
+    let (settings, from) = proxy::instead(&path, &overrides, report).ok_or(refused)?;
+    note(&format!(
+        "warning: {} is broken (`assay check` says where); this goes by the configuration that was taken {}",
+        path.display(),
+        moment(from.taken.secs(), SystemClock.now())
+    ));
+    Ok(settings)
 }
 
 /// Loads it with overrides, problems as they are.

@@ -60,7 +60,7 @@ fn place(args: &GatewayArg, config: &ConfigArg) -> Result<(String, Option<PathBu
         }
         return Ok((url, args.token_file.clone()));
     }
-    let settings = config::load(config)
+    let settings = config::load_running(config)
         .map_err(|stop| stop.hint("a running gateway can be asked without the file: --gateway http://ADDRESS:PORT"))?;
     let admin = settings.listeners.admin.ok_or_else(|| {
         Stop::no("the configuration has no admin listener").hint("name a gateway: --gateway http://ADDRESS:PORT")

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 const CONFIG: &str = include_str!("init/assay.yaml");
 const CONFIG_DEV: &str = include_str!("init/assay.dev.yaml");
 const POLICY: &str = include_str!("init/api.policy.yaml");
+const CASES: &str = include_str!("init/api.cases.yaml");
 const GITIGNORE: &str =
     "# What a gateway writes, and what must never be in Git.\nstate/\n.*.lock\n.*.tmp\n*.key\n*.token\n";
 
@@ -41,10 +42,16 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
     output.answer(&answer, || {
         let files: Vec<_> = made.files.iter().map(|f| format!("  {}", f.display())).collect();
         format!(
-            "Wrote\n{}\nThe folder {} holds the keys: keep it out of Git, and back it up apart from the configuration.\nNext:\n  {next}\n  assay app register FILE --name shop --version V -c {file}",
+            "Wrote\n{}\nThe folder {} holds the keys: keep it out of Git, and back it up apart from the configuration.\nNext:\n  \
+             {next}\n  \
+             assay app register FILE --name shop --version V -c {file}\n\
+             The policy lets everything through and counts. When apps send tokens:\n  \
+             assay policy advise api -c {file}      what enforcing would do\n  \
+             assay policy test {cases}      what it promises",
             files.join("\n"),
             secrets.display(),
-            file = dir.join("assay.yaml").display()
+            file = dir.join("assay.yaml").display(),
+            cases = dir.join("tests/api.yaml").display(),
         )
     });
     Ok(End::Yes)
@@ -71,8 +78,15 @@ fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) 
     made.file(&dir.join("assay.yaml"), &text)?;
     made.folder(&dir.join("policies"), 0o755)?;
     made.file(&dir.join("policies/api.yaml"), POLICY)?;
+    made.folder(&dir.join("tests"), 0o755)?;
+    made.file(&dir.join("tests/api.yaml"), CASES)?;
     made.folder(&dir.join("schema"), 0o755)?;
-    for (name, schema) in [("assay.schema.json", settings::schema()), ("policy.schema.json", policies::schema())] {
+    for (name, schema) in [
+        ("assay.schema.json", settings::schema()),
+        ("policy.schema.json", policies::schema()),
+        ("rules.schema.json", settings::rules_schema()),
+        ("policy-cases.schema.json", policies::cases::schema()),
+    ] {
         made.file(&dir.join("schema").join(name), &format!("{schema:#}\n"))?;
     }
     made.file(&dir.join(".gitignore"), GITIGNORE)?;

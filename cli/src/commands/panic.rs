@@ -8,7 +8,7 @@ use crate::output::{End, Output, Stop, note};
 use crate::verifier::{Verifier, stop};
 use crate::words::{columns, lasting, moment, more};
 use attest_admin::Expected;
-use attest_admin::types::{NewOrder, Order, OrderKind, OrderQuery, Reason};
+use attest_admin::types::{NewOrder, Order, OrderKind, OrderQuery, PageQuery, Reason};
 use attest_core::time::{Clock, SystemClock, UnixTime};
 
 /// Runs one of the `panic` commands.
@@ -24,7 +24,13 @@ pub(crate) async fn run(command: &Panic, output: Output) -> Result<End, Stop> {
     }
 }
 
+/// The longest that an order can hold.
+const LONGEST_SECS: u64 = 7 * 86_400;
+
 async fn give(args: &OrderArg, kind: OrderKind, extend_by_secs: Option<u64>, output: Output) -> Result<End, Stop> {
+    if args.span.seconds() > LONGEST_SECS {
+        return Err(Stop::usage("--for: an order lasts 7 days at most").hint("what is to stay belongs into the policy"));
+    }
     let new = NewOrder {
         kind,
         routes: args.routes.clone(),
@@ -33,11 +39,10 @@ async fn give(args: &OrderArg, kind: OrderKind, extend_by_secs: Option<u64>, out
         extend_by_secs,
         reason: args.reason.clone(),
     };
-    let (given, _) = Verifier::open(&args.admin)?.give_order(&new).await.map_err(stop)?;
-    for route in &given.routes_nowhere {
-        note(&format!(
-            "warning: no gateway that told of itself has a route {route}: `assay fleet --json` names those they have"
-        ));
+    let verifier = Verifier::open(&args.admin)?;
+    let (given, _) = verifier.give_order(&new).await.map_err(stop)?;
+    if !given.routes_nowhere.is_empty() {
+        note(&nowhere(&verifier, &given.routes_nowhere, given.order.number).await);
     }
     let now = SystemClock.now();
     output.answer(&given, || {
@@ -52,6 +57,22 @@ async fn give(args: &OrderArg, kind: OrderKind, extend_by_secs: Option<u64>, out
         )
     });
     Ok(End::Yes)
+}
+
+/// A slip in a route's name closes nothing: said with the names that there are, and how it is taken back.
+async fn nowhere(verifier: &Verifier, routes: &[String], number: u64) -> String {
+    // Whoever can't be asked leaves the warning shorter, not away.
+    let gateways = verifier.gateways(&PageQuery { limit: None, after: None }).await.map(|page| page.items);
+    let known: std::collections::BTreeSet<String> =
+        gateways.into_iter().flatten().flat_map(|gateway| gateway.routes).collect();
+    let known = match known.len() {
+        0 => String::new(),
+        _ => format!("; they have {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    format!(
+        "warning: no gateway that told of itself has a route {}{known}. A slip? assay panic end {number} --reason slip",
+        routes.join(", ")
+    )
 }
 
 async fn list(args: &OrderList, output: Output) -> Result<End, Stop> {

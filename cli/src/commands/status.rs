@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Status, output: Output) -> Result<End, Stop> {
 /// The admin listener of the configuration, and the file with its token.
 fn listener(args: &Status) -> Result<(SocketAddr, Option<std::path::PathBuf>), Stop> {
     // A gateway goes on running while its file is broken: just then somebody asks.
-    let settings = config::load(&args.config)
+    let settings = config::load_running(&args.config)
         .map_err(|stop| stop.hint("a running gateway can be asked without the file: --admin ADDRESS:PORT"))?;
     let admin = settings.listeners.admin.ok_or_else(|| Stop::no("the configuration has no admin listener"))?;
     Ok((admin.address, args.token_file.clone().or(admin.token_file)))
@@ -137,12 +137,21 @@ fn route(route: &Value) -> Vec<String> {
     let at = |name: &str| route.get(name).map(word).unwrap_or_default();
     let key = route.get("key").and_then(|key| key.get("name").or(Some(key))).and_then(Value::as_str);
     let key = key.map(|key| format!(", key {key}")).unwrap_or_default();
+    let enforcement = match route.get("enforcement").and_then(Value::as_str) {
+        Some("monitor") => ", monitored: refusals are only counted",
+        Some("shares") => ", enforced in part",
+        _ => "",
+    };
     let mode = match route.get("mode").and_then(Value::as_str) {
         None | Some("normal") => String::new(),
         Some(mode) => format!(", MODE {}", mode.to_uppercase()),
     };
-    let mut lines =
-        vec![format!("route {}: policy {}, upstream {}{key}{mode}", at("name"), at("policy"), at("upstream"))];
+    let mut lines = vec![format!(
+        "route {}: policy {}{enforcement}, upstream {}{key}{mode}",
+        at("name"),
+        at("policy"),
+        at("upstream")
+    )];
     let guard = |name: &str| route.pointer(&format!("/guard/{name}")).map(word).unwrap_or_default();
     match guard("state").as_str() {
         "tripped" => {
@@ -173,13 +182,13 @@ fn route(route: &Value) -> Vec<String> {
         lines.extend(differences.into_iter().map(|difference| {
             let at = |name: &str| difference.get(name).map(word).unwrap_or_default();
             format!(
-                "    {} {} becomes {} {}: {} requests of about {} devices",
+                "    {} {} becomes {} {}: {}, of about {}",
                 at("rule"),
                 at("action"),
                 at("candidate_rule"),
                 at("candidate_action"),
-                at("requests"),
-                at("devices")
+                counted(difference, "request"),
+                counted(difference, "device"),
             )
         }));
     }
@@ -188,6 +197,12 @@ fn route(route: &Value) -> Vec<String> {
 
 fn list<'a>(status: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     status.get(name).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// `1 request`, from the member `requests`.
+fn counted(value: &Value, what: &str) -> String {
+    let count = value.get(format!("{what}s")).and_then(Value::as_u64).unwrap_or_default();
+    format!("{count} {what}{}", s(count))
 }
 
 const fn s(count: u64) -> &'static str {
@@ -223,7 +238,7 @@ mod tests {
             "key_set": { "number": 4, "age_seconds": 61, "problem": "connection refused" },
             "revocations": { "number": 9, "devices": 2, "age_seconds": 400, "stale": true, "problem": null },
             "shared_state": { "up": false },
-            "routes": [{ "name": "api", "policy": "shop", "upstream": "u", "key": null }, { "name": "paid", "policy": "p", "upstream": "u", "key": "maps" }],
+            "routes": [{ "name": "api", "policy": "shop", "upstream": "u", "key": null, "enforcement": "monitor" }, { "name": "paid", "policy": "p", "upstream": "u", "key": "maps" }],
             "upstreams": [{ "name": "u", "concurrency": 256, "waiting": 2, "problem": "no such host", "inflight": { "attested": 3, "partial": 1 } }],
         });
         assert_eq!(
@@ -233,7 +248,7 @@ mod tests {
              key sets: number 4, 61 s old: connection refused\n\
              revocations: number 9, 2 devices, 7 min old, STALE\n\
              shared state: AWAY: see our_faults.shared_state_down\n\
-             route api: policy shop, upstream u\nroute paid: policy p, upstream u, key maps\n\
+             route api: policy shop, monitored: refusals are only counted, upstream u\nroute paid: policy p, upstream u, key maps\n\
              upstream u: 4 of 256 seats taken, 2 waiting: no such host"
         );
     }
@@ -263,7 +278,7 @@ mod tests {
             "PANIC EXTEND TOKENS on api, ends in 2 h: outage (order 7, by ann)",
             "route api: policy p, upstream u, key maps, MODE GUARD",
             "  change the policy; or, if it is meant: curl -X POST http://ADMIN/guard/api/reset",
-            "    a allow becomes b block: 4 requests of about 2 devices",
+            "    a allow becomes b block: 4 requests, of about 2 devices",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
         }

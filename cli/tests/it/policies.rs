@@ -160,6 +160,26 @@ fn what_cannot_be_tried_is_another_answer_than_no() {
 }
 
 #[test]
+fn what_init_writes_has_cases_that_hold_and_schemas_for_every_file() {
+    let folder = Folder::begun();
+    let (said, _) = folder.run(&["policy", "test", "gw/tests/api.yaml", "--min-coverage", "100"], 0);
+    assert!(said.contains("2 cases"), "{said}");
+    for (file, line) in [
+        ("assay.yaml", "./schema/assay"),
+        ("policies/api.yaml", "../schema/policy"),
+        ("tests/api.yaml", "../schema/policy-cases"),
+    ] {
+        let text = std::fs::read_to_string(folder.at("gw").join(file)).unwrap();
+        let schema = format!("$schema={line}.schema.json");
+        assert!(text.lines().next().unwrap().ends_with(&schema), "{file}");
+        let (folder_of, name) = (Path::new(file).parent().unwrap(), format!("{line}.schema.json"));
+        assert!(folder.at("gw").join(folder_of).join(&name).is_file(), "{file}: {name}");
+    }
+    let (rules, _) = folder.run(&["schema", "rules"], 0);
+    assert_eq!(rules, std::fs::read_to_string(folder.at("gw/schema/rules.schema.json")).unwrap());
+}
+
+#[test]
 fn cases_of_a_route_are_tried_on_its_own_policy() {
     let folder = Folder::begun();
     let cases = "cases:\n  - name: an app\n    given: { verdict: attested, app: shop, tier: affirming, path: / }\n    expect: { action: allow }\n";

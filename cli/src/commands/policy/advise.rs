@@ -66,7 +66,7 @@ fn show(advice: &Advice) -> String {
     let refused = &advice.refused;
     let _ = writeln!(
         out,
-        "\nEnforcing refuses {} of {} requests ({:.2} %; {} are refused already): about {} of {} devices, and {} networks \
+        "\nEnforcing refuses {} of {} requests ({:.2} %; {} are refused already): about {} of {} devices, and {} network{} \
          without a genuine app. Distinct counts have a standard error of {:.1} %.",
         refused.requests,
         advice.requests,
@@ -75,6 +75,7 @@ fn show(advice: &Advice) -> String {
         refused.devices,
         refused.of_devices,
         refused.networks,
+        if refused.networks == 1 { "" } else { "s" },
         refused.error_percent
     );
     let refusing: Vec<String> = advice
