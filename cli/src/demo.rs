@@ -62,7 +62,7 @@ async fn play(house: &mut house::House, args: &Demo, output: Output) -> Result<b
         print_out(&format!("\n{}", table.head()));
     }
     let mut rows: Vec<Row> = Vec::new();
-    for number in 1..=12 {
+    for number in 1..=14 {
         let played = match stage.play(number, args.flood_seconds).await {
             Ok(played) => played,
             Err(trouble) => vec![Row::new(number, "this scene", "could not be played", trouble.0, false)],

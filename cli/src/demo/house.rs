@@ -213,6 +213,13 @@ impl House {
         Ok(())
     }
 
+    /// One command of ours about the service, to its end; what it answers.
+    pub(super) fn command(&self, words: &[&str]) -> Result<Value, Trouble> {
+        let words: Vec<_> = std::iter::once("--json").chain(words.iter().copied()).collect();
+        let said = run(&self.assay, &words, &[], &["-c"], &self.file("service.yaml"), None)?;
+        json(&said).ok_or_else(|| Trouble::new(format!("assay {} did not answer", words.join(" "))))
+    }
+
     /// What the service found, from the support code in a token.
     pub(super) fn open_arc(&self, token: &str) -> Result<String, Trouble> {
         let claims = token.split('.').nth(1).and_then(|part| attest_core::b64u::decode(part.as_bytes(), 8192).ok());

@@ -1,4 +1,4 @@
-//! The twelve scenes, in the order of the story.
+//! The fourteen scenes, in the order of the story.
 //!
 //! In: the house. Out: rows for the table. What the client saw comes from the client; the verdict comes from the
 //! gateway's access log, as an operator would read it; the reason comes from the token's support code.
@@ -13,6 +13,7 @@ use std::time::Duration;
 mod apps;
 mod flood;
 mod keys;
+mod operator;
 mod outage;
 mod tokens;
 
@@ -56,7 +57,9 @@ impl<'a> Stage<'a> {
             9 => self.service_away().await,
             10 => self.flooded(flood_seconds).await,
             11 => self.forged().await,
-            _ => self.key_moved().await,
+            12 => self.key_moved().await,
+            13 => self.edited().await,
+            _ => self.locked_down().await,
         }
     }
 

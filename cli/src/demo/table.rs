@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One thing that was tried.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
-    /// The scene's number, 1 to 12.
+    /// The scene's number, 1 to 14.
     pub(super) scene: u8,
     /// What was tried.
     pub(super) tried: String,

@@ -118,7 +118,7 @@ impl Stage<'_> {
 }
 
 /// As an editor saves: a new file, renamed over the old one.
-fn replace(file: &std::path::Path, text: &str) -> Result<(), Trouble> {
+pub(super) fn replace(file: &std::path::Path, text: &str) -> Result<(), Trouble> {
     let new = file.with_extension("new");
     std::fs::write(&new, text)
         .and_then(|()| std::fs::rename(&new, file))
