@@ -73,3 +73,30 @@ fn errors_are_not_drowned_in_what_they_cause() {
     let report = folder.load(with("upstream: openai\n", "upstream: openai-typo\n")).err().unwrap();
     assert_eq!(report.problems.len(), 1, "no word of an unused upstream:\n{report}");
 }
+
+#[test]
+fn limits_for_all_routes_that_share_a_count_are_the_same_limit() {
+    let folder = Folder::new();
+    let policy = |limit: &str| {
+        format!(
+            "{{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: {{ allow: {{ limits: [{limit}] }} }} }}] }}"
+        )
+    };
+    let first = "then: allow }\n  old-shop:";
+    let text = with(first, "then: { allow: { limits: [{ requests: 60, per: all, window: 1m }] } } }\n  old-shop:");
+    let codes = |limit: &str| {
+        let text = text.replace("policy: policies/old.yaml", &format!("policy: {}", policy(limit)));
+        folder.takes(text).1
+    };
+    // Both are called `genuine.1`.
+    assert_eq!(codes("{ requests: 1000, per: all, window: 1m }"), ["shared_count"]);
+    assert_eq!(codes("{ requests: 60, per: all, window: 1h }"), ["shared_count"]);
+    for apart in [
+        "{ requests: 60, per: all, window: 1m }",
+        "{ name: old, requests: 1000, per: all, window: 1m }",
+        "{ requests: 1000, per: route, window: 1m }",
+        "{ bytes: 1GiB, per: all, window: 1d }",
+    ] {
+        assert_eq!(codes(apart), [""; 0], "{apart}");
+    }
+}

@@ -1,7 +1,9 @@
 //! What loads and is probably not meant, and only shows when the whole file is seen.
 
+use std::collections::BTreeMap;
+
 use attest_core::target::PathGlob;
-use policies::{Problem, Severity, yaml::Place};
+use policies::{Limit, Per, Problem, Severity, yaml::Place};
 
 use super::rows;
 use crate::{
@@ -24,6 +26,7 @@ impl Check<'_, '_> {
         self.warn_of_unused_lists(raw, routes);
         self.warn_of_hidden_paths(raw, routes);
         self.warn_of_wide_patterns(raw, routes);
+        self.warn_of_counts_that_differ(raw, routes);
         let no_certificates = !callers.clone().any(|caller| matches!(caller.proof, CallerProof::ClientCertificate(_)));
         let tls =
             raw.listeners.value.as_ref().and_then(|listeners| listeners.public.value.as_ref()?.tls.value.as_ref());
@@ -117,6 +120,28 @@ impl Check<'_, '_> {
                     note.severity = Severity::Note;
                     self.notes.push(note);
                 }
+            }
+        }
+    }
+
+    /// `per: all` counts by the limit's name over all routes: two limits that mean something else would spend from one count.
+    fn warn_of_counts_that_differ(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        let mut first: BTreeMap<&str, (&str, &Limit)> = BTreeMap::new();
+        for row in rows(&raw.routes) {
+            let Some(route) = routes.iter().find(|route| route.name == row.name) else { continue };
+            for limit in route.policy.limits().filter(|limit| limit.per == Per::All) {
+                let (other, before) = *first.entry(&limit.name).or_insert((&route.name, limit));
+                // Two kinds have two counts.
+                let together = (limit.unit, limit.count) == (before.unit, before.count);
+                let alike = (limit.amount, limit.window, limit.burst) == (before.amount, before.window, before.burst);
+                if !together || alike {
+                    continue;
+                }
+                let fault = Fault::new(format!(
+                    "limit `{}` counts `per: all` together with that of route `{other}`, and allows another amount or window",
+                    limit.name
+                ));
+                self.warn(row.at, "shared_count", fault.hint("give one of them another `name`, or write `per: route`"));
             }
         }
     }
