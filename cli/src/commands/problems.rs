@@ -4,7 +4,7 @@
 
 use crate::args::Format;
 use crate::output::{Output, Stop, note, print_out};
-use policies::{Problem, Severity, report};
+use policies::{Problem, Severity, problem, report};
 use serde::Serialize;
 
 /// Problems and their texts.
@@ -17,15 +17,15 @@ pub(crate) struct Found {
 impl Found {
     /// Adds problems, each rendered with `text`, the text of its file, where that is the file `name`; others are read.
     pub(crate) fn add(&mut self, problems: Vec<Problem>, name: &str, text: &str) {
-        for problem in problems {
-            let rendered = if problem.file == name {
-                problem.render(text)
-            } else {
-                // A list or an included file.
-                problem.render(&std::fs::read_to_string(&problem.file).unwrap_or_default())
-            };
-            self.push(problem, rendered);
-        }
+        let rendered: Vec<String> = problems
+            .iter()
+            .map(|one| {
+                // Another one: a list or an included file.
+                let read = (one.file != name).then(|| std::fs::read_to_string(&one.file).unwrap_or_default());
+                one.render(&problem::without_secrets(&problems, &one.file, read.as_deref().unwrap_or(text)))
+            })
+            .collect();
+        problems.into_iter().zip(rendered).for_each(|(problem, rendered)| self.push(problem, rendered));
     }
 
     /// Adds one that is rendered already.

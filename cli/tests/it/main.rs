@@ -114,6 +114,16 @@ fn only_files_are_registered_and_nothing_is_waited_for() {
     };
     assert!(register("pipe").contains("not a file"));
     assert!(register("gw").contains("not a file"));
+    let policy = |name: &str, rule: &str| {
+        let text =
+            format!("default: block\nrules: [{rule}, {{ name: g, when: {{ verdict: attested }}, then: allow }}]\n");
+        std::fs::write(folder.at(name), text).unwrap();
+        folder.run(&["policy", "check", name], 1).1
+    };
+    assert!(policy("waits.yaml", "{ include: pipe }").contains("not a file"), "nobody writes into the pipe");
+    let secret = "{ name: s, when: { verdict: missing, header: { X-Partner: sk-live-12345 } }, then: block, paht: /a }";
+    let told = policy("secret.yaml", secret);
+    assert!(told.contains("looks like a secret") && told.contains("paht") && !told.contains("sk-live"), "{told}");
 }
 
 #[test]

@@ -35,6 +35,12 @@ impl Includes for Beside {
     fn read(&self, path: &str) -> Result<(String, String), String> {
         let path = self.path(path);
         let shown = path.display().to_string();
+        // As the gateway's loader: a pipe, which would keep a check waiting for its writer, is no file.
+        match std::fs::metadata(&path) {
+            Ok(about) if about.is_file() => {}
+            Ok(_) => return Err(format!("{shown}: it is not a file")),
+            Err(why) => return Err(format!("{shown}: {why}")),
+        }
         let text = read_bounded(&path, policies::lists::MAX_BYTES).map_err(|why| format!("{shown}: {why}"))?;
         Ok((shown, text))
     }
