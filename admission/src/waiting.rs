@@ -124,7 +124,7 @@ impl Waiting {
         }
         let at = self.queues.get(who.class.index()).map_or(0, |queue| queue.queue_of(who.client));
         if upper {
-            self.has_time(who, at)?;
+            self.has_time(who, at, now)?;
         } else {
             let salt = self.salt;
             let may = self.cohorts(who.class).is_none_or(|cohorts| cohorts.may_wait(who.client, salt, open_for, now));
@@ -221,11 +221,11 @@ impl Waiting {
     }
 
     /// Whether a request of an upper class would be seated within its deadline, as far as the pace tells.
-    fn has_time(&self, who: Who, at: usize) -> Result<(), Shed> {
+    fn has_time(&self, who: Who, at: usize, now: Instant) -> Result<(), Shed> {
         let ahead_of_it = |class: Class| self.queues.get(class.index()).map_or(0, Fair::len);
         let own = self.queues.get(who.class.index()).map_or(0, |queue| queue.ahead_of(at));
         let ahead = own + if who.class == Class::Critical { 0 } else { ahead_of_it(Class::Critical) };
-        match self.pace.wait_behind(ahead) {
+        match self.pace.wait_behind(ahead, now) {
             Some(wait) if wait > self.rules.deadline => Err(Shed::TooLong),
             _ => Ok(()),
         }

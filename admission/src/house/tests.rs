@@ -284,3 +284,38 @@ fn a_lower_class_gets_no_seat_where_a_slow_answer_could_not_go_on_as_a_stream() 
     drop(taken);
     assert_eq!(house.refuses(who(Class::Unattested, 9), now), None);
 }
+
+#[test]
+fn a_slow_beginning_does_not_leave_a_queue_of_one_for_ever() {
+    let (house, begin) = (house(1, 0, 10), Instant::now());
+    let at = |ms| begin + Duration::from_millis(ms);
+    let first = house.try_enter(who(Class::Attested), at(0)).unwrap();
+    let mut waiting =
+        [house.line_up(who(Class::Attested), at(0)).unwrap(), house.line_up(who(Class::Attested), at(600)).unwrap()];
+    first.leave(at(900));
+    waiting.each_mut().iter_mut().zip([1_500, 1_550]).for_each(|(place, then)| granted(place).leave(at(then)));
+    assert_eq!(house.inflight(), 0);
+    // From now on an answer takes ten milliseconds, and two wait whenever they may.
+    let mut refused = 0;
+    for round in 0..1_000 {
+        let now = 2_000 + round * 10;
+        let seat = house.try_enter(who(Class::Attested), at(now)).unwrap();
+        let places = [0, 1].map(|_| house.line_up(who(Class::Attested), at(now)));
+        refused += places.iter().filter(|place| place.is_err()).count();
+        seat.leave(at(now + 4));
+        for (place, then) in places.into_iter().flatten().zip([7, 9]) {
+            let mut place = place;
+            granted(&mut place).leave(at(now + then));
+        }
+    }
+    assert!(refused < 250, "{refused} were told that it takes too long");
+}
+
+/// The seat that a place has got.
+fn granted(place: &mut Place) -> Seat {
+    use std::task::{Context, Poll, Waker};
+    match std::pin::Pin::new(place).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(seat)) => seat,
+        other => panic!("{other:?}"),
+    }
+}
