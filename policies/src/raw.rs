@@ -111,6 +111,8 @@ mod tests {
         assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["required"], serde_json::json!(["default"]));
+        let rule = &schema["definitions"]["RuleShape"]["properties"]["when"];
+        assert_eq!(rule["required"], serde_json::json!(["verdict"]), "an editor tells it before the loader does");
         let text = schema.to_string();
         for word in [
             "\"until\"",

@@ -60,6 +60,7 @@ shape! {
     /// Unique in the policy; log, metrics and counts go by it.
     name: Required<String>, or "every rule has one: log and metrics go by it";
     /// Which requests.
+    #[schemars(extend("required" = ["verdict"]))]
     when: Required<When>, or "write when: { verdict: attested }";
     /// What happens to them.
     then: Required<Then>, or "write `then: allow`, `deprioritize` or `block`";

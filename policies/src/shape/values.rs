@@ -297,7 +297,21 @@ impl Read for Version {
 /// A length of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span(pub(crate) Duration);
-text_schema!(Span, "A length of time with its unit: 250ms, 30s, 5m, 1h30m, 7d.", "1m");
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A length of time with its unit: 250ms, 30s, 5m, 1h30m, 7d.",
+            "examples": ["1m"],
+            "pattern": "^([0-9]+(ms|s|m|h|d))+$"
+        })
+    }
+}
 
 impl Read for Span {
     fn read(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Self> {
