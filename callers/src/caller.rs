@@ -10,6 +10,7 @@ use std::sync::Arc;
 use attest_core::time::UnixTime;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::Reason;
 use crate::bearer::BearerHashes;
@@ -199,6 +200,7 @@ impl RouteCallers {
     ) -> Answer {
         let mut why = None;
         let mut deliveries = Vec::new();
+        let mut looked = Looked { jwts, now, refused: SmallVec::new() };
         for caller in &self.0 {
             let shown = match &caller.proof {
                 Proof::Webhook { webhook, max_body } => {
@@ -211,7 +213,7 @@ impl RouteCallers {
                 }
                 Proof::Certificate(wanted) => certificate.map(|shown| by_certificate(wanted, shown)),
                 Proof::Bearer { hashes, from } => by_bearer(hashes, from, headers),
-                Proof::Jwt { issuer, demands, from } => by_jwt(issuer, demands, from, headers, jwts, now),
+                Proof::Jwt { issuer, demands, from } => by_jwt(issuer, demands, from, headers, &mut looked),
             };
             match shown {
                 Some(Ok((means, credential))) => {
@@ -245,24 +247,44 @@ fn by_bearer<'c>(hashes: &BearerHashes, from: &'c [Place], headers: &HeaderMap) 
     }
 }
 
-fn by_jwt<'c>(
+fn by_jwt<'c, 'h>(
     issuer: &JwtIssuer,
     demands: &Demands,
     from: &'c [Place],
-    headers: &HeaderMap,
-    jwts: &JwtCache,
-    now: UnixTime,
+    headers: &'h HeaderMap,
+    looked: &mut Looked<'h, '_>,
 ) -> Judged<'c> {
     let (text, place) = match Place::shown_in(from, headers) {
         (Shown::Nothing, _) => return None,
         (Shown::One(text), Some(place)) => (text, place),
         _ => return Some(Err("several_credentials")),
     };
-    Some(match issuer.verify(text, jwts, now) {
+    Some(match looked.at(issuer, text) {
         Ok(jwt) if demands.met_by(&jwt) => Ok((Means::Jwt, Some(place.header()))),
         Ok(_) => Err("claims_differ"),
-        Err(why) => Err(why.reason),
+        Err(reason) => Err(reason),
     })
+}
+
+/// The JWTs of one request that were no good: no cache keeps those, and each caller of their issuer would have a signature
+/// verified again, for whoever makes one up.
+struct Looked<'h, 'j> {
+    jwts: &'j JwtCache,
+    now: UnixTime,
+    /// By the issuer's keys.
+    refused: SmallVec<[(u64, &'h [u8], Reason); 2]>,
+}
+
+impl<'h> Looked<'h, '_> {
+    fn at(&mut self, issuer: &JwtIssuer, text: &'h [u8]) -> Result<Arc<VerifiedJwt>, Reason> {
+        if let Some((.., why)) = self.refused.iter().find(|(keys, seen, _)| *keys == issuer.id && *seen == text) {
+            return Err(why);
+        }
+        issuer.verify(text, self.jwts, self.now).map_err(|why| {
+            self.refused.push((issuer.id, text, why.reason));
+            why.reason
+        })
+    }
 }
 
 /// A request whose body one or more webhooks could have signed.

@@ -86,6 +86,22 @@ fn the_first_caller_that_is_proven_counts_and_his_credential_is_known() {
     assert_eq!(always, [KEY]);
 }
 
+/// A route may know dozens of partners by one issuer, and anybody can make up a token.
+#[test]
+fn a_made_up_jwt_is_verified_once_however_many_callers_its_issuer_vouches_for() {
+    let (one, other) = (issuer("partners"), JwtIssuer { id: 8, ..issuer("others") });
+    let (forged, good) = (jwt(b"another secret of 32 bytes.....", &claims(json!({}))), jwt(SECRET, &claims(json!({}))));
+    let jwts = JwtCache::new();
+    let mut looked = Looked { jwts: &jwts, now: UnixTime::from_secs(NOW), refused: SmallVec::new() };
+    for _ in 0..64 {
+        assert_eq!(looked.at(&one, forged.as_bytes()).unwrap_err(), "signature_wrong");
+        assert!(looked.at(&one, good.as_bytes()).is_ok(), "another text is looked at for itself");
+    }
+    assert_eq!(looked.refused.len(), 1);
+    assert_eq!(looked.at(&other, forged.as_bytes()).unwrap_err(), "signature_wrong");
+    assert_eq!(looked.refused.len(), 2, "and so is another issuer's word");
+}
+
 #[test]
 fn a_jwt_has_to_say_what_is_demanded() {
     let demands = || Demands {
