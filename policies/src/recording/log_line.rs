@@ -121,7 +121,8 @@ impl Sample {
             bucket: line.bucket,
             withheld: line.withheld.is_some(),
             monitored: Vec::new(),
-            mode: line.panic,
+            // An order by which tokens live longer leaves the policy as it is.
+            mode: line.panic.filter(|by| by != "extend_tokens"),
         };
         Self::with_gaps(record, if is_over { GAPS_EXPIRED } else { GAPS })
     }

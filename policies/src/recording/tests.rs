@@ -252,6 +252,13 @@ fn a_line_of_the_access_log_is_explained_and_settled_by_what_it_says() {
     assert_eq!((explained.rule.as_str(), explained.action), ("default", "block"));
     assert!(!explained.trace[0].matched && explained.trace[0].untold, "{:?}", explained.trace);
     assert!(explained.recorded.unwrap().agrees);
+    // A lockdown overrules the policy; that tokens live longer doesn't.
+    for (panic, mode) in [("lockdown", Some("lockdown")), ("extend_tokens", None)] {
+        let line = line("default", "block")
+            .replace("\"gateway_us\"", &format!("\"panic\":\"{panic}\",\"order\":7,\"gateway_us\""));
+        let explained = explain_sample(&policy, &Sample::from_log_line(&line).unwrap());
+        assert_eq!(explained.recorded.unwrap().mode.as_deref(), mode);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use attest_core::feed::Order;
 use attest_core::time::UnixTime;
 use policies::recording::Recorder;
 use policies::{Cause, Mode};
@@ -29,7 +30,7 @@ pub(crate) struct RouteWatch {
     salt: u64,
 }
 
-/// The mode of a route, and the order that put it there.
+/// The mode of a route, and the order that put it there; or, in the mode `normal`, the one by which tokens live longer on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InMode {
     /// What the policy is told.
@@ -54,20 +55,26 @@ impl RouteWatch {
 
     /// In what mode the route is now. An order goes before the guard: a person has looked.
     pub(crate) fn mode(&self, now: UnixTime) -> InMode {
+        let mut longer = None;
         if let Some(orders) = self.orders.as_ref().map(|feeds| feeds.revocations.orders())
             && !orders.is_empty()
         {
+            use attest_core::feed::OrderKind::ExtendTokens;
             use attest_core::orders::RouteMode;
-            let order = |mode, order: &attest_core::feed::Order| InMode { mode, order: Some(order.id) };
+            let order = |mode, order: &Order| InMode { mode, order: Some(order.id) };
             match orders.mode(&self.labels.route, now) {
-                RouteMode::Normal => {}
+                RouteMode::Normal => {
+                    let about = |order: &&Order| order.kind == ExtendTokens && order.is_about(&self.labels.route);
+                    let longest = orders.in_force(now).filter(about).max_by_key(|order| order.extend_by);
+                    longer = longest.map(|order| order.id);
+                }
                 RouteMode::Lockdown(by) => return order(Mode::Lockdown, by),
                 RouteMode::Monitor(by) => return order(Mode::Monitor(Cause::Panic), by),
             }
         }
         match self.guard.is_tripped() {
             true => InMode { mode: Mode::Monitor(Cause::Guard), order: None },
-            false => InMode::default(),
+            false => InMode { mode: Mode::Normal, order: longer },
         }
     }
 

@@ -8,6 +8,7 @@ mod span;
 
 use std::time::{Duration, Instant};
 
+use attest_core::feed::OrderKind;
 use attest_core::token::verify::Verified;
 use callers::user::Shows;
 use http::StatusCode;
@@ -16,6 +17,7 @@ use policies::Unit;
 
 use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
+use crate::observed::InMode;
 use crate::refusal::Stop;
 use crate::route::Route;
 use crate::runtime::Runtime;
@@ -280,9 +282,14 @@ fn reasons(line: &mut Line<'_>, ctx: &Context, why: &policies::Why) {
         .text(field!("action"), Outcome::of(ctx, why).as_str())
         .text_if(field!("would"), why.would().map(policies::Action::as_str))
         .number_if(field!("bucket"), why.bucket().map(i64::from));
-    if ctx.mode.mode != policies::Mode::Normal {
-        // Whoever reads one line has to see that the policy alone did not decide.
-        line.text(field!("panic"), ctx.mode.mode.as_str())
+    // Whoever reads one line has to see that the policy alone did not decide.
+    let overruled = match ctx.mode {
+        InMode { mode: policies::Mode::Normal, order: None } => None,
+        InMode { mode: policies::Mode::Normal, order: Some(_) } => Some(OrderKind::ExtendTokens.as_str()),
+        InMode { mode, .. } => Some(mode.as_str()),
+    };
+    if let Some(by) = overruled {
+        line.text(field!("panic"), by)
             .number_if(field!("order"), ctx.mode.order.map(|order| i64::try_from(order).unwrap_or(i64::MAX)));
     }
     if let Some((rule, action)) = why.monitored().next() {

@@ -108,6 +108,8 @@ async fn tokens_live_longer_by_order_but_open_no_key_and_outlive_no_ban() {
     assert_eq!(ask(&expired).await, 401);
     issuer.order(vec![order(&issuer, OrderKind::ExtendTokens, &[])]);
     rig.until("longer", async || ask(&expired).await == 200).await;
+    let line = rig.logged(|line| line["accepted_expired"] == true).await;
+    assert_eq!((&line["panic"], &line["order"]), (&"extend_tokens".into(), &7.into()), "{line}");
     assert_eq!(ask(&long_over).await, 401, "longer, and not for ever");
     assert_ne!(ask(&failed).await, 200);
     // The route with the key has not said that a token may live on and open it.
