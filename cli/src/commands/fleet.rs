@@ -57,7 +57,7 @@ const REACHED_AFTER_SECS: i64 = 20;
 /// What needs somebody. A gateway that is silent is held to nothing else: it may be gone.
 fn remarks(gateways: &[Gateway], orders: &[Order], now: UnixTime) -> Vec<String> {
     let mut remarks = Vec::new();
-    for gateway in gateways.iter().filter(|gateway| gateway.silent) {
+    for gateway in gateways.iter().filter(|gateway| gateway.silent && !was_restarted(gateway, gateways)) {
         remarks.push(format!("{} was last heard of {}", gateway.name, moment(gateway.last_seen, now)));
     }
     let heard: Vec<&Gateway> = gateways.iter().filter(|gateway| !gateway.silent).collect();
@@ -87,6 +87,16 @@ fn remarks(gateways: &[Gateway], orders: &[Order], now: UnixTime) -> Vec<String>
         remarks.push(format!("configurations differ: {}", told.collect::<Vec<_>>().join("; ")));
     }
     remarks
+}
+
+/// Whether another process of the same machine has come in its place since: names are host and process where none is configured.
+fn was_restarted(silent: &Gateway, gateways: &[Gateway]) -> bool {
+    let Some((host, _)) = silent.name.rsplit_once(':') else { return false };
+    gateways.iter().any(|other| {
+        !other.silent
+            && other.first_seen >= silent.last_seen
+            && other.name.rsplit_once(':').is_some_and(|(same, _)| same == host)
+    })
 }
 
 #[cfg(test)]
@@ -126,6 +136,22 @@ mod tests {
     fn a_fleet_of_one_mind_needs_nobody() {
         assert!(remarks(&[gateway("a"), gateway("b")], &[], NOW).is_empty());
         assert!(remarks(&[gateway("a")], &[order(7, 19)], NOW).is_empty(), "it may be on its way");
+    }
+
+    #[test]
+    fn who_was_restarted_in_place_is_not_missed() {
+        let silent = |name: &str, last_seen| Gateway { silent: true, last_seen, ..gateway(name) };
+        let before = NOW.secs() - 120;
+        assert!(remarks(&[silent("h:1", before), gateway("h:2")], &[], NOW).is_empty());
+        for others in [
+            vec![gateway("other:2")],
+            vec![gateway("h")],
+            vec![Gateway { first_seen: before - 1, ..gateway("h:2") }],
+            vec![Gateway { silent: true, ..gateway("h:2") }],
+        ] {
+            let gateways = [vec![silent("h:1", before)], others].concat();
+            assert!(remarks(&gateways, &[], NOW).iter().any(|told| told.starts_with("h:1 was last heard of")));
+        }
     }
 
     #[test]
