@@ -6,6 +6,7 @@
 //! file no longer does.
 
 use crate::class::Action;
+use crate::condition::Condition;
 use crate::problem::{self, Problem};
 use crate::rule::Rule;
 use crate::shape::At;
@@ -73,15 +74,28 @@ fn lets_nothing_through(default: Action, rules: &[Rule]) -> bool {
 /// Whether no request is refused, put behind others or limited.
 fn lets_everything_through(default: Action, rules: &[Rule]) -> bool {
     let free = |rule: &Rule| rule.action == Action::Allow && rule.limits.is_empty();
+    let mut open = Verdicts::NONE;
     for rule in rules.iter().filter(|rule| rule.monitored.is_none()) {
         if !free(rule) {
             return false;
         }
-        if rule.until.is_none() && rule.conditions.is_empty() && rule.verdicts == Verdicts::ANY {
+        if rule.until.is_none() && rule.conditions.iter().all(is_always_met) {
+            open = open.with(rule.verdicts);
+        }
+        if open == Verdicts::ANY {
             return true;
         }
     }
     default == Action::Allow
+}
+
+/// Whether it leaves nobody out.
+fn is_always_met(condition: &Condition) -> bool {
+    match condition {
+        Condition::Path { globs, .. } => globs.iter().any(|glob| glob.as_str() == "/**"),
+        Condition::Percentage { percent, .. } => *percent == 100,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -35,9 +35,16 @@ fn a_policy_that_refuses_everything_says_so() {
 #[test]
 fn a_policy_that_allows_everything_says_so() {
     let all = "when: { verdict: any }, then: allow";
-    for (default, list) in
-        [("block", vec![all]), ("deprioritize", vec![ALLOW, all, "when: { verdict: any }, then: block"])]
-    {
+    // The same in more words.
+    let whole = "when: { verdict: any, path: \"/**\" }, then: allow";
+    let rest =
+        "when: { verdict: [missing, expired, not_yet_valid, failed, revoked, invalid], percentage: 100 }, then: allow";
+    for (default, list) in [
+        ("block", vec![all]),
+        ("block", vec![whole]),
+        ("block", vec![ALLOW, rest]),
+        ("deprioritize", vec![ALLOW, all, "when: { verdict: any }, then: block"]),
+    ] {
         let text = rules(default, &list);
         assert_eq!(errors(&text), ["allows_everything"], "{text}");
         assert_eq!(errors(&format!("{text}danger_allow_everything: true\n")), [""; 0], "{text}");
@@ -52,6 +59,8 @@ fn a_policy_that_allows_everything_says_so() {
             &["when: { verdict: any }, then: { allow: { limits: [{ requests: 5, per: address, window: 1m }] } }"],
         ),
         rules("block", &["when: { verdict: any, path: /open }, then: allow"]),
+        rules("block", &[ALLOW, &rest.replace("revoked, ", "")]),
+        rules("block", &[ALLOW, &rest.replace("100", "99")]),
         rules("deprioritize", &[ALLOW]),
         rules("block", &["when: { verdict: any }, then: allow, until: 2099-01-01T00:00:00Z", ALLOW]),
     ] {
