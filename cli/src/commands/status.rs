@@ -35,7 +35,9 @@ pub(crate) async fn run(args: &Status, output: Output) -> Result<End, Stop> {
         });
     }
     let status: Value = answer.json().await.map_err(|e| silent(address, &e))?;
-    output.answer(&status, || show(&status, SystemClock.now()));
+    let bearer = token_file.map(|file| format!("-H \"Authorization: Bearer $(cat {})\" ", file.display()));
+    let post = format!("curl -X POST {}http://{address}", bearer.unwrap_or_default());
+    output.answer(&status, || show(&status, SystemClock.now(), &post));
     Ok(End::Yes)
 }
 
@@ -56,7 +58,9 @@ fn silent(address: SocketAddr, error: &reqwest::Error) -> Stop {
 }
 
 /// What a person wants to know first. What is not there is left out: the gateway may be older or newer.
-fn show(status: &Value, now: UnixTime) -> String {
+///
+/// `post`: how one posts to this gateway, up to the path.
+fn show(status: &Value, now: UnixTime, post: &str) -> String {
     let text = |at: &str| status.pointer(at).map(word).unwrap_or_default();
     let mut lines = vec![format!(
         "assay {}, up {}, generation {}, {} connections{}",
@@ -104,7 +108,7 @@ fn show(status: &Value, now: UnixTime) -> String {
     }
     lines.extend(list(status, "orders").map(|told| order(told, now)));
     for told in list(status, "routes") {
-        lines.extend(route(told));
+        lines.extend(route(told, post));
     }
     for upstream in list(status, "upstreams") {
         let at = |name: &str| upstream.get(name).map(word).unwrap_or_default();
@@ -133,7 +137,7 @@ fn order(order: &Value, now: UnixTime) -> String {
 }
 
 /// A route, what overrules its policy, and what a candidate would do.
-fn route(route: &Value) -> Vec<String> {
+fn route(route: &Value, post: &str) -> Vec<String> {
     let at = |name: &str| route.get(name).map(word).unwrap_or_default();
     let key = route.get("key").and_then(|key| key.get("name").or(Some(key))).and_then(Value::as_str);
     let key = key.map(|key| format!(", key {key}")).unwrap_or_default();
@@ -162,10 +166,7 @@ fn route(route: &Value) -> Vec<String> {
                 tripped("devices_regressed"),
                 tripped("active")
             ));
-            lines.push(format!(
-                "  change the policy; or, if it is meant: curl -X POST http://ADMIN/guard/{}/reset",
-                at("name")
-            ));
+            lines.push(format!("  change the policy; or, if it is meant: {post}/guard/{}/reset", at("name")));
         }
         "ended" => lines.push("  guard: ended by an operator, until the policy changes".to_owned()),
         "watching" => {
@@ -242,7 +243,7 @@ mod tests {
             "upstreams": [{ "name": "u", "concurrency": 256, "waiting": 2, "problem": "no such host", "inflight": { "attested": 3, "partial": 1 } }],
         });
         assert_eq!(
-            show(&status, UnixTime::from_secs(61)),
+            show(&status, UnixTime::from_secs(61), ""),
             "assay 0.1.0, up 2 h, generation 3, 12 connections, draining\n\
              the last reload was refused 60 s ago, the configuration before it is running:\n  error: no\n   --> a.yaml:1:1\n\
              key sets: number 4, 61 s old: connection refused\n\
@@ -269,7 +270,7 @@ mod tests {
                 }] },
             }],
         });
-        let shown = show(&status, UnixTime::from_secs(1000));
+        let shown = show(&status, UnixTime::from_secs(1000), "curl -X POST http://127.0.0.1:9901");
         for line in [
             "configuration taken 60 s ago",
             "STARTED WITH THE LAST GOOD CONFIGURATION, taken 15 min ago: the files are bad, and taken as soon as they are good",
@@ -277,7 +278,7 @@ mod tests {
             "records: 3 dropped: their file is too slow, or its disk is full",
             "PANIC EXTEND TOKENS on api, ends in 2 h: outage (order 7, by ann)",
             "route api: policy p, upstream u, key maps, MODE GUARD",
-            "  change the policy; or, if it is meant: curl -X POST http://ADMIN/guard/api/reset",
+            "  change the policy; or, if it is meant: curl -X POST http://127.0.0.1:9901/guard/api/reset",
             "    a allow becomes b block: 4 requests, of about 2 devices",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
@@ -287,13 +288,15 @@ mod tests {
 
     #[test]
     fn what_a_gateway_does_not_say_is_no_reason_to_fall() {
-        assert!(show(&json!({}), UnixTime::default()).starts_with("assay"));
+        assert!(show(&json!({}), UnixTime::default(), "").starts_with("assay"));
         assert!(
-            show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} }), UnixTime::default()).contains("key sets")
+            show(&json!({ "upstreams": [{}], "routes": 3, "key_set": {} }), UnixTime::default(), "")
+                .contains("key sets")
         );
         let young = show(
             &json!({ "revocations": { "number": null, "age_seconds": null }, "shared_state": null }),
             UnixTime::default(),
+            "",
         );
         assert!(young.ends_with("revocations: number none yet"), "{young}");
     }
