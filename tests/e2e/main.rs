@@ -16,6 +16,7 @@ mod demo;
 mod examples;
 mod faults;
 mod first_hour;
+mod policies;
 mod replicas;
 mod verifier;
 mod wire;

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::attester::{Attester, Service};
@@ -13,7 +14,7 @@ use crate::command::{Ran, assay, assay_fed, run};
 use crate::files::{Files, random};
 use crate::process::Program;
 use crate::programs;
-use crate::wait::until;
+use crate::wait::{PATIENCE, until};
 use crate::wire::{self, Answer};
 
 mod yaml;
@@ -227,6 +228,37 @@ impl House {
     #[must_use]
     pub fn reload(&self) -> Answer {
         wire::call(&self.admin, "POST", "/reload", &[], b"")
+    }
+
+    /// Changes the configuration, and has the change taken.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[track_caller]
+    pub fn change(&self, change: impl FnOnce(String) -> String) {
+        self.files.write("gateway.yaml", change(self.yaml()));
+        let answer = self.reload();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Ends the gateway as an operator does, and waits for its end: what it keeps is written.
+    pub fn stop_gateway(&mut self) {
+        self.gateway.signal(Signal::TERM);
+        assert!(self.gateway.wait(PATIENCE).is_some_and(|status| status.success()), "{}", self.gateway.err().text());
+    }
+
+    /// What the gateway says of one route.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Value {
+        let status = self.status();
+        let found = status["routes"].as_array().into_iter().flatten().find(|route| route["name"] == name);
+        found.unwrap_or_else(|| panic!("no route {name}: {status}")).clone()
+    }
+
+    /// `assay status` for a person.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        assay(&[&"status", &"--admin", &self.admin]).ends(0).out
     }
 
     /// The access-log line of an answer that has a decision id.

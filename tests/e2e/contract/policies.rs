@@ -39,7 +39,7 @@ fn check_is_0_for_a_policy_that_loads_and_tells_every_error_of_one_that_does_not
     // What is good elsewhere is not on a route that injects a key.
     let loose = files.write(
         "loose.yaml",
-        "policy: loose\ndefault: block\nrules: [{ name: all, when: { verdict: any }, then: allow }]\n",
+        "policy: loose\ndefault: block\nrules: [{ name: visitors, when: { verdict: missing }, then: allow }]\n",
     );
     let plain = assay(&[&"policy", &"check", &loose]);
     assert_eq!(plain.code, 0, "{plain:?}");

@@ -34,7 +34,7 @@ attestation:
 
 /// One of the gateways, which asks `service`; its state folder has its name.
 ///
-/// Routes: `own` without a limit; `counted`, `strict` and `paid` with ten requests a minute, which do while the shared
+/// Routes: `own` without a limit and `free` for anyone; `counted`, `strict` and `paid` with ten requests a minute, which do while the shared
 /// state is away what their settings say, `paid` (it injects a key) what is the default for it.
 pub(super) fn gateway(name: &str, of: &str, service: &Replica, api: &str, refresh: &str) -> String {
     let url = service.at.url();
@@ -65,6 +65,14 @@ routes:
     policy:
       default: block
       rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}]
+  free:
+    match: {{ path: \"/free/**\" }}
+    upstream: api
+    policy:
+      default: block
+      rules:
+        - {{ name: genuine, when: {{ verdict: attested }}, then: allow }}
+        - {{ name: for-anyone, when: {{ verdict: any }}, then: deprioritize }}
   counted:
     match: {{ path: \"/counted/**\" }}
     upstream: api
