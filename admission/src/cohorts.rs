@@ -72,9 +72,9 @@ impl Cohorts {
             self.accepted = COHORTS;
         } else if self.in_vain > self.served / 50 {
             let target = self.served + self.served / 20 + 1;
-            let mut asked = 0_u32;
+            let (mut asked, most) = (0_u32, self.most_of_one());
             let enough = self.asked.iter().position(|count| {
-                asked = asked.saturating_add(*count);
+                asked = asked.saturating_add((*count).min(most));
                 asked >= target
             });
             self.accepted = enough.map_or(COHORTS, |last| last + 1);
@@ -82,6 +82,17 @@ impl Cohorts {
             self.accepted = (self.accepted + (self.accepted / 8).max(1)).min(COHORTS);
         }
         *self = Self { accepted: self.accepted, window_began: Some(now), ..Self::default() };
+    }
+
+    /// For how much the asking of one cohort counts: four times what is usual among those that asked. One client that asks
+    /// for everything waits in vain by itself, and is no reason to shed others.
+    fn most_of_one(&self) -> u32 {
+        let mut asked = self.asked;
+        asked.sort_unstable();
+        let that_asked = asked.get(asked.partition_point(|count| *count == 0)..).unwrap_or_default();
+        // Of an even number the lesser: of two clients either may be the heavy one.
+        let usual = that_asked.get(that_asked.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+        usual.saturating_mul(4)
     }
 }
 
@@ -137,6 +148,25 @@ mod tests {
             second(&mut cohorts, &mut now, 1_000, 10, 100_000);
         }
         assert_eq!(second(&mut cohorts, &mut now, 1_000, 10, 100_000).len(), 1_000);
+    }
+
+    #[test]
+    fn one_client_that_asks_for_everything_does_not_shed_the_others() {
+        for heavy in 1_000..1_010 {
+            let (mut cohorts, mut now) = (Cohorts::default(), Instant::now());
+            let mut light = 0;
+            for _ in 0..5 {
+                for _ in 0..10_000 {
+                    if cohorts.may_wait(heavy, 1, Duration::ZERO, now) {
+                        cohorts.in_vain(1);
+                    }
+                }
+                (0..500).for_each(|_| cohorts.served());
+                light = (0..200).filter(|client| cohorts.may_wait(*client, 1, Duration::ZERO, now)).count();
+                now += WINDOW;
+            }
+            assert_eq!(light, 200, "beside {heavy}, in cohort {}", cohort(heavy, 1, Duration::ZERO));
+        }
     }
 
     #[test]
