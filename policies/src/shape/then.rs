@@ -38,11 +38,11 @@ shape! {
 const NOT_IN_BLOCK: &[(&str, &str)] = &[
     (
         "status",
-        "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`",
+        "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`, and what is answered, alike for all, under `refusals`",
     ),
     (
         "body",
-        "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`",
+        "every refusal looks the same to the client, or it would tell forgers how far they got; write `then: block`, and what is answered, alike for all, under `refusals`",
     ),
     ("class", "what is refused has no class; write `then: block`"),
     ("limits", "what is refused is not counted; write `then: block`"),

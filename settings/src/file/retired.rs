@@ -193,6 +193,7 @@ const ELSEWHERE: [(&str, &str, &str); 133] = [
     ("RawRoute", "enforcement", "it belongs to the policy: policy: { enforcement: monitor, … }"),
     ("RawRoute", "limits", "limits belong to the rules of the policy: then: { allow: { limits: [ … ] } }"),
     ("RawRoute", "rate_limit", "limits belong to the rules of the policy: then: { allow: { limits: [ … ] } }"),
+    ("RawRoute", "ratelimit", "limits belong to the rules of the policy: then: { allow: { limits: [ … ] } }"),
     ("RawRoute", "refusals", "they belong to the policy: policy: { refusals: … }"),
     ("RawRoute", "lists", "lists belong to the file as a whole; rules name them"),
     ("RawGuard", "percent", "write share: 5%"),
