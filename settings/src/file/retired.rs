@@ -59,7 +59,7 @@ const PLANNED: [(&str, &str, &str, &str); 17] = [
 const COUNTED: &str = "write them as limits of the policy's rules, counted in whole windows: limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]; tokens and bytes are always counted so";
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 133] = [
+const ELSEWHERE: [(&str, &str, &str); 134] = [
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
