@@ -140,10 +140,18 @@ impl Proven {
         self.credential.as_ref()
     }
 
-    /// The API has taken the request: a delivery is now a replay if it comes again. Without this call it may.
-    pub fn accepted(&mut self) {
+    /// From here on the API may have seen the request: a delivery is a replay if it comes again, also after an exchange that
+    /// broke off.
+    pub fn handed_over(&mut self) {
         if let Some(delivery) = &mut self.delivery {
-            delivery.accepted();
+            delivery.handed_over();
+        }
+    }
+
+    /// The API has answered; if it has not taken a delivery, that may come again.
+    pub fn answered(&mut self, taken: bool) {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.answered(taken);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Deliveries of webhooks that were accepted, for as long as their signatures are good.
 //!
 //! In: a signed delivery. Out: [`Reserved`], or that it was accepted before. A provider that sends again signs again, with
-//! a new time; so a delivery whose signature was seen is one that somebody recorded. It is reserved while it is handed on and
-//! remembered once the API has taken it; if it never got there, or the API failed, dropping the reservation forgets it, and
-//! the same delivery may come again.
+//! a new time; so a delivery whose signature was seen is one that somebody recorded. It is reserved from when it was proven
+//! and spent from when the API may have seen it, whatever becomes of the exchange: whoever replays it could break that off.
+//! If it never got there, or the API's own answer says that it did not take it, it is forgotten and may come again.
 //!
 //! Told apart by the MAC that we made ourselves, which has one value for one secret and message: the ids in headers and
 //! bodies are the sender's, and only some are signed. A signature without a time (GitHub's) is good for ever and is not
@@ -47,7 +47,7 @@ impl Deliveries {
     /// # Errors
     /// `replayed`, and `too_many_deliveries` where no more can be remembered.
     pub fn reserve(&self, delivery: &Delivery, now: UnixTime) -> Result<Reserved, Reason> {
-        let Some(until) = delivery.good_until() else { return Ok(Reserved { held: None }) };
+        let Some(until) = delivery.good_until() else { return Ok(Reserved { held: None, spent: false }) };
         let mut seen = self.seen();
         seen.forget_before(now);
         if seen.until.contains_key(delivery.mac()) {
@@ -59,7 +59,7 @@ impl Deliveries {
         seen.until.insert(*delivery.mac(), until);
         seen.in_order.insert((until, *delivery.mac()));
         drop(seen);
-        Ok(Reserved { held: Some((self.clone(), *delivery.mac())) })
+        Ok(Reserved { held: Some((self.clone(), *delivery.mac())), spent: false })
     }
 
     /// Deliveries remembered now.
@@ -108,18 +108,24 @@ impl fmt::Debug for Deliveries {
 /// A delivery on its way to the API.
 pub struct Reserved {
     held: Option<(Deliveries, Mac)>,
+    spent: bool,
 }
 
 impl Reserved {
-    /// The API has taken it: from now on it is a replay.
-    pub fn accepted(&mut self) {
-        self.held = None;
+    /// From here on the API may have seen it: it is a replay if it comes again.
+    pub fn handed_over(&mut self) {
+        self.spent = true;
+    }
+
+    /// The API says whether it has taken it.
+    pub fn answered(&mut self, taken: bool) {
+        self.spent = taken;
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        if let Some((deliveries, mac)) = self.held.take() {
+        if let (false, Some((deliveries, mac))) = (self.spent, self.held.take()) {
             deliveries.forget(&mac);
         }
     }
@@ -165,13 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_delivery_is_not_accepted_again_while_its_time_is_good() {
+    fn what_the_api_may_have_seen_does_not_come_again_while_its_time_is_good() {
         let seen = Deliveries::new();
         let event = stripe(1_000, "{}");
         let mut first = seen.reserve(&event, at(1_000)).unwrap();
         // Neither while the first is on its way.
         assert_eq!(seen.reserve(&event, at(1_001)).unwrap_err(), "replayed");
-        first.accepted();
+        first.handed_over();
+        // Nobody waits for the answer.
         drop(first);
         assert_eq!(seen.reserve(&event, at(1_300)).unwrap_err(), "replayed");
         // Sent again by the provider, it is signed anew; and another one is another one.
@@ -182,12 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_that_never_got_there_may_come_again() {
+    fn a_delivery_that_never_got_there_or_was_not_taken_may_come_again() {
         let seen = Deliveries::new();
         let event = stripe(1_000, "{}");
         drop(seen.reserve(&event, at(1_000)).unwrap());
         assert!(seen.is_empty());
-        assert!(seen.reserve(&event, at(1_000)).is_ok());
+        let mut refused = seen.reserve(&event, at(1_000)).unwrap();
+        refused.handed_over();
+        refused.answered(false);
+        drop(refused);
+        let mut taken = seen.reserve(&event, at(1_000)).unwrap();
+        taken.handed_over();
+        taken.answered(true);
+        drop(taken);
+        assert_eq!(seen.reserve(&event, at(1_000)).unwrap_err(), "replayed");
     }
 
     #[test]
@@ -214,7 +229,7 @@ mod tests {
         let value = format!("sha256={}", HEXLOWER.encode(mac.as_ref()));
         let event = delivery(Scheme::GitHub, "x-hub-signature-256", &value, 1_000, b"{}");
         let mut first = seen.reserve(&event, at(1_000)).unwrap();
-        first.accepted();
+        first.handed_over();
         assert!(seen.is_empty() && seen.reserve(&event, at(1_000)).is_ok());
     }
 }

@@ -6,7 +6,7 @@
 //! | [`certificate`] | a certificate whose chain the listener has verified | its hash and names, and whether they are a caller's |
 //! | [`jwt`] | another issuer's token | what it says, once signature, issuer, audience and time hold |
 //! | [`webhook`] | the head of a delivery, then its body | that somebody who holds the secret signed this body, lately |
-//! | [`deliveries`] | a signed delivery | that it is not one that was accepted before |
+//! | [`deliveries`] | a signed delivery | that it is not one that the API may have seen before |
 //! | [`caller`] | a request and the callers of its route | at most one [`caller::Proven`], by name |
 //! | [`user`] | a request and where its route looks for users | the user, proven, or why there is none |
 //!

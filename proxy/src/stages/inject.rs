@@ -42,6 +42,9 @@ pub(crate) fn prepare(upstream: &mut RequestHeader, ctx: &mut Context, runtime: 
         ctx.stop = Some(stop);
         return Err(Error::new(ErrorType::HTTPStatus(status)).into_in());
     }
+    if let Some(caller) = ctx.identity.as_mut().and_then(|identity| identity.caller.as_mut()) {
+        caller.handed_over();
+    }
     if let Some(charge) = &mut ctx.charge {
         if charge.reads_usage() {
             // A compressed answer does not tell what it used.

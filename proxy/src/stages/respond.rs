@@ -41,10 +41,8 @@ pub(crate) fn head(
         scrub_head(head, ctx);
         return Ok(());
     }
-    if head.status.is_success()
-        && let Some(caller) = ctx.identity.as_mut().and_then(|identity| identity.caller.as_mut())
-    {
-        caller.accepted();
+    if let Some(caller) = ctx.identity.as_mut().and_then(|identity| identity.caller.as_mut()) {
+        caller.answered(head.status.is_success());
     }
     note_first_byte(ctx, runtime);
     if let Some(charge) = &mut ctx.charge {

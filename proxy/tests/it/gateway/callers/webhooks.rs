@@ -126,6 +126,26 @@ async fn a_delivery_that_the_api_did_not_take_may_come_again() {
     assert_eq!(post(&rig, &[("stripe-signature", &good)], BODY).await.status, 401);
 }
 
+/// Whoever has recorded a delivery could else have it done as often as he likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_up_before_the_answer_does_not_make_a_delivery_good_again() {
+    let rig = rig("").await;
+    let now = rig.issuer.clock.now().secs();
+    let good = stripe(STRIPE, now, BODY);
+    let head = format!(
+        "POST /hooks/slow?60000 HTTP/1.1\r\nhost: hooks.test\r\nstripe-signature: {good}\r\ncontent-length: {}\r\n\r\n",
+        BODY.len()
+    );
+    let mut tcp = TcpStream::connect(rig.gateway.public()).await.unwrap();
+    tcp.write_all(&[head.as_bytes(), BODY].concat()).await.unwrap();
+    rig.until("the API has it", async || rig.api.seen().len() == 1).await;
+    drop(tcp);
+    rig.logged(|line| line["caller"] == "stripe").await;
+    assert_eq!(post(&rig, &[("stripe-signature", &good)], BODY).await.status, 401);
+    rig.logged(|line| line["no_caller"] == "replayed").await;
+    assert_eq!(rig.api.seen().len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn github_and_others_sign_their_own_way() {
     let rig = rig("").await;
