@@ -230,7 +230,7 @@ fn load(path: &Path) -> Observations {
     })
 }
 
-/// The key of names: that of an earlier process, or a new one. Two that start at once agree on one.
+/// The key of names: that of an earlier process, or a new one.
 fn key(path: &Path) -> io::Result<[u8; 16]> {
     if let Ok(bytes) = std::fs::read(path)
         && let Ok(key) = <[u8; 16]>::try_from(zeroize::Zeroizing::new(bytes).as_slice())

@@ -86,7 +86,7 @@ async fn a_websocket_is_passed_on_and_gives_its_seat_back() {
         }
     });
     let upstreams = format!(
-        "  ws: {{ url: \"http://127.0.0.1:{port}\", danger_plaintext_loopback: true, private_addresses: [127.0.0.0/8], concurrency: 1 }}\n"
+        "  ws: {{ url: \"http://127.0.0.1:{port}\", danger_plaintext_loopback: true, private_addresses: [127.0.0.0/8], concurrency: 1, streams: 8 }}\n"
     );
     let routes = OWN_ROUTE.replace("upstream: api", "upstream: ws");
     let rig = Rig::start(Parts { upstreams, routes, ..Parts::default() }).await;
