@@ -39,7 +39,12 @@ async fn register(args: &AppRegister, output: Output) -> Result<End, Stop> {
     for build in &builds {
         registered.push(verifier.register(build).await.map_err(|failure| unregistered(failure, build, &registered))?);
     }
-    output.answer(&answer(&registered), || registered.iter().map(told).collect::<Vec<_>>().join("\n"));
+    output.answer(&answer(&registered), || {
+        let told = registered.iter().map(told).collect::<Vec<_>>().join("\n");
+        // Who starts the app in the same script would see it fail.
+        let is_new = registered.iter().any(|one| one.outcome == BuildOutcome::Added);
+        if is_new { format!("{told}\na running service vouches for it within a second") } else { told }
+    });
     Ok(End::Yes)
 }
 
