@@ -41,12 +41,12 @@ pub(crate) struct Rig {
 
 /// Reloads of a gateway: how many were begun, and what each waits for while a test holds it.
 #[derive(Clone, Default)]
-pub(crate) struct Loads(Arc<(AtomicUsize, Mutex<()>)>);
+pub(crate) struct Loads(Arc<(AtomicUsize, tokio::sync::Mutex<()>)>);
 
 impl Loads {
     /// None gets further than its beginning until what this gives is dropped.
-    pub(crate) fn hold(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.0.1.lock().unwrap()
+    pub(crate) async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.1.lock().await
     }
 
     pub(crate) fn begun(&self) -> usize {
@@ -55,7 +55,7 @@ impl Loads {
 
     fn pass(&self) {
         self.0.0.fetch_add(1, Ordering::AcqRel);
-        drop(self.hold());
+        drop(self.0.1.blocking_lock());
     }
 }
 

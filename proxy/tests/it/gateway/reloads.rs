@@ -217,7 +217,7 @@ async fn shown(rig: &Rig, trusted: &[u8]) -> Option<Vec<u8>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_whose_operator_hangs_up_is_finished() {
     let rig = Rig::start(Parts { routes: EDITION.to_owned(), ..Parts::default() }).await;
-    let held = rig.loads.hold();
+    let held = rig.loads.hold().await;
     let mut operator = TcpStream::connect(rig.gateway.admin().unwrap()).await.unwrap();
     let head = b"POST /reload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
     operator.write_all(head).await.unwrap();
