@@ -279,6 +279,10 @@ pub(crate) async fn refuse(session: &mut Session, ctx: &mut Context, stop: Stop)
     let worded = stop.group().and_then(|group| ctx.route()?.settings.policy.refusal(group));
     let answer = stop.answer(id.as_str(), grpc, ctx.id.spread(), worded);
     ctx.stop = Some(stop);
+    if ctx.times.handed_over.is_none() {
+        // What never reached the API costs nothing, and who tries again at once must find it given back.
+        ctx.charge = None;
+    }
     let Some(mut answer) = answer else { return Err(Error::new_in(ErrorType::InternalError)) };
     settle_unread_body(session);
     let bodiless = session.req_header().method == Method::HEAD || answer.body.is_empty();
