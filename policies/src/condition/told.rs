@@ -1,7 +1,7 @@
 //! Conditions in words, for a person.
 //!
 //! In: a condition, and a request that may not meet it. Out: what it wants and why the request differs; never the value of a header, of a
-//! claim or who a user is.
+//! user's claim or who the user is.
 
 use std::fmt;
 use std::net::IpAddr;
