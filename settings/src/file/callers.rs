@@ -51,7 +51,7 @@ pub(crate) struct RawBearer {
     /// A file with the same, one a line.
     #[serde(default)]
     pub(crate) sha256_file: Field<FilePath>,
-    /// Where the secret may stand: bearer, or headers. Default: [bearer].
+    /// Where the secret may stand: bearer, or headers. Default: `[bearer]`.
     #[serde(default)]
     pub(crate) from: Field<Vec<Field<CredentialPlace>>>,
 }
@@ -83,7 +83,7 @@ pub(crate) struct RawCallerJwt {
     /// Claims that it has to carry, each with the value, or one of the values, that stand here. Default: none.
     #[serde(default)]
     pub(crate) claims: Field<Table<ClaimValues>>,
-    /// Where it may stand: bearer, or headers. Default: [bearer].
+    /// Where it may stand: bearer, or headers. Default: `[bearer]`.
     #[serde(default)]
     pub(crate) from: Field<Vec<Field<CredentialPlace>>>,
 }
@@ -153,7 +153,7 @@ pub(crate) enum SignatureWord {
 pub(crate) struct RawUser {
     /// Its issuer: a name among `issuers`, with profile jwt.
     pub(crate) issuer: Field<Name>,
-    /// Where it may stand: bearer, or headers; not where the app's token does. Default: [bearer].
+    /// Where it may stand: bearer, or headers; not where the app's token does. Default: `[bearer]`.
     #[serde(default)]
     pub(crate) from: Field<Vec<Field<CredentialPlace>>>,
     /// Refuses requests without a good one, whatever the policy says; proven callers need none. Default: false; rules ask
