@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use attest_core::target::Target;
 use attest_core::time::UnixTime;
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use policies::{Permit, Refused};
 
@@ -49,6 +50,10 @@ pub(crate) struct Context {
     pub attempts: usize,
     /// Bytes of request body seen in this attempt.
     pub body_in: u64,
+    /// The whole body as it was judged, without any credential; where the operation or the key needs it whole.
+    pub body: Option<Bytes>,
+    /// What this attempt sends instead of it, where the credential goes into the body.
+    pub body_out: Option<Bytes>,
     /// Finds the key that was added, in the head of the answer.
     pub guard: Option<Arc<keystore::Guard>>,
     /// The scrubber of the response body, on routes that have one.
@@ -181,6 +186,8 @@ impl Context {
             times: Times::default(),
             attempts: 0,
             body_in: 0,
+            body: None,
+            body_out: None,
             guard: None,
             scrubber: None,
             masked_headers: 0,
