@@ -217,7 +217,7 @@ impl Reloader {
             sources.extend(certificates.files().cloned());
         }
         let generation = self.runtime.generation.load();
-        sources.extend(generation.settings.keys.iter().flat_map(|keys| [keys.store.clone(), keys.unlock.clone()]));
+        sources.extend(generation.settings.keys.iter().flat_map(|keys| keys.files()));
         let once: BTreeSet<PathBuf> = sources.into_iter().collect();
         once.into_iter().collect()
     }

@@ -10,6 +10,7 @@ pub(crate) mod callers;
 pub(crate) mod document;
 pub(crate) mod faults;
 pub(crate) mod issuers;
+pub(crate) mod keys;
 pub(crate) mod listeners;
 pub(crate) mod lists;
 pub(crate) mod log;

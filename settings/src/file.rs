@@ -7,6 +7,7 @@
 pub(crate) mod apps;
 pub(crate) mod attestation;
 pub(crate) mod callers;
+pub(crate) mod keys;
 pub(crate) mod listeners;
 pub(crate) mod lists;
 pub(crate) mod names;
@@ -25,6 +26,7 @@ use serde::Deserialize;
 use self::{
     attestation::{RawAttestation, RawIssuer},
     callers::RawCaller,
+    keys::RawKeys,
     listeners::RawListeners,
     lists::RawList,
     names::{FilePath, Name},
@@ -76,26 +78,6 @@ pub(crate) struct RawDocument {
     /// What is told, and where.
     #[serde(default)]
     pub(crate) log: Field<RawLog>,
-}
-
-/// The sealed store of third-party keys.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Keys")]
-pub(crate) struct RawKeys {
-    /// The store; ciphertext only. Fill it with `assay key put`.
-    pub(crate) store: Field<FilePath>,
-    /// What opens it.
-    pub(crate) unlock: Field<RawUnlock>,
-}
-
-/// Where a key-encryption key comes from. Back it up elsewhere: without it every key has to be put again.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Unlock")]
-pub(crate) struct RawUnlock {
-    /// File with 32 bytes, raw or as base64; not readable by others.
-    pub(crate) file: Field<FilePath>,
 }
 
 /// What is told, and where. Never a token, key, body or query value.

@@ -42,7 +42,7 @@ pub use self::{
     },
     faults::{CannotVerify, OurFaults, SharedStateDown},
     issuers::{IssuerKeys, IssuerProfile, IssuerSettings, SecretEncoding},
-    keys::KeysSettings,
+    keys::{AwsCredentials, AwsKmsUnlock, KeyServer, KeyStorePlace, KeysSettings, Unlock, VaultUnlock},
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
     lists::{ListKind, ListSettings},
     log::{AccessLog, LogLevel, LogSettings, RecordSettings, TracesSettings},

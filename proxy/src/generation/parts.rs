@@ -71,9 +71,12 @@ fn keys_stale(settings: &Settings) -> Option<Duration> {
 pub(super) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, GenerationError> {
     let Some(keys) = &settings.keys else { return Ok(None) };
     let told = |why: &dyn std::fmt::Display| GenerationError::Keystore(why.to_string());
-    let master = MasterKey::from_file(&keys.unlock).map_err(|why| told(&why))?;
+    let (settings::KeyStorePlace::File(store), settings::Unlock::File(unlock)) = (&keys.store, &keys.unlock) else {
+        return Err(told(&"only a file opened by a file"));
+    };
+    let master = MasterKey::from_file(unlock).map_err(|why| told(&why))?;
     let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
-    let keystore = Keystore::open(&keys.store, &master, &memory).map_err(|why| told(&why))?;
+    let keystore = Keystore::open(store, &master, &memory).map_err(|why| told(&why))?;
     let problems = settings.check_keys(&keystore);
     if problems.iter().any(|problem| problem.severity == policies::Severity::Error) {
         let text = std::fs::read_to_string(&settings.path).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Check<'_, '_> {
-    /// `unlock`: what `keys.unlock` came to, where `keys` is in the file: the service uses it where it names none of its own.
+    /// `unlock`: the file of `keys.unlock`, where there is one: the service uses it where it names none of its own.
     pub(crate) fn attestation(
         &self,
         raw: &RawAttestation,
@@ -103,7 +103,10 @@ impl Check<'_, '_> {
         }
         let gateway_token_file = self.token_file(&raw.gateway_token_file);
         let admin = raw.admin.good().and_then(|(admin, at)| self.admin_api(admin, at, overrides));
-        let own = raw.unlock.good().map(|(raw, at)| self.unlock(raw, at));
+        let own = raw.unlock.good().map(|(raw, at)| {
+            self.need(&raw.file, at, "file", "secrets/kek.key");
+            self.unlock_file(&raw.file)
+        });
         let unlock = match own {
             Some(own) => own,
             None if raw.unlock.is_absent() && unlock.is_none() => {

@@ -4,23 +4,17 @@ mod meaning;
 mod reach;
 mod vouching;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use keystore::MasterKey;
 use policies::{problem, yaml::Place};
 
-use super::{Check, Kind, callers::Around, lists, routes::Known};
+use super::{Check, callers::Around, lists, routes::Known};
 use crate::{
     MAX_TEXT_BYTES, Overrides, Settings,
-    file::{RawDocument, RawKeys, RawUnlock, names, routes::RawRoute},
-    files::LARGEST,
+    file::{RawDocument, names, routes::RawRoute},
     model::{
-        Attestation, AttestationSource, CallerSettings, IssuerRef, KeysSettings, Listeners, LogSettings, OurFaults,
-        RoutePlaces, RouteSettings,
+        Attestation, AttestationSource, CallerSettings, IssuerRef, Listeners, LogSettings, OurFaults, RoutePlaces,
+        RouteSettings,
     },
     order,
     shape::{Fault, Field, Row, Table},
@@ -53,8 +47,9 @@ impl Check<'_, '_> {
         let state =
             self.need(&raw.state, top, "state", "{ dir: state }").and_then(|(raw, at)| self.state(raw, at, serves));
         let shared_state = raw.state.value.as_ref().is_some_and(|state| !state.shared.is_absent());
-        let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at));
-        let unlock = keys.as_ref().map(|(_, unlock)| unlock.as_ref());
+        let state_dir = state.as_ref().map(|state| state.dir.as_path());
+        let keys = raw.keys.good().map(|(keys, at)| self.keys(keys, at, state_dir));
+        let unlock = keys.as_ref().and_then(|keys| keys.service_unlock.as_ref()).map(Option::as_ref);
         let attestation = raw.attestation.good().map(|(raw, at)| self.attestation(raw, at, unlock, overrides));
         let issuers: BTreeMap<_, _> = self.table(&raw.issuers, |name, raw, at| {
             if name == "own" {
@@ -158,8 +153,7 @@ impl Check<'_, '_> {
             lists: Arc::new(lists),
             list_sources,
             keys: match keys {
-                Some((Some(store), Some(unlock))) => Some(KeysSettings { store, unlock }),
-                Some(_) => return None,
+                Some(keys) => Some(keys.settings?),
                 None => None,
             },
             our_faults,
@@ -250,45 +244,6 @@ impl Check<'_, '_> {
                 fault
                     .hint("make one more specific by host or path, or make one route of both with rules in its policy"),
             );
-        }
-    }
-
-    /// The keystore's files: `None` for each that can't be used.
-    fn keys(&self, raw: &RawKeys, owner: Place) -> (Option<PathBuf>, Option<PathBuf>) {
-        let unlock = self
-            .need(&raw.unlock, owner, "unlock", "{ file: secrets/kek.key }")
-            .and_then(|(unlock, at)| self.unlock(unlock, at));
-        let store = self.need(&raw.store, owner, "store", "secrets/keys.sealed").and_then(|(store, at)| {
-            let path = self.files.resolve(&store.0);
-            // Read so that it is watched: `assay key put` is a change like any other.
-            if let Err(fault) = self.files.read_live(&path, LARGEST) {
-                if path.exists() {
-                    self.refuse(at, "unreadable_file", fault);
-                    return None;
-                }
-                // Not an error here: the command that makes it loads this file. Whoever runs it opens the store, and says so.
-                self.warn(at, "no_store", fault.hint("`assay key put NAME` makes it; without it nothing here can run"));
-            }
-            Some(path)
-        });
-        (store, unlock)
-    }
-
-    /// A key-encryption key that opens.
-    pub(crate) fn unlock(&self, raw: &RawUnlock, owner: Place) -> Option<PathBuf> {
-        self.need(&raw.file, owner, "file", "secrets/kek.key");
-        let (path, _, at) = self.file(&raw.file, Kind::Private, 4096)?;
-        match MasterKey::from_file(&path) {
-            Ok(_) => Some(path),
-            Err(error) => {
-                let fault = Fault::new(format!("{error}"));
-                self.refuse(
-                    at,
-                    "unusable_unlock",
-                    fault.hint("32 random bytes, raw or as base64; `assay init` makes one"),
-                );
-                None
-            }
         }
     }
 }

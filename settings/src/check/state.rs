@@ -21,6 +21,8 @@ use crate::{
 struct Reach<'f> {
     engine: Engine,
     name: &'static str,
+    /// Where in the file it stands.
+    path: &'static str,
     url_file: &'f Field<FilePath>,
     url: &'f Field<ServerText>,
     ca_file: &'f Field<FilePath>,
@@ -31,7 +33,7 @@ impl Check<'_, '_> {
     /// `serves`: whether the attestation service is run from this file.
     pub(crate) fn state(&self, raw: &RawState, owner: Place, serves: bool) -> Option<StateSettings> {
         let dir = self.need(&raw.dir, owner, "dir", "state").map(|(dir, _)| self.files.resolve(&dir.0));
-        let database = raw.database.good().map(|(raw, at)| self.database(raw, at));
+        let database = raw.database.good().map(|(raw, at)| self.database(raw, at, "state.database"));
         let shared = raw.shared.good().map(|(raw, at)| self.shared(raw, at));
         match (raw.database.at, raw.shared.is_absent()) {
             (Some(at), _) if !serves => {
@@ -58,10 +60,12 @@ impl Check<'_, '_> {
         Some(StateSettings { dir: dir?, database: database.flatten(), shared: shared.flatten() })
     }
 
-    fn database(&self, raw: &RawDatabase, owner: Place) -> Option<PostgresSettings> {
+    /// PostgreSQL; `path` is where in the file it is described.
+    pub(crate) fn database(&self, raw: &RawDatabase, owner: Place, path: &'static str) -> Option<PostgresSettings> {
         let reach = Reach {
             engine: Engine::Postgres,
             name: "database",
+            path,
             url_file: &raw.url_file,
             url: &raw.url,
             ca_file: &raw.ca_file,
@@ -78,6 +82,7 @@ impl Check<'_, '_> {
         let reach = Reach {
             engine: Engine::Redis,
             name: "shared",
+            path: "state.shared",
             url_file: &raw.url_file,
             url: &raw.url,
             ca_file: &raw.ca_file,
@@ -149,7 +154,7 @@ impl Check<'_, '_> {
             let authority = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
             let password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
             if password || parsed.as_ref().is_ok_and(|parsed| parsed.has_password) {
-                let fault = Fault::new(format!("`state.{}.url` on line {} holds a password", reach.name, at.line));
+                let fault = Fault::new(format!("`{}.url` on line {} holds a password", reach.path, at.line));
                 let hint = format!(
                     "write the whole address into a file (mode 600), and here url_file: {file}; then change the password"
                 );

@@ -16,16 +16,7 @@ use crate::{
 
 impl Check<'_, '_> {
     pub(crate) fn upstream(&self, name: &str, raw: &RawUpstream, owner: Place) -> Option<UpstreamSettings> {
-        let mut private_addresses = Vec::new();
-        for (Network(net), at) in raw.private_addresses.value.iter().flatten().filter_map(Field::good) {
-            if !may_be_listed_as_private(net) {
-                let fault = Fault::new(format!("`{net}` is not a private network that can be listed"));
-                self.refuse(at, "not_private", fault.hint(
-                    "name a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 127.0.0.0/8, 100.64.0.0/10, ::1/128 or fc00::/7 without metadata addresses; public addresses need no entry",
-                ));
-            }
-            private_addresses.push(*net);
-        }
+        let private_addresses = self.private_addresses(&raw.private_addresses);
         let danger = self.flag(&raw.danger_plaintext_loopback, false);
         let concurrency = self.concurrency(&raw.concurrency);
         let reserve = self.reserve(&raw.reserve, concurrency);
@@ -70,8 +61,23 @@ impl Check<'_, '_> {
         })
     }
 
+    /// Networks that an operator lists as private, each of them one.
+    pub(crate) fn private_addresses(&self, field: &Field<Vec<Field<Network>>>) -> Vec<ipnet::IpNet> {
+        let mut private_addresses = Vec::new();
+        for (Network(net), at) in field.value.iter().flatten().filter_map(Field::good) {
+            if !may_be_listed_as_private(net) {
+                let fault = Fault::new(format!("`{net}` is not a private network that can be listed"));
+                self.refuse(at, "not_private", fault.hint(
+                    "name a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 127.0.0.0/8, 100.64.0.0/10, ::1/128 or fc00::/7 without metadata addresses; public addresses need no entry",
+                ));
+            }
+            private_addresses.push(*net);
+        }
+        private_addresses
+    }
+
     /// Plaintext only to loopback and only when it was typed; an address that the dialler would refuse is refused here.
-    fn reachable(&self, url: &UrlParts, at: Place, danger: bool, private: &[ipnet::IpNet]) {
+    pub(crate) fn reachable(&self, url: &UrlParts, at: Place, danger: bool, private: &[ipnet::IpNet]) {
         if url.scheme == Scheme::Http {
             if !url.is_loopback() {
                 let fault = Fault::new(format!(

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    RawUnlock,
     apps::RawApp,
     listeners::RawTls,
     names::{ClaimText, FilePath, Name},
@@ -52,9 +51,9 @@ pub(crate) struct RawServe {
     /// File with the bearer token by which gateways elsewhere fetch key sets. Default: there are none.
     #[serde(default)]
     pub(crate) gateway_token_file: Field<FilePath>,
-    /// What opens the service's own secrets. Default: that of `keys`.
+    /// What opens the service's own secrets. Default: the file of `keys.unlock`.
     #[serde(default)]
-    pub(crate) unlock: Field<RawUnlock>,
+    pub(crate) unlock: Field<RawServiceUnlock>,
     /// Answers leave at a multiple of this after arrival, so that they tell nothing by their time: 1ms to 1s. Default: 25ms.
     #[serde(default)]
     pub(crate) quantum: Field<Span>,
@@ -263,4 +262,14 @@ pub(crate) enum AlgorithmWord {
     RS256,
     PS256,
     EdDSA,
+}
+
+/// The key-encryption key of the service's own secrets. Back it up elsewhere: without it a new state folder means new
+/// signing keys and new device ids.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceUnlock")]
+pub(crate) struct RawServiceUnlock {
+    /// File with 32 bytes, raw or as base64; not readable by others.
+    pub(crate) file: Field<FilePath>,
 }

@@ -6,7 +6,7 @@
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 17] = [
+const PLANNED: [(&str, &str, &str, &str); 13] = [
     ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
@@ -44,10 +44,6 @@ const PLANNED: [(&str, &str, &str, &str); 17] = [
         "rules about fields of a body",
         "keep such calls out of `operations`, or let a backend of yours check them",
     ),
-    ("RawUnlock", "passphrase", "unlocking by passphrase", "write file: secrets/kek.key"),
-    ("RawUnlock", "vault", "unlocking by a key service", "write file: secrets/kek.key"),
-    ("RawUnlock", "kms", "unlocking by a key service", "write file: secrets/kek.key"),
-    ("RawUnlock", "env", "unlocking from the environment", "write file: secrets/kek.key"),
     (
         "RawPublic",
         "proxy_protocol",
@@ -59,7 +55,7 @@ const PLANNED: [(&str, &str, &str, &str); 17] = [
 const COUNTED: &str = "write them as limits of the policy's rules, counted in whole windows: limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]; tokens and bytes are always counted so";
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 134] = [
+const ELSEWHERE: [(&str, &str, &str); 140] = [
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
@@ -83,6 +79,16 @@ const ELSEWHERE: [(&str, &str, &str); 134] = [
     ),
     ("RawDocument", "policy", "it belongs to each route: routes: { shop: { policy: … } }"),
     ("RawDocument", "policies", "a policy belongs to each route: routes: { shop: { policy: policies/shop.yaml } }"),
+    (
+        "RawUnlock",
+        "passphrase",
+        "a passphrase stands in a file, one line: write passphrase_file: secrets/kek.passphrase",
+    ),
+    ("RawUnlock", "kms", "write aws_kms: { key_id: alias/assay, region: eu-central-1 }"),
+    ("RawUnlock", "environment", "write env: and the variable's name"),
+    ("RawUnlock", "transit", "write vault: { url: https://…, key: assay, token_file: … }"),
+    ("RawVault", "token", "a token stands in a file: write token_file: secrets/vault.token"),
+    ("RawVault", "address", "write url: https://vault.internal:8200"),
     ("RawDocument", "keystore", "write keys: { store: …, unlock: { file: … } }"),
     ("RawDocument", "state_dir", "write state: { dir: … }"),
     ("RawDocument", "logging", "write log:"),
@@ -237,9 +243,12 @@ const ELSEWHERE: [(&str, &str, &str); 134] = [
 ];
 
 /// Values that are planned where a map stands: raw shape, and what to write.
-const VALUES: [(&str, &str); 15] = [
+const VALUES: [(&str, &str); 18] = [
     ("RawRemote", "write { url: https://…, gateway_token_file: …, feed_key_file: … }"),
     ("RawUnlock", "write { file: secrets/kek.key }"),
+    ("RawServiceUnlock", "write { file: secrets/kek.key }"),
+    ("RawVault", "write { url: https://vault.internal:8200, key: assay, token_file: secrets/vault.token }"),
+    ("RawAwsKms", "write { key_id: alias/assay, region: eu-central-1 }"),
     ("RawTraces", "write { otlp: http://127.0.0.1:4318 }"),
     ("RawDatabase", "write { url_file: secrets/database.url }"),
     ("RawShared", "write { url_file: secrets/redis.url }"),
