@@ -1,0 +1,382 @@
+//! Writing. In: events. Out: lines of one chain in files of this machine; proven between: one writer at a time, each line whole
+//! or not there, and on disk before [`Chain::append`] returns.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use attest_core::random::{NoRandomness, Random};
+use attest_core::time::UnixTime;
+use data_encoding::HEXLOWER;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::checkpoint::{ChainEnd, Checkpoint};
+use crate::event::Event;
+use crate::key::AuditKey;
+use crate::line::{self, Line, LineHash};
+use crate::segment::{self, Segment, WriterName};
+
+/// How much of a chain is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one file; the line that passes it is the last. At least 64 KiB.
+    pub segment_bytes: u64,
+    /// Files of one writer; the oldest goes when there are more. At least 2.
+    pub segments: usize,
+}
+
+impl Default for Limits {
+    /// 16 files of 16 MiB: some 800,000 requests.
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20, segments: 16 }
+    }
+}
+
+/// One writer's chain, open for writing. Nobody else writes to it until it is dropped or its process dies.
+#[derive(Debug)]
+pub struct Chain {
+    dir: PathBuf,
+    writer: WriterName,
+    key: AuditKey,
+    limits: Limits,
+    segments: Vec<Segment>,
+    file: File,
+    /// Bytes of the file that are whole lines.
+    len: u64,
+    /// Whether the file may have more bytes than that: a write failed, and so did taking back what it left.
+    torn: bool,
+    count: u64,
+    head: LineHash,
+    found: Option<String>,
+    _lock: File,
+}
+
+impl Chain {
+    /// Takes up `writer`'s chain in `dir`, or begins it; the directory is made where there is none, for this user alone.
+    ///
+    /// An end that is torn or does not verify is kept as it is, told by [`Chain::found`] and in the entry that follows it.
+    ///
+    /// # Errors
+    /// `Locked` while another process writes this chain; `Io`, a full disk too.
+    pub fn open(
+        dir: &Path,
+        writer: &WriterName,
+        key: AuditKey,
+        limits: Limits,
+        now: UnixTime,
+    ) -> Result<Self, AuditError> {
+        let failed = |source| AuditError::Io { path: dir.to_path_buf(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let lock = lock(dir, writer)?;
+        let mut segments = segment::list(dir).map_err(failed)?.remove(writer).unwrap_or_default();
+        if segments.is_empty() {
+            segments.push(Segment::of(dir, writer, 1));
+        }
+        let last = segments.last().cloned().unwrap_or_else(|| Segment::of(dir, writer, 1));
+        let failed = |source| AuditError::Io { path: last.path.clone(), source };
+        let mut file = open_file(&last.path).map_err(failed)?;
+        let end = End::of(&mut file, &last, writer, &key).map_err(failed)?;
+        let (dir, writer, limits) = (dir.to_path_buf(), writer.clone(), limits.at_least());
+        let End { count, head, len, found } = end;
+        let mut chain =
+            Self { dir, writer, key, limits, segments, file, len, torn: false, count, head, found, _lock: lock };
+        chain.append(now, Event::Opened { key: chain.key.id().to_owned(), found: chain.found.clone() })?;
+        Ok(chain)
+    }
+
+    /// As [`Chain::open`], under the first of `NAME`, `NAME-2` … `NAME-16` that nobody writes to: where several processes
+    /// share a directory, each has a chain of its own.
+    ///
+    /// # Errors
+    /// As [`Chain::open`].
+    pub fn open_free(
+        dir: &Path,
+        writer: &WriterName,
+        key: impl Fn() -> AuditKey,
+        limits: Limits,
+        now: UnixTime,
+    ) -> Result<Self, AuditError> {
+        for number in 1..MOST_WRITERS {
+            match Self::open(dir, &writer.numbered(number), key(), limits, now) {
+                Err(AuditError::Locked { .. }) => {}
+                opened => return opened,
+            }
+        }
+        Self::open(dir, &writer.numbered(MOST_WRITERS), key(), limits, now)
+    }
+
+    /// Whose chain it is.
+    pub fn writer(&self) -> &WriterName {
+        &self.writer
+    }
+
+    /// What was wrong with the end of the chain when it was taken up, for the operator.
+    pub fn found(&self) -> Option<&str> {
+        self.found.as_deref()
+    }
+
+    /// The id of the key that authenticates what is written now.
+    pub fn key_id(&self) -> &str {
+        self.key.id()
+    }
+
+    /// Writes one entry, and gives its number once it is on disk.
+    ///
+    /// # Errors
+    /// `Io`, a full disk too: then nothing was written, and what the entry is about must not be done.
+    pub fn append(&mut self, now: UnixTime, event: Event) -> Result<u64, AuditError> {
+        self.append_all(vec![(now, event)])?;
+        Ok(self.count)
+    }
+
+    /// Writes several entries at once: all are on disk when it returns, or none is.
+    ///
+    /// # Errors
+    /// As [`Chain::append`].
+    pub fn append_all(&mut self, events: Vec<(UnixTime, Event)>) -> Result<(), AuditError> {
+        self.take_back()?;
+        let batch = self.batch(&events)?;
+        if self.len > 0 && self.len + batch.text.len() as u64 > self.limits.segment_bytes {
+            return self.in_new_segment(events);
+        }
+        self.write(&batch.text)?;
+        (self.count, self.head) = (batch.count, batch.head);
+        Ok(())
+    }
+
+    /// Goes over to another key: what was written before stays verifiable for whoever holds the new one.
+    ///
+    /// # Errors
+    /// No randomness; as [`Chain::append`]. Then the earlier key stays.
+    pub fn rekey(&mut self, now: UnixTime, key: AuditKey, random: &dyn Random) -> Result<(), AuditError> {
+        if key.id() == self.key.id() {
+            return Ok(());
+        }
+        let event = Event::Rekeyed { key: key.id().to_owned(), earlier: key.seal(&self.key, random)? };
+        let earlier = std::mem::replace(&mut self.key, key);
+        let written = self.append(now, event);
+        if written.is_err() {
+            self.key = earlier;
+        }
+        written.map(|_| ())
+    }
+
+    /// Where the chain ends now, authenticated: for the log stream.
+    pub fn checkpoint(&self, now: UnixTime) -> Checkpoint {
+        let (writer, head) = (self.writer.to_string(), HEXLOWER.encode(&self.head));
+        Checkpoint::new(&self.key, ChainEnd { writer, count: self.count, head, at: now.millis() })
+    }
+
+    /// The last number.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The lines that would follow.
+    fn batch(&self, events: &[(UnixTime, Event)]) -> Result<Batch, AuditError> {
+        let mut batch = Batch { text: Vec::new(), count: self.count, head: self.head };
+        for (at, event) in events {
+            batch.count = batch.count.checked_add(1).ok_or(AuditError::Full)?;
+            let event = event.clone().bounded();
+            let line = line::write(&self.key, self.writer.as_str(), (batch.count, *at), &event, &batch.head)
+                .map_err(|source| AuditError::Io { path: self.dir.clone(), source: source.into() })?;
+            batch.head = line::hash(&line);
+            batch.text.extend_from_slice(&line);
+            batch.text.push(b'\n');
+        }
+        Ok(batch)
+    }
+
+    /// Takes back what an earlier write left, if it could not be taken back then.
+    fn take_back(&mut self) -> Result<(), AuditError> {
+        if self.torn {
+            self.file.set_len(self.len).map_err(|source| self.failed(source))?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+
+    /// Writes through to the disk, or leaves the file as it was.
+    fn write(&mut self, text: &[u8]) -> Result<(), AuditError> {
+        if let Err(error) = self.file.write_all(text).and_then(|()| self.file.sync_data()) {
+            self.torn = self.file.set_len(self.len).is_err();
+            return Err(self.failed(error));
+        }
+        self.len += text.len() as u64;
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> AuditError {
+        let path = self.segments.last().map_or_else(|| self.dir.clone(), |segment| segment.path.clone());
+        AuditError::Io { path, source }
+    }
+
+    /// Begins another file, which goes on from the one before. Where there are too many now, the oldest go: said first.
+    fn in_new_segment(&mut self, mut events: Vec<(UnixTime, Event)>) -> Result<(), AuditError> {
+        let kept = self.limits.segments.saturating_sub(1);
+        let too_many = self.segments.len().saturating_sub(kept);
+        if let (Some(oldest_kept), Some((at, _))) = (self.segments.get(too_many), events.first())
+            && too_many > 0
+        {
+            events.insert(0, (*at, Event::Forgotten { through: oldest_kept.first.saturating_sub(1) }));
+        }
+        let batch = self.batch(&events)?;
+        let next = Segment::of(&self.dir, &self.writer, self.count + 1);
+        let failed = |source| AuditError::Io { path: next.path.clone(), source };
+        let file = open_file(&next.path).map_err(failed)?;
+        sync_directory(&self.dir).map_err(failed)?;
+        let before = (std::mem::replace(&mut self.file, file), std::mem::replace(&mut self.len, 0));
+        self.segments.push(next);
+        if let Err(error) = self.write(&batch.text) {
+            // The file before goes on; the empty one goes.
+            (self.file, self.len) = before;
+            self.torn = false;
+            if let Some(empty) = self.segments.pop() {
+                let _ = fs::remove_file(empty.path);
+            }
+            return Err(error);
+        }
+        (self.count, self.head) = (batch.count, batch.head);
+        for old in self.segments.drain(..too_many) {
+            // One that can't be deleted is no reason to refuse: what is in it verifies still.
+            let _ = fs::remove_file(old.path);
+        }
+        Ok(())
+    }
+}
+
+/// Lines, with what the chain has come to after them.
+struct Batch {
+    text: Vec<u8>,
+    count: u64,
+    head: LineHash,
+}
+
+/// Goes over to another key in every chain of a directory that nobody writes to at the moment: what a rotation of the
+/// key-encryption key does. A running gateway does so itself when it reloads. Gives the writers that were busy.
+///
+/// # Errors
+/// As [`Chain::rekey`].
+pub fn rekey_all(
+    dir: &Path,
+    earlier: impl Fn() -> AuditKey,
+    key: impl Fn() -> AuditKey,
+    now: UnixTime,
+    random: &dyn Random,
+) -> Result<Vec<WriterName>, AuditError> {
+    let mut busy = Vec::new();
+    let chains = segment::list(dir).map_err(|source| AuditError::Io { path: dir.to_path_buf(), source })?;
+    for writer in chains.into_keys() {
+        match Chain::open(dir, &writer, earlier(), Limits::default(), now) {
+            Ok(mut chain) => chain.rekey(now, key(), random)?,
+            Err(AuditError::Locked { .. }) => busy.push(writer),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(busy)
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The files can't be read or written.
+    #[error("the audit log can't be written: {}: {source}", .path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process writes this chain.
+    #[error("another process writes the audit chain \"{writer}\" in {}", .dir.display())]
+    Locked {
+        /// Where.
+        dir: PathBuf,
+        /// Which.
+        writer: WriterName,
+    },
+    /// There are no numbers left.
+    #[error("the audit chain is full")]
+    Full,
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+const MOST_WRITERS: u32 = 16;
+
+impl Limits {
+    fn at_least(self) -> Self {
+        Self { segment_bytes: self.segment_bytes.max(64 << 10), segments: self.segments.max(2) }
+    }
+}
+
+/// How a chain ended when it was taken up.
+struct End {
+    count: u64,
+    head: LineHash,
+    len: u64,
+    found: Option<String>,
+}
+
+impl End {
+    /// Reads the last file; a torn last line is cut off (nobody was told that it is there), whatever else is wrong stays.
+    fn of(file: &mut File, last: &Segment, writer: &WriterName, key: &AuditKey) -> io::Result<Self> {
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let mut found = None;
+        if whole < text.len() {
+            found = Some(format!("a torn last line of {} bytes, cut off", text.len() - whole));
+            file.set_len(whole as u64)?;
+        }
+        let lines = text.get(..whole.saturating_sub(1)).unwrap_or_default();
+        let Some(line) = lines.rsplit(|byte| *byte == b'\n').next().filter(|line| !line.is_empty()) else {
+            let first = last.first.saturating_sub(1);
+            if first > 0 {
+                found = found.or_else(|| Some(format!("no line in the file that begins with number {}", last.first)));
+            }
+            return Ok(Self { count: first, head: line::START, len: whole as u64, found });
+        };
+        let read = Line::parse(line).filter(|line| line.writer == writer.as_str());
+        let count = match &read {
+            Some(line) if line.is_by(key) => line.number,
+            Some(line) => {
+                found = Some(format!("number {} does not verify with the key {}", line.number, key.id()));
+                line.number
+            }
+            None => {
+                found = Some("a last line that is none of ours".to_owned());
+                // As many numbers as there are lines; what is wrong is told anyway.
+                last.first.saturating_sub(1) + lines.split(|byte| *byte == b'\n').count() as u64
+            }
+        };
+        Ok(Self { count, head: line::hash(line), len: whole as u64, found })
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)
+}
+
+/// A new file is there only once its directory is on disk.
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// The lock is on an empty file beside the chain, which stays: removing it would let two writers lock two different files.
+fn lock(dir: &Path, writer: &WriterName) -> Result<File, AuditError> {
+    let path = dir.join(format!(".{writer}.lock"));
+    let failed = |source| AuditError::Io { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(AuditError::Locked { dir: dir.to_path_buf(), writer: writer.clone() })
+        }
+        Err(error) => Err(failed(error.into())),
+    }
+}
