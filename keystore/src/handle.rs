@@ -75,6 +75,11 @@ impl KeyHandle {
         self.0.current.version
     }
 
+    /// All versions with their fingerprints, the current one first.
+    pub fn versions(&self) -> impl Iterator<Item = (NonZeroU32, Fingerprint)> + '_ {
+        std::iter::once(&self.0.current).chain(&self.0.others).map(|record| (record.version, record.fingerprint))
+    }
+
     /// Whether a client's header of this name has to be removed before the key goes in: see [`slots`].
     pub fn is_credential_slot(&self, header: &str) -> bool {
         slots::is_credential_slot(header, self.bounds().recipe().header())

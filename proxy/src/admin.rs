@@ -77,6 +77,7 @@ pub(crate) fn api(
     let api = Router::new()
         .route("/metrics", get(metrics))
         .route("/status", get(status::status))
+        .route("/keys", get(keys))
         .route("/observations", get(observations))
         .route("/decisions/{id}", get(decision))
         .route("/guard/{route}/reset", post(reset_guard))
@@ -142,6 +143,12 @@ async fn reload(State(admin): State<Admin>) -> Response {
         Ok(generation) => Json(json!({ "ok": true, "generation": generation })).into_response(),
         Err(report) => (StatusCode::CONFLICT, Json(json!({ "ok": false, "error": report }))).into_response(),
     }
+}
+
+/// The keys of the store, with what was counted of them; for `assay key list --gateway`.
+async fn keys(State(admin): State<Admin>) -> Response {
+    let generation = admin.runtime.generation.load_full();
+    Json(crate::keys::told(&generation)).into_response()
 }
 
 /// What became of a week's requests, for `assay policy advise`.

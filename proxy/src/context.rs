@@ -17,6 +17,7 @@ use policies::{Permit, Refused};
 use crate::admission::Held;
 use crate::decision_id::DecisionId;
 use crate::internal::Internal;
+use crate::keys::Injected;
 use crate::limits::{Charge, Remaining};
 use crate::observed::InMode;
 use crate::refusal::Stop;
@@ -54,6 +55,8 @@ pub(crate) struct Context {
     pub body: Option<Bytes>,
     /// What this attempt sends instead of it, where the credential goes into the body.
     pub body_out: Option<Bytes>,
+    /// The version of the route's key that this attempt carries.
+    pub injected: Option<Injected>,
     /// Finds the key that was added, in the head of the answer.
     pub guard: Option<Arc<keystore::Guard>>,
     /// The scrubber of the response body, on routes that have one.
@@ -188,6 +191,7 @@ impl Context {
             body_in: 0,
             body: None,
             body_out: None,
+            injected: None,
             guard: None,
             scrubber: None,
             masked_headers: 0,

@@ -10,9 +10,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use attest_core::time::{Clock, UnixTime};
 use http::HeaderValue;
 use ipnet::IpNet;
+use keystore::Keystore;
 use settings::{ConnectionLimits, Settings};
 
 use crate::admin::MoreMetrics;
@@ -20,11 +22,14 @@ use crate::admission;
 use crate::feeds::{FetchFailures, FetchKeySets, FetchRevocations, OwnFeeds, RemoteError};
 use crate::guard::earlier::Earlier;
 use crate::internal::{self, Internal};
+use crate::keys::{Keys, LiveKey, Taking};
 use crate::route::Route;
 use crate::routes::RouteTable;
 use crate::upstream::{Upstream, UpstreamError, keep_resolved};
 
 mod parts;
+
+pub(crate) use parts::open_keystore;
 
 /// How the service of this process is reached, when it runs here.
 #[derive(Clone)]
@@ -57,6 +62,10 @@ pub(crate) struct Generation {
     pub routes: Vec<Arc<Route>>,
     /// All upstreams by name, the service's own among them.
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The key store; none where there are no keys.
+    pub keys: ArcSwapOption<Keys>,
+    /// Of its keys those that routes name.
+    pub live: BTreeMap<String, Arc<LiveKey>>,
     /// The way to the service of this process.
     pub internal: Option<Arc<Internal>>,
     /// What our own service publishes.
@@ -127,6 +136,9 @@ impl Generation {
         let settings = Arc::new(settings);
         let number = running.map_or(1, |running| running.number + 1);
         let keystore = parts::open_keystore(&settings)?;
+        if let Some(keystore) = &keystore {
+            parts::check_keys(&settings, keystore)?;
+        }
         let old = running.and_then(|running| Some((running.settings.attestation.as_ref()?, running.own.as_ref()?)));
         let own = OwnFeeds::build(settings.attestation.as_ref(), old, local, clock, &settings.state.dir)?;
         let mut upstreams = BTreeMap::new();
@@ -134,11 +146,13 @@ impl Generation {
             upstreams.insert(name.clone(), Arc::new(parts::upstream(upstream.clone(), running)?));
         }
         let parties = parts::parties(&settings)?;
+        let mut taking = Taking::default();
+        let live = parts::live_keys(&settings, keystore.as_ref(), running, &mut taking)?;
         let shared = parts::Shared {
             generation: number,
             settings: &settings,
             upstreams: &upstreams,
-            keystore: keystore.as_ref(),
+            live: &live,
             own: own.as_ref(),
             parties: &parties,
         };
@@ -149,6 +163,7 @@ impl Generation {
         }
         let internal = parts::internal_way(&settings, running, local)?;
         // Nothing below can fail: from here on this is the next configuration.
+        taking.take();
         for (name, upstream) in &upstreams {
             upstream.admission.resize(admission::capacity(&upstream.settings), Instant::now());
             if let Some(old) = running.and_then(|running| running.upstreams.get(name)) {
@@ -167,6 +182,8 @@ impl Generation {
             table: RouteTable::new(&routes),
             routes,
             upstreams,
+            keys: ArcSwapOption::from_pointee(keystore.map(|store| Keys { store, taken: clock.now() })),
+            live,
             internal,
             own,
             taken: clock.now(),
@@ -176,6 +193,23 @@ impl Generation {
 }
 
 impl Generation {
+    /// Takes another state of the key store, where every use that this configuration makes of its keys is within their
+    /// bounds. Returns the store's own generation.
+    ///
+    /// # Errors
+    /// Which key may not be used so; what was in use stays.
+    pub(crate) fn take_keys(&self, store: Keystore, now: UnixTime) -> Result<u64, GenerationError> {
+        parts::check_keys(&self.settings, &store)?;
+        let mut taking = Taking::default();
+        for name in self.live.keys() {
+            taking.key(name, &store, Some(&self.live));
+        }
+        let number = store.generation();
+        taking.take();
+        self.keys.store(Some(Arc::new(Keys { store, taken: now })));
+        Ok(number)
+    }
+
     /// The route of this name.
     pub(crate) fn route(&self, name: &str) -> Option<&Arc<Route>> {
         self.routes.iter().find(|route| &*route.name == name)

@@ -36,6 +36,7 @@ mod gateway;
 mod generation;
 mod guard;
 mod internal;
+mod keys;
 mod last_good;
 mod limits;
 mod observed;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use attest_core::time::UnixTime;
 use settings::Settings;
 
-use crate::generation::{Generation, LocalService};
+use crate::generation::{Generation, LocalService, open_keystore};
 use crate::guard::earlier::Earlier;
 use crate::listener::Certificates;
 use crate::runtime::Runtime;
@@ -80,6 +80,8 @@ pub(crate) struct Reloader {
     turn: tokio::sync::Mutex<()>,
     last: Mutex<LastReload>,
     watched: Mutex<BTreeMap<PathBuf, Option<Print>>>,
+    /// Of the key store, which changes by itself.
+    watched_keys: Mutex<BTreeMap<PathBuf, Option<Print>>>,
 }
 
 /// What tells one state of a file from another. A write changes the last two, a swapped link the first.
@@ -117,8 +119,10 @@ impl Reloader {
             turn: tokio::sync::Mutex::new(()),
             last: Mutex::new(last),
             watched: Mutex::default(),
+            watched_keys: Mutex::default(),
         };
         *reloader.watched() = prints(&reloader.with_others(sources));
+        *reloader.watched_keys() = prints(&reloader.key_files());
         if let Some(from) = from {
             let taken = from.taken.secs();
             let report = &from.report.report;
@@ -162,8 +166,36 @@ impl Reloader {
         outcome
     }
 
+    /// Takes the key store as it is now under the configuration that runs: good keys do not wait for a good configuration.
+    ///
+    /// # Errors
+    /// Why not; the keys that were in use stay.
+    pub(crate) async fn reload_keys(&self) -> Result<u64, String> {
+        let _turn = self.turn.lock().await;
+        // Before the store is read: a change in between is seen as one.
+        *self.watched_keys() = prints(&self.key_files());
+        let generation = self.runtime.generation.load_full();
+        let opened = open_keystore(&generation.settings).and_then(|store| match store {
+            Some(store) => generation.take_keys(store, self.runtime.clock.now()),
+            None => Ok(0),
+        });
+        let taken = WhyLabels { why: if opened.is_ok() { "taken" } else { "refused" } };
+        self.runtime.metrics.key_reloads.get_or_create(&taken).inc();
+        match opened {
+            Ok(number) => {
+                tracing::info!(generation = number, "the key store was taken");
+                Ok(number)
+            }
+            Err(why) => {
+                tracing::error!("the key store was refused, the keys that were in use stay:\n{why}");
+                Err(why.to_string())
+            }
+        }
+    }
+
     async fn take(&self) -> Result<u64, String> {
         let settings = self.read().await?;
+        *self.watched_keys() = prints(&key_files(&settings));
         let fresh = match &self.certificates {
             Some(certificates) => Some((certificates, certificates.read_anew().map_err(|why| why.to_string())?)),
             None => None,
@@ -216,19 +248,28 @@ impl Reloader {
         if let Some(certificates) = &self.certificates {
             sources.extend(certificates.files().cloned());
         }
-        let generation = self.runtime.generation.load();
-        sources.extend(generation.settings.keys.iter().flat_map(|keys| keys.files()));
         let once: BTreeSet<PathBuf> = sources.into_iter().collect();
         once.into_iter().collect()
+    }
+
+    fn key_files(&self) -> Vec<PathBuf> {
+        key_files(&self.runtime.generation.load().settings)
+    }
+
+    fn watched_keys(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Option<Print>>> {
+        self.watched_keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watched(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Option<Print>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changed(&self) -> bool {
-        let watched = self.watched().clone();
-        watched.iter().any(|(path, before)| print(path) != *before)
+    /// Whether the configuration changed, and whether the key store did.
+    fn changed(&self) -> (bool, bool) {
+        let (watched, keys) = (self.watched().clone(), self.watched_keys().clone());
+        let changed =
+            |watched: BTreeMap<PathBuf, Option<Print>>| watched.iter().any(|(path, before)| print(path) != *before);
+        (changed(watched), changed(keys))
     }
 
     /// Waits until no file changes any more, for a second at most.
@@ -237,7 +278,8 @@ impl Reloader {
         for _ in 0..PATIENCE {
             let looking = self.clone();
             let look = move || {
-                let paths: Vec<PathBuf> = looking.watched().keys().cloned().collect();
+                let mut paths: Vec<PathBuf> = looking.watched().keys().cloned().collect();
+                paths.extend(looking.watched_keys().keys().cloned());
                 prints(&paths)
             };
             let now = tokio::task::spawn_blocking(look).await.ok();
@@ -257,10 +299,16 @@ pub(crate) async fn watch(reloader: Weak<Reloader>) {
         let Some(reloader) = reloader.upgrade() else { return };
         let looking = reloader.clone();
         let changed = tokio::task::spawn_blocking(move || looking.changed()).await;
-        if changed.unwrap_or(false) {
+        let (configuration, keys) = changed.unwrap_or_default();
+        if configuration || keys {
             reloader.until_still().await;
-            // Told and counted there; a bad configuration is looked at again when a file changes.
+        }
+        // Told and counted there; what is bad is looked at again when a file changes.
+        if configuration {
             let _ = reloader.reload().await;
+        }
+        if keys {
+            let _ = reloader.reload_keys().await;
         }
     }
 }
@@ -275,6 +323,11 @@ pub(crate) async fn on_hangup(reloader: Weak<Reloader>) {
         let Some(reloader) = reloader.upgrade() else { return };
         let _ = reloader.reload().await;
     }
+}
+
+/// The files that a key store is opened from.
+fn key_files(settings: &Settings) -> Vec<PathBuf> {
+    settings.keys.iter().flat_map(settings::KeysSettings::files).collect()
 }
 
 fn prints(sources: &[PathBuf]) -> BTreeMap<PathBuf, Option<Print>> {

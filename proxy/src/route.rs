@@ -12,10 +12,10 @@ use callers::caller::RouteCallers;
 use callers::user::UserSource;
 use http::HeaderName;
 use http::uri::PathAndQuery;
-use keystore::KeyHandle;
 use settings::{IssuerSettings, Operation, RouteSettings, Source};
 
 use crate::feeds::OwnFeeds;
+use crate::keys::LiveKey;
 use crate::observed::RouteWatch;
 use crate::telemetry::metrics::{ByStatus, ByVerdict, Lazy};
 use crate::token_cache::KeySetId;
@@ -44,23 +44,13 @@ pub(crate) struct Route {
     /// Where it looks for users.
     pub user: Option<UserSource>,
     /// What it injects.
-    pub key: Option<RouteKey>,
+    pub key: Option<Arc<LiveKey>>,
     /// What a client may not send upstream.
     pub stripped: Stripped,
     /// Handles into the metrics.
     pub meters: Meters,
     /// Guard, candidate and mode.
     pub watch: RouteWatch,
-}
-
-/// The key of a route.
-pub(crate) struct RouteKey {
-    /// Opens it, against a right.
-    pub handle: KeyHandle,
-    /// Its name, for labels.
-    pub name: Arc<str>,
-    /// Its fingerprint, for the log.
-    pub fingerprint: String,
 }
 
 /// Whose tokens a route takes, and with what they are checked.
@@ -112,7 +102,6 @@ pub(crate) struct Meters {
     pub rules: HashMap<Box<str>, [Lazy; 5]>,
     pub scrubbed: Lazy,
     pub accepted_expired: Lazy,
-    pub key_uses: Lazy,
 }
 
 impl Meters {

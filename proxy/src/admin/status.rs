@@ -117,11 +117,14 @@ fn route(route: &Route, now: UnixTime, steady: Duration) -> Value {
         "upstream": &*route.upstream.name,
         "policy": route.settings.policy.name(),
         "enforcement": route.settings.policy.enforcement(),
-        "key": route.key.as_ref().map(|key| json!({
-            "name": &*key.name,
-            "version": key.handle.version().get(),
-            "fingerprint": key.fingerprint,
-        })),
+        "key": route.key.as_ref().map(|key| {
+            let in_use = key.in_use();
+            json!({
+                "name": &*key.name,
+                "version": in_use.handle.version().get(),
+                "fingerprint": in_use.handle.fingerprint().to_string(),
+            })
+        }),
         "mode": mode.mode.as_str(),
         "overruled": mode.mode != Mode::Normal,
         "order": mode.order,

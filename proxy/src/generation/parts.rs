@@ -21,8 +21,9 @@ use crate::feeds::OwnFeeds;
 use crate::guard::RouteGuard;
 use crate::guard::earlier::Earlier;
 use crate::internal::Internal;
+use crate::keys::{LiveKey, Taking};
 use crate::observed::RouteWatch;
-use crate::route::{Issuer, Meters, Parties, Route, RouteKey, Stripped};
+use crate::route::{Issuer, Meters, Parties, Route, Stripped};
 use crate::token_cache::KeySetId;
 use crate::upstream::Upstream;
 
@@ -67,8 +68,8 @@ fn keys_stale(settings: &Settings) -> Option<Duration> {
     }
 }
 
-/// Opens the store and holds every route against the bounds of its key: pointing a key elsewhere ends here.
-pub(super) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, GenerationError> {
+/// Opens the store.
+pub(crate) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, GenerationError> {
     let Some(keys) = &settings.keys else { return Ok(None) };
     let told = |why: &dyn std::fmt::Display| GenerationError::Keystore(why.to_string());
     let (settings::KeyStorePlace::File(store), settings::Unlock::File(unlock)) = (&keys.store, &keys.unlock) else {
@@ -77,13 +78,37 @@ pub(super) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, Gen
     let master = MasterKey::from_file(unlock).map_err(|why| told(&why))?;
     let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
     let keystore = Keystore::open(store, &master, &memory).map_err(|why| told(&why))?;
-    let problems = settings.check_keys(&keystore);
+    Ok(Some(keystore))
+}
+
+/// Holds every route against the bounds of its key in this store: pointing a key elsewhere ends here.
+pub(super) fn check_keys(settings: &Settings, keystore: &Keystore) -> Result<(), GenerationError> {
+    let problems = settings.check_keys(keystore);
     if problems.iter().any(|problem| problem.severity == policies::Severity::Error) {
         let text = std::fs::read_to_string(&settings.path).unwrap_or_default();
         let shown: Vec<String> = problems.iter().map(|problem| problem.render(&text)).collect();
         return Err(GenerationError::Keys(shown.join("\n")));
     }
-    Ok(Some(keystore))
+    Ok(())
+}
+
+/// The keys that routes name; those that run already go on, and get their new handles when `taking` is.
+pub(super) fn live_keys(
+    settings: &Settings,
+    keystore: Option<&Keystore>,
+    running: Option<&Generation>,
+    taking: &mut Taking,
+) -> Result<BTreeMap<String, Arc<LiveKey>>, GenerationError> {
+    let mut live = BTreeMap::new();
+    for (route, name) in settings.routes.iter().filter_map(|route| Some((route, route.key.as_ref()?))) {
+        if !live.contains_key(name) {
+            let key = keystore.and_then(|store| taking.key(name, store, running.map(|running| &running.live)));
+            let missing =
+                || GenerationError::Inconsistent { route: route.name.clone(), what: "its key does not exist" };
+            live.insert(name.clone(), key.ok_or_else(missing)?);
+        }
+    }
+    Ok(live)
 }
 
 pub(super) fn upstream(settings: UpstreamSettings, running: Option<&Generation>) -> Result<Upstream, GenerationError> {
@@ -98,18 +123,18 @@ pub(super) struct Shared<'a> {
     pub(super) generation: u64,
     pub(super) settings: &'a Settings,
     pub(super) upstreams: &'a BTreeMap<String, Arc<Upstream>>,
-    pub(super) keystore: Option<&'a Keystore>,
+    pub(super) live: &'a BTreeMap<String, Arc<LiveKey>>,
     pub(super) own: Option<&'a Arc<OwnFeeds>>,
     pub(super) parties: &'a Parties,
 }
 
 pub(super) fn route(route: &RouteSettings, shared: &Shared<'_>, watch: RouteWatch) -> Result<Route, GenerationError> {
-    let Shared { generation, settings, upstreams, keystore, own, parties } = *shared;
+    let Shared { generation, settings, upstreams, live, own, parties } = *shared;
     let inconsistent = |what| GenerationError::Inconsistent { route: route.name.clone(), what };
     let upstream = upstreams.get(&route.upstream).ok_or_else(|| inconsistent("its upstream does not exist"))?;
     let key = match &route.key {
         None => None,
-        Some(key) => Some(route_key(key, keystore).ok_or_else(|| inconsistent("its key does not exist"))?),
+        Some(key) => Some(live.get(key).cloned().ok_or_else(|| inconsistent("its key does not exist"))?),
     };
     let issuer = match &route.token.issuer {
         IssuerRef::Own => {
@@ -170,12 +195,6 @@ fn named_id(name: &str, settings: &Settings) -> KeySetId {
     (name, settings.digest).hash(&mut hasher);
     // Even ones are our own.
     KeySetId { issuer: hasher.finish() | 1, number: 0 }
-}
-
-/// The key of a route; that its bounds allow this use has been checked for all routes together.
-fn route_key(key: &str, keystore: Option<&Keystore>) -> Option<RouteKey> {
-    let handle = keystore?.key(key)?;
-    Some(RouteKey { name: key.into(), fingerprint: handle.fingerprint().to_string(), handle })
 }
 
 pub(super) fn internal_way(

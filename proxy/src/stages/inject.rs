@@ -24,10 +24,10 @@ use super::admit::Admitted;
 use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
 use crate::internal::Internal;
+use crate::keys::{Injected, LiveKey};
 use crate::refusal::Stop;
-use crate::route::{Route, RouteKey, names};
+use crate::route::{Route, names};
 use crate::runtime::Runtime;
-use crate::telemetry::metrics::KeyLabels;
 use crate::telemetry::traces::Trace;
 
 /// The whole stage, once per attempt.
@@ -82,10 +82,11 @@ fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> 
                     }
                 }
                 Some(key) => {
-                    let injection = inject(admitted, key, route, upstream)?;
-                    route.meters.key_uses.count(&runtime.metrics.key_uses, || KeyLabels { key: key.name.clone() });
-                    ctx.scrubber = route.settings.guard_body.then(|| injection.stream());
-                    ctx.guard = Some(injection);
+                    let (guard, injected) = inject(admitted, key, route, upstream)?;
+                    injected.count_use(runtime.clock.now(), &runtime.metrics);
+                    ctx.scrubber = route.settings.guard_body.then(|| guard.stream());
+                    ctx.guard = Some(guard);
+                    ctx.injected = Some(injected);
                 }
             }
             if route.settings.identity_headers {
@@ -108,8 +109,9 @@ fn set_target(upstream: &mut RequestHeader, request: &Extracted) -> Result<(), S
 /// One pass over the names; what goes is removed before anything is added, which leaves room for it.
 fn strip(route: &Route, upstream: &mut RequestHeader) {
     let mut gone: Vec<HeaderName> = Vec::new();
+    let key = route.key.as_ref().map(|key| key.in_use());
     for name in upstream.headers.keys() {
-        let slot = || route.key.as_ref().is_some_and(|key| key.handle.is_credential_slot(name.as_str()));
+        let slot = || key.as_ref().is_some_and(|key| key.handle.is_credential_slot(name.as_str()));
         if route.stripped.contains(name.as_str()) || slot() {
             gone.push(name.clone());
         }
@@ -122,10 +124,10 @@ fn strip(route: &Route, upstream: &mut RequestHeader) {
 /// To somebody else's API, with our key: its own name, our credential, nothing about the client.
 fn inject(
     admitted: &Admitted,
-    key: &RouteKey,
+    key: &LiveKey,
     route: &Route,
     upstream: &mut RequestHeader,
-) -> Result<Arc<Guard>, Stop> {
+) -> Result<(Arc<Guard>, Injected), Stop> {
     put(upstream, HOST, route.upstream.host.clone());
     let right = admitted.permit().unseal().ok_or(Stop::KeyUnavailable)?;
     let to = &route.upstream;
@@ -137,7 +139,8 @@ fn inject(
         path: upstream.uri.path(),
         trust: to.settings.trust,
     };
-    let injection = key.handle.render(right, &sent).map_err(|why| {
+    let in_use = key.in_use();
+    let injection = in_use.handle.render(right, &sent).map_err(|why| {
         tracing::warn!(route = %route.name, "{why}");
         Stop::KeyUnavailable
     })?;
@@ -146,7 +149,8 @@ fn inject(
         // A compressed answer can't be searched.
         put(upstream, ACCEPT_ENCODING, IDENTITY);
     }
-    Ok(injection.guard)
+    let uses = in_use.uses_of(in_use.handle.version()).ok_or(Stop::Internal)?;
+    Ok((injection.guard, Injected { key: key.name.clone(), version: uses.clone() }))
 }
 
 /// To an API of our own: where the request came from, under the name that the client used, unless the

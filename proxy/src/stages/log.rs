@@ -17,6 +17,7 @@ use policies::Unit;
 
 use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
+use crate::keys::Injected;
 use crate::observed::InMode;
 use crate::refusal::Stop;
 use crate::route::Route;
@@ -205,11 +206,11 @@ fn write(
         if ctx.attempts > 0 {
             line.text(field!("upstream"), &route.upstream.name).number(field!("attempt"), sized(ctx.attempts));
         }
-        if let (Some(key), true) = (&route.key, ctx.guard.is_some()) {
+        if let Some(Injected { key, version }) = &ctx.injected {
             line.object(field!("key"), |line| {
-                line.text(field!("name"), &key.name)
-                    .number(field!("version"), i64::from(key.handle.version().get()))
-                    .text(field!("fingerprint"), &key.fingerprint);
+                line.text(field!("name"), key)
+                    .number(field!("version"), i64::from(version.version.get()))
+                    .text(field!("fingerprint"), &version.fingerprint);
             });
             line.number(field!("scrubbed"), whole(scrubbed));
         }

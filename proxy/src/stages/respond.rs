@@ -45,6 +45,9 @@ pub(crate) fn head(
         caller.answered(head.status.is_success());
     }
     note_first_byte(ctx, runtime);
+    if let Some(injected) = &ctx.injected {
+        injected.count_answer(head.status, &runtime.metrics);
+    }
     if let Some(charge) = &mut ctx.charge {
         charge.answered(head.status, &head.headers);
     }

@@ -19,8 +19,8 @@ mod listeners;
 pub(crate) use gauges::Gauges;
 pub(crate) use histogram::Histogram;
 pub(crate) use labels::{
-    AnswerLabels, ClassLabels, DifferenceLabels, KeyLabels, LimitLabels, ModeLabels, RequestLabels, RouteLabels,
-    RuleLabels, ShedLabels, UnitLabels, UpstreamLabels, WhyLabels,
+    AnswerLabels, ClassLabels, DifferenceLabels, KeyAnswerLabels, KeyLabels, LimitLabels, ModeLabels, RequestLabels,
+    RouteLabels, RuleLabels, ShedLabels, UnitLabels, UpstreamLabels, WhyLabels,
 };
 pub(crate) use lazy::{ByStatus, ByVerdict, Lazy};
 pub(crate) use listeners::Listeners;
@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     pub limited: Family<LimitLabels, Counter>,
     pub shed: Family<ShedLabels, Counter>,
     pub key_uses: Family<KeyLabels, Counter>,
+    pub key_answers: Family<KeyAnswerLabels, Counter>,
+    pub key_reloads: Family<WhyLabels, Counter>,
     pub bad_requests: Family<WhyLabels, Counter>,
     pub reloads: Family<WhyLabels, Counter>,
     pub candidate_differences: Family<DifferenceLabels, Counter>,
@@ -71,6 +73,8 @@ impl Metrics {
             limited: Family::default(),
             shed: Family::default(),
             key_uses: Family::default(),
+            key_answers: Family::default(),
+            key_reloads: Family::default(),
             bad_requests: Family::default(),
             reloads: Family::default(),
             candidate_differences: Family::default(),
@@ -114,6 +118,8 @@ impl Metrics {
         registry.register("limited", "Requests over a limit", self.limited.clone());
         registry.register("shed", "Requests that got no seat", self.shed.clone());
         registry.register("key_uses", "Requests that a key was added to", self.key_uses.clone());
+        registry.register("key_answers", "Answers of APIs to requests with a key", self.key_answers.clone());
+        registry.register("key_reloads", "Changes of the key store, taken or refused", self.key_reloads.clone());
         registry.register("bad_requests", "Requests refused for their form", self.bad_requests.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
         registry.register(

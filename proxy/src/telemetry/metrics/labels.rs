@@ -42,8 +42,10 @@ labels! {
     ClassLabels { upstream: Word, class: &'static str }
     /// Why a class got no seat.
     ShedLabels { upstream: Word, class: &'static str, why: &'static str }
-    /// One key.
-    KeyLabels { key: Word }
+    /// One version of a key.
+    KeyLabels { key: Word, version: u32 }
+    /// What an API answered to a version of a key.
+    KeyAnswerLabels { key: Word, version: u32, status: u16 }
     /// A reason of ours.
     WhyLabels { why: &'static str }
 }
