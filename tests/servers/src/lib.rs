@@ -1,9 +1,11 @@
-//! PostgreSQL and Redis for tests: real servers, started here, on ports that were free, with nothing kept afterwards.
+//! Servers for tests, started here, on ports that were free, with nothing kept afterwards: PostgreSQL and Redis as they are,
+//! and the APIs of vendors as far as they check a credential.
 //!
 //! | file | what it gives |
 //! | --- | --- |
 //! | [`Redis`] | a redis-server (or valkey-server) without persistence: kill, restart, flush, pause |
 //! | [`Postgres`] | a PostgreSQL server in a folder of its own: stop, start, pause, a fresh database |
+//! | [`vendor`] | OpenAI, Anthropic, Google, Stripe, Twilio, S3, GitHub: each refuses what the vendor refuses |
 //! | `program` | where a server program is, and the line that says that there is none |
 //! | `child` | a server process and the watchdog that ends it when the test process dies |
 //!
@@ -21,6 +23,7 @@ mod child;
 mod postgres;
 mod program;
 mod redis;
+pub mod vendor;
 
 pub use postgres::Postgres;
 pub use redis::Redis;
