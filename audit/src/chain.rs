@@ -216,11 +216,12 @@ impl Chain {
     fn in_new_segment(&mut self, mut events: Vec<(UnixTime, Event)>) -> Result<(), AuditError> {
         let kept = self.limits.segments.saturating_sub(1);
         let too_many = self.segments.len().saturating_sub(kept);
-        if let (Some(oldest_kept), Some((at, _))) = (self.segments.get(too_many), events.first())
-            && too_many > 0
-        {
-            events.insert(0, (*at, Event::Forgotten { through: oldest_kept.first.saturating_sub(1) }));
+        let at = events.first().map(|(at, _)| *at).unwrap_or_default();
+        if let Some(oldest_kept) = self.segments.get(too_many).filter(|_| too_many > 0) {
+            events.insert(0, (at, Event::Forgotten { through: oldest_kept.first.saturating_sub(1) }));
         }
+        // Each file says by which key it begins: the ones before it may be gone when it is read.
+        events.insert(0, (at, Event::Opened { key: self.key.id().to_owned(), found: None }));
         let batch = self.batch(&events)?;
         let next = Segment::of(&self.dir, &self.writer, self.count + 1);
         let failed = |source| AuditError::Io { path: next.path.clone(), source };
@@ -359,7 +360,11 @@ impl End {
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)
+    let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
 /// A new file is there only once its directory is on disk.
@@ -378,5 +383,30 @@ fn lock(dir: &Path, writer: &WriterName) -> Result<File, AuditError> {
             Err(AuditError::Locked { dir: dir.to_path_buf(), writer: writer.clone() })
         }
         Err(error) => Err(failed(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_refuses_and_leaves_nothing_of_the_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = || AuditKey::new([1; 32].into());
+        let now = UnixTime::from_secs(1);
+        let mut chain = Chain::open(dir.path(), &WriterName::keys(), key(), Limits::default(), now).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let real = std::mem::replace(&mut chain.file, full);
+        let error = chain.append(now, Event::Closed).unwrap_err();
+        assert!(matches!(error, AuditError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull));
+        assert_eq!(chain.count(), 1);
+        // Half of the line had come through, and could not be taken back then.
+        let mut half = real.try_clone().unwrap();
+        half.write_all(b"{\"number\":2,").unwrap();
+        chain.file = real;
+        assert_eq!(chain.append(now, Event::Closed).unwrap(), 2);
+        let report = crate::verify(dir.path(), vec![key()], &[]).unwrap();
+        assert!(report.intact && report.writers.iter().all(|writer| writer.last == 2), "{report:?}");
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "what", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A writer took up its chain.
+    /// A writer took up its chain, or began another file of it.
     Opened {
         /// The id of the key that authenticates what follows.
         key: String,

@@ -15,9 +15,6 @@ pub(crate) type LineHash = [u8; 32];
 /// The hash before the first line.
 pub(crate) const START: LineHash = [0; 32];
 
-/// Bytes of the longest line: five texts, all of them escaped, fit.
-pub(crate) const MAX_LINE: usize = 32 << 10;
-
 #[derive(Serialize)]
 struct Written<'a> {
     number: u64,

@@ -69,6 +69,9 @@ pub(crate) fn list(dir: &Path) -> io::Result<BTreeMap<WriterName, Vec<Segment>>>
     };
     for entry in entries {
         let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
         let name = entry.file_name();
         let Some((writer, first)) = name.to_str().and_then(read_name) else { continue };
         found.entry(writer).or_default().push(Segment { first, path: entry.path() });
