@@ -34,27 +34,33 @@ fn add_forms(forms: &mut Vec<Pattern>, secret: &[u8]) {
     add(Zeroizing::new(HEXUPPER.encode(secret).into_bytes()));
     for before in 0..3 {
         let standard = aligned(&BASE64, secret, before);
-        add(escape(&standard, |byte| percent(byte, is_unreserved, Case::Upper)));
-        add(escape(&standard, |byte| json(byte, Json::Slash)));
+        add(escape(&standard, |byte, out| percent(byte, is_unreserved, Case::Upper, out)));
+        add(escape(&standard, |byte, out| json(byte, Json::Slash, out)));
         add(standard);
         add(aligned(&BASE64URL_NOPAD, secret, before));
     }
+    // What no encoder has to escape looks the same in all of the weaker ones: signatures are often of this kind.
+    let plain = secret.iter().all(u8::is_ascii_alphanumeric);
     for case in [Case::Upper, Case::Lower] {
-        for keeps in KEPT {
-            let once = escape(secret, |byte| percent(byte, keeps, case));
-            add(escape(&once, |byte| percent(byte, is_unreserved, case)));
+        let weaker = if plain { &[] } else { KEPT.as_slice() };
+        for keeps in weaker.iter().copied().chain([nothing as fn(u8) -> bool]) {
+            let once = escape(secret, |byte, out| percent(byte, keeps, case, out));
+            add(escape(&once, |byte, out| percent(byte, is_unreserved, case, out)));
             // Forms write a space as a plus sign.
-            add(escape(&once, |byte| if byte == b' ' { b"+".to_vec() } else { vec![byte] }));
+            add(escape(&once, |byte, out| out.push(if byte == b' ' { b'+' } else { byte })));
             add(once);
         }
+        if plain {
+            continue;
+        }
         for level in [Json::Minimal, Json::Slash, Json::Html(case), Json::HtmlSlash(case), Json::All(case)] {
-            let once = escape(secret, |byte| json(byte, level));
+            let once = escape(secret, |byte, out| json(byte, level, out));
             // JSON within a JSON string.
-            add(escape(&once, |byte| json(byte, Json::Minimal)));
+            add(escape(&once, |byte, out| json(byte, Json::Minimal, out)));
             add(once);
         }
         for level in [Html::Named, Html::Strict(case), Html::All(case), Html::AllDecimal] {
-            add(escape(secret, |byte| html(byte, level)));
+            add(escape(secret, |byte, out| html(byte, level, out)));
         }
     }
 }
@@ -71,9 +77,9 @@ fn aligned(alphabet: &Encoding, secret: &[u8], before: usize) -> Pattern {
 }
 
 /// Writes each byte as `how` says: at most six bytes for one, so that the buffer never moves and leaves a copy behind.
-fn escape(text: &[u8], how: impl Fn(u8) -> Vec<u8>) -> Pattern {
+fn escape(text: &[u8], how: impl Fn(u8, &mut Vec<u8>)) -> Pattern {
     let mut escaped = Zeroizing::new(Vec::with_capacity(text.len() * 6));
-    text.iter().for_each(|byte| escaped.extend_from_slice(&how(*byte)));
+    text.iter().for_each(|byte| how(*byte, &mut escaped));
     escaped
 }
 
@@ -84,24 +90,32 @@ enum Case {
 }
 
 /// What encoders leave as it is, from the strictest on: RFC 3986 unreserved; JavaScript's `encodeURIComponent`;
-/// HTML forms; a path, slashes kept; a path segment as Go writes it; JavaScript's `encodeURI`; and nothing at all.
-const KEPT: [fn(u8) -> bool; 7] = [
+/// HTML forms; a path, slashes kept; a path segment as Go writes it; JavaScript's `encodeURI`. Beside them: [`nothing`].
+const KEPT: [fn(u8) -> bool; 6] = [
     is_unreserved,
     |byte| is_unreserved(byte) || b"!*'()".contains(&byte),
     |byte| byte.is_ascii_alphanumeric() || b" *-._".contains(&byte),
     |byte| is_unreserved(byte) || byte == b'/',
     |byte| is_unreserved(byte) || b"$&+=:@".contains(&byte),
     |byte| is_unreserved(byte) || b"!*'();/?:@&=+$,#".contains(&byte),
-    |_| false,
 ];
+
+/// Some encoders escape every byte.
+fn nothing(_byte: u8) -> bool {
+    false
+}
 
 /// RFC 3986, section 2.3.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-fn percent(byte: u8, keeps: fn(u8) -> bool, case: Case) -> Vec<u8> {
-    if keeps(byte) { vec![byte] } else { [b"%".as_slice(), &hex(byte, case)].concat() }
+fn percent(byte: u8, keeps: fn(u8) -> bool, case: Case, out: &mut Vec<u8>) {
+    if keeps(byte) {
+        out.push(byte);
+    } else {
+        numbered(b"%", byte, case, b"", out);
+    }
 }
 
 /// How much a JSON writer escapes.
@@ -119,13 +133,18 @@ enum Json {
     All(Case),
 }
 
-fn json(byte: u8, level: Json) -> Vec<u8> {
-    let numbered = |case| [b"\\u00".as_slice(), &hex(byte, case)].concat();
+fn json(byte: u8, level: Json, out: &mut Vec<u8>) {
     match (level, byte) {
-        (Json::Html(case) | Json::HtmlSlash(case), b'<' | b'>' | b'&' | b'\'' | b'"' | b'+' | b'`') => numbered(case),
-        (Json::All(case), _) if !byte.is_ascii_alphanumeric() => numbered(case),
-        (Json::Slash | Json::HtmlSlash(_), b'/') | (_, b'"' | b'\\') => vec![b'\\', byte],
-        _ => vec![byte],
+        (Json::Html(case) | Json::HtmlSlash(case), b'<' | b'>' | b'&' | b'\'' | b'"' | b'+' | b'`') => {
+            numbered(b"\\u00", byte, case, b"", out);
+        }
+        (Json::All(case), _) if !byte.is_ascii_alphanumeric() => numbered(b"\\u00", byte, case, b"", out),
+        (Json::Slash | Json::HtmlSlash(_), b'/') | (_, b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+        // Keys in PEM have several lines.
+        (_, b'\n') => out.extend_from_slice(b"\\n"),
+        (_, b'\r') => out.extend_from_slice(b"\\r"),
+        (_, b'\t') => out.extend_from_slice(b"\\t"),
+        _ => out.push(byte),
     }
 }
 
@@ -142,24 +161,35 @@ enum Html {
     AllDecimal,
 }
 
-fn html(byte: u8, level: Html) -> Vec<u8> {
-    let numbered = |case| [b"&#x".as_slice(), &hex(byte, case), b";"].concat();
+fn html(byte: u8, level: Html, out: &mut Vec<u8>) {
     match (level, byte) {
-        (Html::All(case), _) if !byte.is_ascii_alphanumeric() => numbered(case),
-        (Html::AllDecimal, _) if !byte.is_ascii_alphanumeric() => format!("&#{byte};").into_bytes(),
-        (Html::Strict(case), b'\'' | b'/' | b'=' | b'`') => numbered(case),
-        (Html::Named | Html::Strict(_), b'&') => b"&amp;".to_vec(),
-        (Html::Named | Html::Strict(_), b'<') => b"&lt;".to_vec(),
-        (Html::Named | Html::Strict(_), b'>') => b"&gt;".to_vec(),
-        (Html::Named | Html::Strict(_), b'"') => b"&quot;".to_vec(),
-        (Html::Named, b'\'') => b"&#39;".to_vec(),
-        _ => vec![byte],
+        (Html::All(case), _) if !byte.is_ascii_alphanumeric() => numbered(b"&#x", byte, case, b";", out),
+        (Html::AllDecimal, _) if !byte.is_ascii_alphanumeric() => {
+            out.extend_from_slice(b"&#");
+            let digits = [byte / 100, byte / 10 % 10, byte % 10].map(|digit| b'0' + digit);
+            // No zeros in front.
+            out.extend(digits.iter().skip_while(|digit| **digit == b'0'));
+            out.push(b';');
+        }
+        (Html::Strict(case), b'\'' | b'/' | b'=' | b'`') => numbered(b"&#x", byte, case, b";", out),
+        (Html::Named | Html::Strict(_), b'&') => out.extend_from_slice(b"&amp;"),
+        (Html::Named | Html::Strict(_), b'<') => out.extend_from_slice(b"&lt;"),
+        (Html::Named | Html::Strict(_), b'>') => out.extend_from_slice(b"&gt;"),
+        (Html::Named | Html::Strict(_), b'"') => out.extend_from_slice(b"&quot;"),
+        (Html::Named, b'\'') => out.extend_from_slice(b"&#39;"),
+        _ => out.push(byte),
     }
 }
 
-fn hex(byte: u8, case: Case) -> Vec<u8> {
-    match case {
-        Case::Upper => HEXUPPER.encode(&[byte]).into_bytes(),
-        Case::Lower => HEXLOWER.encode(&[byte]).into_bytes(),
+/// A byte by its hexadecimal number.
+fn numbered(before: &[u8], byte: u8, case: Case, after: &[u8], out: &mut Vec<u8>) {
+    let digits = match case {
+        Case::Upper => b"0123456789ABCDEF",
+        Case::Lower => b"0123456789abcdef",
+    };
+    out.extend_from_slice(before);
+    for nibble in [byte >> 4, byte & 15] {
+        out.push(digits.get(usize::from(nibble)).copied().unwrap_or_default());
     }
+    out.extend_from_slice(after);
 }

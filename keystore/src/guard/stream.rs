@@ -4,12 +4,17 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 
 use super::automaton::{ROOT, State};
 use super::{Guard, VISIBLE, mask};
 
-/// A scrubber for one response body, made by [`Guard::stream`].
-pub struct Stream {
+/// A scrubber for one response body, made by [`Guard::stream`]: one layer for the key, and one for each set of
+/// credentials that were made from it. What leaves one layer enters the next.
+pub struct Stream(SmallVec<[Layer; 1]>);
+
+/// One layer. Whatever it holds back is the beginning of one of its own forms.
+struct Layer {
     guard: Arc<Guard>,
     state: State,
     /// The end of what came in: a live beginning of a form without its visible first bytes. All else has left.
@@ -21,8 +26,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(guard: Arc<Guard>) -> Self {
-        Self { guard, state: ROOT, held: BytesMut::new(), findings: 0, passed: 0, masked_to: 0 }
+    pub(super) fn new(guards: impl Iterator<Item = Arc<Guard>>) -> Self {
+        Self(guards.map(Layer::new).collect())
     }
 
     /// Takes the next chunk and gives what may leave now: all, but for a live beginning of a form. With `end` set
@@ -30,23 +35,33 @@ impl Stream {
     ///
     /// A chunk in which nothing is found comes back as the same buffer, uncopied.
     pub fn push(&mut self, chunk: Bytes, end: bool) -> Bytes {
+        self.0.iter_mut().fold(chunk, |chunk, layer| layer.push(chunk, end))
+    }
+
+    /// How many bytes are held back. They are lost if the body ends without a last [`Stream::push`]: then the
+    /// response has to be cut off instead.
+    pub fn held(&self) -> usize {
+        self.0.iter().map(|layer| layer.held.len()).sum()
+    }
+
+    /// How many findings were masked so far; what overlaps counts once.
+    pub fn findings(&self) -> u64 {
+        self.0.iter().map(|layer| layer.findings).sum()
+    }
+}
+
+impl Layer {
+    fn new(guard: Arc<Guard>) -> Self {
+        Self { guard, state: ROOT, held: BytesMut::new(), findings: 0, passed: 0, masked_to: 0 }
+    }
+
+    fn push(&mut self, chunk: Bytes, end: bool) -> Bytes {
         let out = if self.held.is_empty() { self.fresh(chunk, end) } else { self.resumed(&chunk, end) };
         self.passed += out.len() as u64;
         if end {
             self.state = ROOT;
         }
         out
-    }
-
-    /// How many bytes are held back. They are lost if the body ends without a last [`Stream::push`]: then the
-    /// response has to be cut off instead.
-    pub fn held(&self) -> usize {
-        self.held.len()
-    }
-
-    /// How many findings were masked so far; what overlaps counts once.
-    pub fn findings(&self) -> u64 {
-        self.findings
     }
 
     /// Nothing is held back: look at the chunk in place.
@@ -100,9 +115,6 @@ impl Stream {
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream")
-            .field("held", &self.held.len())
-            .field("findings", &self.findings)
-            .finish_non_exhaustive()
+        f.debug_struct("Stream").field("held", &self.held()).field("findings", &self.findings()).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 
 /// A key with everything that encoders treat differently.
 const AWKWARD: &[u8] = br#"sk-A/b+c=d&e"f\g<h>i'j k%20~(x)"#;
+const SIGNATURE: &[u8] = b"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const USUAL: &[u8] = b"sk-proj-Zb81kQv0Xn4TtGm7RwLc2PyEa9Ud";
 
 fn guard(secret: &[u8]) -> Arc<Guard> {
@@ -183,6 +184,55 @@ fn every_cut_into_two_and_every_single_byte_give_the_result_of_one_piece() {
         assert_eq!(streamed(&guard, [&text[..cut], &text[cut..]]), (whole.clone(), findings), "cut at {cut}");
     }
     assert_eq!(streamed(&guard, text.chunks(1)), (whole, findings));
+}
+
+#[test]
+fn refuses_to_look_for_a_short_derived_credential() {
+    assert_eq!(guard(USUAL).with(&[b"fifteen-bytes-x"]).unwrap_err(), TooShort);
+    let guard = guard(USUAL);
+    assert!(Arc::ptr_eq(&guard.with::<&[u8]>(&[]).unwrap(), &guard), "nothing more to look for");
+}
+
+#[test]
+fn a_derived_credential_is_masked_in_every_form_and_the_key_as_before() {
+    let token: &[u8] = b"ya29.a0-minted_access/token+0123456789==";
+    let guard = guard(USUAL).with(&[token, SIGNATURE]).unwrap();
+    for secret in [token, SIGNATURE, USUAL] {
+        for form in patterns::of_all(&[(secret, secret)]) {
+            let text = [b"<".as_slice(), &form, b">"].concat();
+            let masked = scrubbed(&guard, &text);
+            assert_eq!(masked, [b"<".as_slice(), &vec![MASK; form.len()], b">"].concat());
+            let (body, findings) = streamed(&guard, text.chunks(5));
+            assert_eq!((body.len(), findings), (text.len(), 1), "{}", String::from_utf8_lossy(&form));
+            assert!(body[1 + VISIBLE..=form.len()].iter().all(|byte| *byte == MASK));
+        }
+    }
+}
+
+#[test]
+fn a_key_of_several_lines_is_found_as_json_and_html_write_it() {
+    let secret = b"-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";
+    let guard = guard(secret);
+    let text = String::from_utf8(secret.to_vec()).unwrap();
+    let json = serde_json::to_string(&text).unwrap();
+    for form in [text.clone(), json.trim_matches('"').to_owned(), text.replace('\n', "%0A").replace(' ', "+")] {
+        let masked = scrubbed(&guard, form.as_bytes());
+        assert!(masked.iter().all(|byte| *byte == MASK), "{form}: {}", String::from_utf8_lossy(&masked));
+    }
+}
+
+#[test]
+fn every_cut_of_a_layered_stream_gives_the_result_of_one_piece() {
+    let guard = guard(USUAL).with(&[SIGNATURE]).unwrap();
+    let text = [b"sk-proj-9f8".as_slice(), SIGNATURE, USUAL, &SIGNATURE[..30], USUAL, &USUAL[..20], SIGNATURE].concat();
+    let (whole, findings) = streamed(&guard, [text.as_slice()]);
+    assert_eq!(findings, 4);
+    for cut in 0..text.len() {
+        for second in cut..text.len() {
+            let chunks = [&text[..cut], &text[cut..second], &text[second..]];
+            assert_eq!(streamed(&guard, chunks), (whole.clone(), findings), "cut at {cut} and {second}");
+        }
+    }
 }
 
 #[test]
