@@ -6,7 +6,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use attest_core::random::{NoRandomness, Random};
 use attest_core::time::UnixTime;
 use data_encoding::HEXLOWER;
 use rustix::fs::{FlockOperation, flock};
@@ -93,17 +92,17 @@ impl Chain {
     pub fn open_free(
         dir: &Path,
         writer: &WriterName,
-        key: impl Fn() -> AuditKey,
+        key: &AuditKey,
         limits: Limits,
         now: UnixTime,
     ) -> Result<Self, AuditError> {
         for number in 1..MOST_WRITERS {
-            match Self::open(dir, &writer.numbered(number), key(), limits, now) {
+            match Self::open(dir, &writer.numbered(number), key.clone(), limits, now) {
                 Err(AuditError::Locked { .. }) => {}
                 opened => return opened,
             }
         }
-        Self::open(dir, &writer.numbered(MOST_WRITERS), key(), limits, now)
+        Self::open(dir, &writer.numbered(MOST_WRITERS), key.clone(), limits, now)
     }
 
     /// Whose chain it is.
@@ -114,11 +113,6 @@ impl Chain {
     /// What was wrong with the end of the chain when it was taken up, for the operator.
     pub fn found(&self) -> Option<&str> {
         self.found.as_deref()
-    }
-
-    /// The id of the key that authenticates what is written now.
-    pub fn key_id(&self) -> &str {
-        self.key.id()
     }
 
     /// Writes one entry, and gives its number once it is on disk.
@@ -143,23 +137,6 @@ impl Chain {
         self.write(&batch.text)?;
         (self.count, self.head) = (batch.count, batch.head);
         Ok(())
-    }
-
-    /// Goes over to another key: what was written before stays verifiable for whoever holds the new one.
-    ///
-    /// # Errors
-    /// No randomness; as [`Chain::append`]. Then the earlier key stays.
-    pub fn rekey(&mut self, now: UnixTime, key: AuditKey, random: &dyn Random) -> Result<(), AuditError> {
-        if key.id() == self.key.id() {
-            return Ok(());
-        }
-        let event = Event::Rekeyed { key: key.id().to_owned(), earlier: key.seal(&self.key, random)? };
-        let earlier = std::mem::replace(&mut self.key, key);
-        let written = self.append(now, event);
-        if written.is_err() {
-            self.key = earlier;
-        }
-        written.map(|_| ())
     }
 
     /// Where the chain ends now, authenticated: for the log stream.
@@ -254,30 +231,6 @@ struct Batch {
     head: LineHash,
 }
 
-/// Goes over to another key in every chain of a directory that nobody writes to at the moment: what a rotation of the
-/// key-encryption key does. A running gateway does so itself when it reloads. Gives the writers that were busy.
-///
-/// # Errors
-/// As [`Chain::rekey`].
-pub fn rekey_all(
-    dir: &Path,
-    earlier: impl Fn() -> AuditKey,
-    key: impl Fn() -> AuditKey,
-    now: UnixTime,
-    random: &dyn Random,
-) -> Result<Vec<WriterName>, AuditError> {
-    let mut busy = Vec::new();
-    let chains = segment::list(dir).map_err(|source| AuditError::Io { path: dir.to_path_buf(), source })?;
-    for writer in chains.into_keys() {
-        match Chain::open(dir, &writer, earlier(), Limits::default(), now) {
-            Ok(mut chain) => chain.rekey(now, key(), random)?,
-            Err(AuditError::Locked { .. }) => busy.push(writer),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(busy)
-}
-
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -301,9 +254,6 @@ pub enum AuditError {
     /// There are no numbers left.
     #[error("the audit chain is full")]
     Full,
-    /// The system gave no random bytes.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
 }
 
 const MOST_WRITERS: u32 = 16;
@@ -406,7 +356,7 @@ mod tests {
         half.write_all(b"{\"number\":2,").unwrap();
         chain.file = real;
         assert_eq!(chain.append(now, Event::Closed).unwrap(), 2);
-        let report = crate::verify(dir.path(), vec![key()], &[]).unwrap();
+        let report = crate::verify(dir.path(), &key(), &[]).unwrap();
         assert!(report.intact && report.writers.iter().all(|writer| writer.last == 2), "{report:?}");
     }
 }

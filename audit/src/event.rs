@@ -16,13 +16,6 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<String>,
     },
-    /// From here on another key authenticates: the key-encryption key was rotated. This line has the new key's MAC.
-    Rekeyed {
-        /// The id of the new key.
-        key: String,
-        /// The earlier key, sealed under the new one.
-        earlier: String,
-    },
     /// Entries up to this number are about to be deleted, because the log is bounded.
     Forgotten {
         /// The last of them.
@@ -138,11 +131,7 @@ impl Event {
                 [decision, route, key, fingerprint].into_iter().chain(device).for_each(cut);
             }
             Self::Opened { found, .. } => found.iter_mut().for_each(cut),
-            Self::Rekeyed { .. }
-            | Self::Forgotten { .. }
-            | Self::KeyChangeFailed { .. }
-            | Self::Dropped { .. }
-            | Self::Closed => {}
+            Self::Forgotten { .. } | Self::KeyChangeFailed { .. } | Self::Dropped { .. } | Self::Closed => {}
         }
         self
     }

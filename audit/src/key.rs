@@ -1,26 +1,22 @@
-//! The audit key. In: 32 bytes that follow from the key-encryption key. Out: MACs of lines and checkpoints, each under a
-//! domain of its own, and the key before this one, sealed, so that a chain outlives a change of the key-encryption key.
+//! The audit key. In: 32 secret bytes of the key store, which a change of its key-encryption key leaves as they are. Out: MACs
+//! of lines and checkpoints, each under a key of its own.
 
 use std::fmt;
 
-use aes_gcm::aead::{Aead, Payload};
-use aes_gcm::{Aes256Gcm, KeyInit};
-use attest_core::random::{NoRandomness, Random};
 use aws_lc_rs::hmac;
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-/// The key that authenticates audit chains. Wiped when dropped; `Debug` prints its id alone.
+/// The key that authenticates audit chains. `Debug` prints its id alone.
+#[derive(Clone)]
 pub struct AuditKey {
-    secret: Zeroizing<[u8; 32]>,
     lines: hmac::Key,
     checkpoints: hmac::Key,
     id: String,
 }
 
 impl AuditKey {
-    /// The key of 32 secret bytes. They must have no other use: derive them from the key-encryption key under the label
-    /// `assay-audit-v1`.
+    /// The key of 32 secret bytes, which must have no other use: those that the key store gives for its audit chain.
     pub fn new(secret: Zeroizing<[u8; 32]>) -> Self {
         let derive = |label: &[u8]| {
             let bytes = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_slice()), label);
@@ -29,7 +25,7 @@ impl AuditKey {
         let (lines, checkpoints) = (derive(b"assay-audit-lines-v1"), derive(b"assay-audit-checkpoints-v1"));
         let id = hmac::sign(&derive(b"assay-audit-key-id-v1"), b"");
         let id = HEXLOWER.encode(id.as_ref().get(..8).unwrap_or_default());
-        Self { secret, lines, checkpoints, id }
+        Self { lines, checkpoints, id }
     }
 
     /// A public name of this key: 16 hexadecimal digits.
@@ -54,30 +50,6 @@ impl AuditKey {
     pub(crate) fn made_checkpoint(&self, text: &[u8], mac: &[u8; 32]) -> bool {
         hmac::verify(&self.checkpoints, text, mac).is_ok()
     }
-
-    /// The key before this one, for whoever holds this one: `nonce | ciphertext | tag`, base64url.
-    pub(crate) fn seal(&self, earlier: &Self, random: &dyn Random) -> Result<String, NoRandomness> {
-        let nonce: [u8; NONCE] = attest_core::random::array(random)?;
-        let payload = Payload { msg: earlier.secret.as_slice(), aad: SEALED };
-        let sealed = self.cipher().encrypt(&nonce.into(), payload).map_err(|_| NoRandomness)?;
-        Ok(BASE64URL_NOPAD.encode(&[nonce.as_slice(), &sealed].concat()))
-    }
-
-    /// What [`AuditKey::seal`] sealed under this very key.
-    pub(crate) fn unseal(&self, sealed: &str) -> Option<Self> {
-        let sealed = BASE64URL_NOPAD.decode(sealed.as_bytes()).ok()?;
-        let (nonce, text) = sealed.split_first_chunk::<NONCE>()?;
-        let opened = self.cipher().decrypt(&(*nonce).into(), Payload { msg: text, aad: SEALED }).map(Zeroizing::new);
-        let mut secret = Zeroizing::new([0; 32]);
-        secret.copy_from_slice(opened.ok()?.first_chunk::<32>()?);
-        Some(Self::new(secret))
-    }
-
-    fn cipher(&self) -> Aes256Gcm {
-        let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_slice()), b"assay-audit-earlier-key-v1");
-        let key = Zeroizing::new(to_array(key.as_ref()));
-        Aes256Gcm::new((&*key).into())
-    }
 }
 
 impl fmt::Debug for AuditKey {
@@ -85,9 +57,6 @@ impl fmt::Debug for AuditKey {
         write!(f, "AuditKey({})", self.id)
     }
 }
-
-const NONCE: usize = 12;
-const SEALED: &[u8] = b"assay-audit-earlier-key-v1";
 
 /// HMAC-SHA-256 has exactly 32 bytes.
 fn to_array(bytes: &[u8]) -> [u8; 32] {
@@ -97,16 +66,6 @@ fn to_array(bytes: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attest_core::random::SystemRandom;
-
-    #[test]
-    fn an_earlier_key_opens_under_its_successor_alone() {
-        let [old, new, other] = [1, 2, 3].map(|byte| AuditKey::new(Zeroizing::new([byte; 32])));
-        let sealed = new.seal(&old, &SystemRandom).unwrap();
-        assert_eq!(new.unseal(&sealed).unwrap().id(), old.id());
-        assert!(other.unseal(&sealed).is_none() && old.unseal(&sealed).is_none());
-        assert!(new.unseal("").is_none() && new.unseal("AAAA").is_none() && new.unseal("not base64!").is_none());
-    }
 
     #[test]
     fn lines_and_checkpoints_do_not_share_a_key() {

@@ -93,8 +93,10 @@ pub enum Fault {
     /// A checkpoint knows another entry of this number: the chain was written anew, or turned back and gone on with.
     #[error("is not what the checkpoint says: written anew")]
     Rewritten,
-    /// Entries under a key that is not the one given, and that no later entry hands on.
-    #[error("and what follows was authenticated with the key {key}: give that key too")]
+    /// Entries under a key that is not the one given.
+    #[error(
+        "and what follows was authenticated by the key store whose audit key is {key}: it can't be verified with this one"
+    )]
     OtherKey {
         /// Its id.
         key: String,
@@ -110,20 +112,19 @@ pub enum Fault {
 /// Problems that are told.
 pub const MAX_PROBLEMS: usize = 100;
 
-/// Verifies every chain in `dir`. `keys`: the audit key, and earlier ones where there are some that the chains don't hand on.
+/// Verifies every chain in `dir`.
 ///
 /// Reads what is there; a writer that goes on meanwhile does not disturb.
 ///
 /// # Errors
 /// `Io` where files can't be read.
-pub fn verify(dir: &Path, keys: Vec<AuditKey>, checkpoints: &[Checkpoint]) -> Result<Report, AuditError> {
+pub fn verify(dir: &Path, key: &AuditKey, checkpoints: &[Checkpoint]) -> Result<Report, AuditError> {
     let mut report = Report { intact: true, writers: Vec::new(), problems: Vec::new() };
-    let mut keys = keys;
-    let mut walks = walk_all(dir, &mut keys)?;
+    let mut walks = walk_all(dir, key)?;
     for checkpoint in checkpoints {
         let end = &checkpoint.checkpoint;
         let mut tell = |fault| report.tell(&end.writer, end.count, fault);
-        if !keys.iter().any(|key| checkpoint.is_by(key)) {
+        if !checkpoint.is_by(key) {
             tell(Fault::ForgedCheckpoint);
         } else if let Some(walk) = walks.get_mut(&end.writer) {
             walk.hold_against(end);
@@ -141,12 +142,12 @@ pub fn verify(dir: &Path, keys: Vec<AuditKey>, checkpoints: &[Checkpoint]) -> Re
 
 /// Every chain. A file that went between listing and reading was forgotten in that moment, and the entry that says so may be
 /// in a file that was not listed: all is listed again.
-fn walk_all(dir: &Path, keys: &mut Vec<AuditKey>) -> Result<BTreeMap<String, Walk>, AuditError> {
+fn walk_all(dir: &Path, key: &AuditKey) -> Result<BTreeMap<String, Walk>, AuditError> {
     let mut again = 0;
     loop {
         let chains = segment::list(dir).map_err(|source| AuditError::Io { path: dir.to_path_buf(), source })?;
         let walks =
-            chains.iter().map(|(writer, segments)| Ok((writer.to_string(), Walk::along(writer, segments, keys)?)));
+            chains.iter().map(|(writer, segments)| Ok((writer.to_string(), Walk::along(writer, segments, key)?)));
         match walks.collect() {
             Err(AuditError::Io { source, .. }) if source.kind() == ErrorKind::NotFound && again < 3 => again += 1,
             walked => return walked,

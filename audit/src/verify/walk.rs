@@ -1,7 +1,6 @@
 //! One chain, from its first line to its last. In: its files. Out: what is wrong with which entry.
 //!
-//! Keys are found first, from the newest line backwards: a line that goes over to another key hands the earlier one on, to whoever
-//! holds the later. Then each line is asked for its MAC, its number, and the hash of the line before it.
+//! Each line is asked for its MAC, its number, and the hash of the line before it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,12 +44,8 @@ enum Word {
 }
 
 impl Walk {
-    /// Reads a chain. Keys that it hands on are added to `keys`.
-    pub(super) fn along(
-        writer: &WriterName,
-        segments: &[Segment],
-        keys: &mut Vec<AuditKey>,
-    ) -> Result<Self, AuditError> {
+    /// Reads a chain.
+    pub(super) fn along(writer: &WriterName, segments: &[Segment], key: &AuditKey) -> Result<Self, AuditError> {
         let mut walk = Self {
             report: WriterReport {
                 writer: writer.to_string(),
@@ -76,9 +71,8 @@ impl Walk {
             walk.report.torn = (last.len() - whole) as u64;
             last.truncate(whole);
         }
-        let lines = || files.iter().flat_map(|text| lines_of(text));
-        inherit(keys, lines());
-        let places: Vec<Place> = lines().map(|line| Place::of(line, writer, keys)).collect();
+        let lines = files.iter().flat_map(|text| lines_of(text));
+        let places: Vec<Place> = lines.map(|line| Place::of(line, writer, key)).collect();
         walk.note(&places);
         walk.follow(&places);
         Ok(walk)
@@ -185,19 +179,16 @@ impl Walk {
 }
 
 impl Place {
-    fn of(text: &[u8], writer: &WriterName, keys: &[AuditKey]) -> Self {
+    fn of(text: &[u8], writer: &WriterName, key: &AuditKey) -> Self {
         let hash = line::hash(text);
         let Some(line) = Line::parse(text) else {
             return Self { number: None, before: line::START, hash, word: Word::Nothing };
         };
-        // The newest keys are at the end, where most lines are under.
-        let authentic = line.writer == writer.as_str() && keys.iter().any(|key| line.is_by(key));
+        let authentic = line.writer == writer.as_str() && line.is_by(key);
         let word = match line.event {
             Event::Forgotten { through } if authentic => Word::Forgotten(through),
             Event::Dropped { count } if authentic => Word::Dropped(count),
-            Event::Opened { key, .. } | Event::Rekeyed { key, .. } if !authentic => {
-                if keys.iter().any(|known| known.id() == key) { Word::Nothing } else { Word::UnderKey(key) }
-            }
+            Event::Opened { key: other, .. } if !authentic && other != key.id() => Word::UnderKey(other),
             _ => Word::Nothing,
         };
         Self { number: authentic.then_some(line.number), before: line.before, hash, word }
@@ -205,27 +196,9 @@ impl Place {
 }
 
 /// Whole lines, without their line feeds.
-fn lines_of(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-/// Adds the keys that authentic lines hand on, the newest first: each opens the one before it.
-fn inherit<'a>(keys: &mut Vec<AuditKey>, lines: impl DoubleEndedIterator<Item = &'a [u8]>) {
-    const WORD: &[u8] = br#""what":"rekeyed""#;
-    for text in lines.rev() {
-        if !text.windows(WORD.len()).any(|part| part == WORD) {
-            continue;
-        }
-        let Some(line) = Line::parse(text) else { continue };
-        let Event::Rekeyed { earlier, .. } = &line.event else { continue };
-        let Some(key) = keys.iter().find(|key| line.is_by(key)).and_then(|key| key.unseal(earlier)) else { continue };
-        if keys.len() < MOST_KEYS && !keys.iter().any(|known| known.id() == key.id()) {
-            keys.push(key);
-        }
-    }
-}
-
-/// Keys that are tried; a key-encryption key is rotated a few times a year.
-const MOST_KEYS: usize = 256;
 /// Numbers of a gap that are looked for elsewhere.
 const MOST_MISSING: usize = 1 << 20;

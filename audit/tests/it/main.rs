@@ -58,7 +58,7 @@ fn written(dir: &Path) -> Chain {
 }
 
 fn report(dir: &Path) -> Report {
-    verify(dir, vec![key(1)], &[]).unwrap()
+    verify(dir, &key(1), &[]).unwrap()
 }
 
 /// The files of chains, in order.

@@ -70,12 +70,12 @@ fn an_end_that_was_cut_off_shows_against_a_checkpoint() {
     let checkpoint = written(dir.path()).checkpoint(NOW);
     let unanchored = tampered(dir.path(), |lines| lines.truncate(15));
     assert!(unanchored.intact, "without a checkpoint nobody can know");
-    let report = verify(dir.path(), vec![key(1)], std::slice::from_ref(&checkpoint)).unwrap();
+    let report = verify(dir.path(), &key(1), std::slice::from_ref(&checkpoint)).unwrap();
     assert_eq!(faults(&report), [(16, Fault::Cut { through: 21 })]);
     // Writing on does not make it good.
     let mut chain = open(dir.path(), Limits::default());
     chain.append_all((0..30).map(|number| (NOW, used(number))).collect()).unwrap();
-    let report = verify(dir.path(), vec![key(1)], &[checkpoint]).unwrap();
+    let report = verify(dir.path(), &key(1), &[checkpoint]).unwrap();
     assert_eq!(faults(&report), [(21, Fault::Rewritten)]);
 }
 
@@ -85,10 +85,10 @@ fn a_chain_that_is_gone_and_a_forged_checkpoint() {
     let checkpoint = written(dir.path()).checkpoint(NOW);
     let mut forged = checkpoint.clone();
     forged.checkpoint.count = 3;
-    let report = verify(dir.path(), vec![key(1)], &[forged]).unwrap();
+    let report = verify(dir.path(), &key(1), &[forged]).unwrap();
     assert_eq!(faults(&report), [(3, Fault::ForgedCheckpoint)]);
     files(dir.path()).into_iter().for_each(|path| fs::remove_file(path).unwrap());
-    let report = verify(dir.path(), vec![key(1)], &[checkpoint]).unwrap();
+    let report = verify(dir.path(), &key(1), &[checkpoint]).unwrap();
     assert_eq!(faults(&report), [(21, Fault::NoChain)]);
 }
 
