@@ -68,7 +68,7 @@ impl AddressRules {
     /// The reason against it.
     pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let address = unwrapped(address);
-        if is_metadata(address) {
+        if is_metadata(address) || local_nat64(address).is_some_and(|behind| behind.into_iter().any(is_metadata)) {
             return Err(Forbidden::Metadata);
         }
         match (kind(address), &self.private) {
@@ -86,7 +86,7 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
 }
 
 /// The IPv4 address inside an IPv6 one, where there is one: mapped and compatible (RFC 4291), NAT64
-/// (RFC 6052, RFC 8215), 6to4 (RFC 3056).
+/// (RFC 6052), 6to4 (RFC 3056), ISATAP (RFC 5214).
 pub(crate) fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let [a, b, c, d, e, f, g, h] = v6.segments();
@@ -98,18 +98,27 @@ pub(crate) fn unwrapped(address: IpAddr) -> IpAddr {
         // `::` and `::1` are no IPv4 addresses.
         [0, 0, 0, 0, 0, 0] if g == 0 && h <= 1 => address,
         [0, 0, 0, 0, 0, 0 | 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => v4(g, h),
-        [0x64, 0xff9b, 1, _, _, _] => v4(g, h),
         [0x2002, high, low, _, _, _] => v4(high, low),
+        [_, _, _, _, 0 | 0x200, 0x5efe] => v4(g, h),
         _ => address,
     }
 }
 
-/// AWS, Azure, GCP and most others; AWS over IPv6; ECS tasks; Alibaba; Oracle and Azure's wire server.
-pub(crate) fn is_metadata(address: IpAddr) -> bool {
+/// What an address of a network's own NAT64 (RFC 8215) may stand for: how long the prefix is, and so where the IPv4 address
+/// is in it (RFC 6052, section 2.2), only the network knows.
+fn local_nat64(address: IpAddr) -> Option<[IpAddr; 4]> {
+    let IpAddr::V6(v6) = address else { return None };
+    let [0x00, 0x64, 0xff, 0x9b, 0x00, 0x01, a, b, _, c, d, e, w, x, y, z] = v6.octets() else { return None };
+    Some([[a, b, c, d], [b, c, d, e], [c, d, e, w], [w, x, y, z]].map(IpAddr::from))
+}
+
+/// AWS, Azure, GCP and most others; AWS over IPv6; ECS tasks; Alibaba, Tencent; Oracle and Azure's wire server.
+fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => [
             Ipv4Addr::new(169, 254, 169, 254),
             Ipv4Addr::new(169, 254, 169, 253),
+            Ipv4Addr::new(169, 254, 0, 23),
             Ipv4Addr::new(169, 254, 170, 2),
             Ipv4Addr::new(169, 254, 170, 23),
             Ipv4Addr::new(100, 100, 100, 200),
@@ -157,10 +166,17 @@ fn kind_v4(v4: Ipv4Addr) -> Kind {
 }
 
 fn kind_v6(v6: Ipv6Addr) -> Kind {
-    let [a, b, ..] = v6.segments();
-    if v6.is_unspecified() || v6.is_multicast() || (a == 0x2001 && b == 0xdb8) || a == 0x100 {
+    let [a, b, c, ..] = v6.segments();
+    // Teredo (2001::/32) hides an IPv4 address behind a relay of nobody's.
+    let nowhere = a == 0x100 || (a == 0x2001 && matches!(b, 0 | 0xdb8));
+    if v6.is_unspecified() || v6.is_multicast() || nowhere {
         Kind::NotAHost
-    } else if v6.is_loopback() || a & 0xfe00 == 0xfc00 || a & 0xffc0 == 0xfe80 || a & 0xffc0 == 0xfec0 {
+    } else if (a, b, c) == (0x64, 0xff9b, 1)
+        || v6.is_loopback()
+        || a & 0xfe00 == 0xfc00
+        || a & 0xffc0 == 0xfe80
+        || a & 0xffc0 == 0xfec0
+    {
         Kind::Private
     } else {
         Kind::Public
@@ -184,6 +200,10 @@ mod tests {
             "::169.254.169.254",
             "64:ff9b::169.254.169.254",
             "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
+            "2606:4700::5efe:169.254.169.254",
             "2002:a9fe:a9fe::1",
             "fd00:ec2::254",
             "fd20:ce::254",
@@ -213,6 +233,8 @@ mod tests {
             "::ffff:10.0.4.7",
             "64:ff9b::10.0.4.7",
             "2002:0a00:0407::",
+            "64:ff9b:1::1.1.1.1",
+            "2606:4700::200:5efe:10.0.4.7",
         ] {
             assert_eq!(judged(address, &["10.0.5.0/24"]), Err(Forbidden::Private), "{address}");
         }
@@ -222,7 +244,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_host() {
-        for address in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "2001:db8::1"] {
+        for address in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "2001:db8::1", "2001::1"] {
             assert_eq!(judged(address, &["0.0.0.0/0", "::/0"]), Err(Forbidden::NotAHost), "{address}");
         }
     }

@@ -146,3 +146,57 @@ impl fmt::Display for Url {
 pub fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_no_place_or_holds_more_than_one() {
+        for (text, why) in [
+            ("", PlaceError::NotAUrl),
+            ("/token", PlaceError::Scheme),
+            ("api.example.com", PlaceError::Scheme),
+            ("ftp://api.example.com/", PlaceError::Scheme),
+            ("https://user:password@api.example.com/", PlaceError::UserName),
+            ("https://user@api.example.com/", PlaceError::UserName),
+            ("https://api.example.com:0/", PlaceError::Host),
+            ("https://api.example.com:/", PlaceError::Host),
+            ("https://a..b/", PlaceError::Host),
+        ] {
+            assert_eq!(Url::parse(text), Err(why), "{text}");
+        }
+        assert!(Url::parse("https://api.example.com:65536/").is_err());
+        assert!(Url::parse("https:///token").is_err());
+    }
+
+    #[test]
+    fn one_place_has_one_spelling() {
+        let url = Url::parse("https://API.Example.com.:443/Token?a=1").unwrap();
+        assert_eq!(url.place, Url::parse("https://api.example.com").unwrap().place);
+        assert_eq!((url.place.host(), url.place.port()), ("api.example.com", 443));
+        assert_eq!(url.target, "/Token?a=1");
+        assert_eq!(url.to_string(), "https://api.example.com/Token", "a query may hold what is nobody's business");
+        assert_eq!(Url::parse("https://api.example.com?a=1").unwrap().target, "/?a=1");
+    }
+
+    #[test]
+    fn an_ipv6_address_is_bare_for_resolvers_and_in_brackets_elsewhere() {
+        let place = Url::parse("http://[::1]:8200/v1").unwrap().place;
+        assert_eq!((place.bare_host(), place.literal()), ("::1", Some("::1".parse().unwrap())));
+        assert_eq!(place.host_header().unwrap(), "[::1]:8200");
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_prints_and_parses_to_the_same(text in "\\PC{0,60}", host in "[a-z0-9.-]{1,20}", port in 0_u32..70_000) {
+            for text in [text.clone(), format!("https://{host}:{port}/{text}")] {
+                if let Ok(url) = Url::parse(&text) {
+                    prop_assert_eq!(Url::parse(&url.place.to_string()).unwrap().place, url.place);
+                }
+            }
+        }
+    }
+}
