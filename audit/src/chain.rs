@@ -231,6 +231,48 @@ struct Batch {
     head: LineHash,
 }
 
+/// Where every chain in `dir` ends, as far as `key` authenticated the end: what a process with a log tells for those that
+/// have none.
+///
+/// # Errors
+/// `Io` where the files can't be read.
+pub fn ends(dir: &Path, key: &AuditKey, now: UnixTime) -> Result<Vec<Checkpoint>, AuditError> {
+    let failed = |source| AuditError::Io { path: dir.to_path_buf(), source };
+    let mut ends = Vec::new();
+    for (writer, segments) in segment::list(dir).map_err(failed)? {
+        // The last file may have been begun in this moment, and have no line yet: then the one before it ends the chain.
+        for segment in segments.iter().rev().take(2) {
+            let text = tail(&segment.path).map_err(failed)?;
+            let Some(line) = last_line(&text) else { continue };
+            if let Some(read) = Line::parse(line).filter(|read| read.writer == writer.as_str() && read.is_by(key)) {
+                let (count, head) = (read.number, HEXLOWER.encode(&line::hash(line)));
+                ends.push(Checkpoint::new(key, ChainEnd { writer: writer.to_string(), count, head, at: now.millis() }));
+            }
+            break;
+        }
+    }
+    Ok(ends)
+}
+
+/// The end of a file, long enough for the longest line.
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.take(TAIL).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// The last whole line, without its line feed.
+fn last_line(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().rposition(|byte| *byte == b'\n')?;
+    text.get(..end)?.rsplit(|byte| *byte == b'\n').next().filter(|line| !line.is_empty())
+}
+
+/// Five texts of [`crate::event::MAX_DETAIL`] bytes, each byte of them escaped to six, and the rest of a line.
+const TAIL: u64 = 64 << 10;
+
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

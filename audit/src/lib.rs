@@ -28,7 +28,7 @@ mod line;
 mod segment;
 pub mod verify;
 
-pub use chain::{AuditError, Chain, Limits};
+pub use chain::{AuditError, Chain, Limits, ends};
 pub use checkpoint::{ChainEnd, Checkpoint};
 pub use event::{Change, Event, KeyChange, KeyUse};
 pub use key::AuditKey;

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use audit::{AuditError, Chain, Event, Limits, WriterName, verify};
+use audit::{AuditError, Chain, Event, Limits, WriterName, ends, verify};
 
 use super::{NOW, change, files, key, only_file, open, report, used, written};
 
@@ -96,6 +96,16 @@ fn a_chain_goes_on_after_damage_and_the_damage_stays_visible() {
     let report = report(dir.path());
     assert_eq!(report.problems.len(), 1, "{report:?}");
     assert_eq!(report.problems[0].number, 21);
+}
+
+#[test]
+fn the_ends_of_all_chains_can_be_told_by_who_holds_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(ends(&dir.path().join("nothing"), &key(1), NOW).unwrap().is_empty());
+    let gateway = written(dir.path());
+    let keys = Chain::open(dir.path(), &WriterName::keys(), key(1), Limits::default(), NOW).unwrap();
+    assert_eq!(ends(dir.path(), &key(1), NOW).unwrap(), [gateway.checkpoint(NOW), keys.checkpoint(NOW)]);
+    assert!(ends(dir.path(), &key(2), NOW).unwrap().is_empty(), "what can't be proven is not told");
 }
 
 #[test]
