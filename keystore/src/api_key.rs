@@ -1,49 +1,35 @@
-//! The clear key, and the name it goes by. In: the bytes an operator typed. Out: an [`ApiKey`], which has no door but
-//! the recipes of this crate; proven between: long enough to be a secret, short enough for a header, printable.
+//! The clear key, and the name it goes by. In: the bytes an operator passed. Out: an [`ApiKey`], which has no door but the
+//! recipes; proven between: long enough to be a secret, no longer than a record holds. Whether a recipe can use it is asked
+//! when it is sealed.
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretString};
+pub use recipes::SecretError;
+use recipes::SecretInput;
 
-/// An upstream API key in the clear, alive from taking it in to sealing it, and from unsealing to rendering it.
+/// An upstream API key in the clear, alive from taking it in to sealing it, and from unsealing to its first use: a key on
+/// one line, or a PEM or JSON document of several.
 ///
 /// Not `Clone`, `Display` or `Serialize`; `Debug` prints `[redacted]`; the memory is wiped when it is dropped.
-pub struct ApiKey(SecretString);
+pub struct ApiKey(SecretInput);
 
 impl ApiKey {
     /// Shortest secret, in bytes. Below it the response guard would tell a guesser yes or no, and mask by accident.
-    pub const MIN_BYTES: usize = 16;
-    /// Longest secret, in bytes: what servers commonly take as one header line.
-    pub const MAX_BYTES: usize = 8 * 1024;
+    pub const MIN_BYTES: usize = SecretInput::MIN_BYTES;
+    /// Longest secret, in bytes.
+    pub const MAX_BYTES: usize = SecretInput::MAX_BYTES;
 
     /// Takes a secret as it comes from a file or a pipe: one line ending at the end is not part of it.
     ///
     /// # Errors
-    /// Shorter than 16 bytes or longer than 8 KiB, or anything but printable ASCII inside: a line ending within would
-    /// let the key write headers of its own.
+    /// Shorter than 16 bytes or longer than 8 KiB.
     pub fn parse(input: &[u8]) -> Result<Self, SecretError> {
-        let line = input.strip_suffix(b"\n").unwrap_or(input);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.iter().any(|byte| byte.is_ascii_control()) {
-            return Err(SecretError::ControlByte);
-        }
-        if !line.is_ascii() {
-            return Err(SecretError::NotAscii);
-        }
-        if line.starts_with(b" ") || line.ends_with(b" ") {
-            return Err(SecretError::OuterSpace);
-        }
-        match line.len() {
-            len if len < Self::MIN_BYTES => Err(SecretError::TooShort { len }),
-            len if len > Self::MAX_BYTES => Err(SecretError::TooLong { len }),
-            // `from_utf8_lossy` of ASCII borrows: the one copy is the boxed one, which is wiped.
-            _ => Ok(Self(SecretString::from(Box::<str>::from(String::from_utf8_lossy(line))))),
-        }
+        SecretInput::parse(input).map(Self)
     }
 
-    /// The clear bytes, for the sealing and rendering of this crate only.
-    pub(crate) fn expose(&self) -> &str {
-        self.0.expose_secret()
+    /// The clear bytes, for the sealing and unsealing of this crate only.
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.0.expose()
     }
 }
 
@@ -51,33 +37,6 @@ impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
-}
-
-/// Why a secret was not taken. Says nothing of its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SecretError {
-    /// Under 16 bytes.
-    #[error("the secret has {len} bytes; at least {} are needed", ApiKey::MIN_BYTES)]
-    TooShort {
-        /// How many there were.
-        len: usize,
-    },
-    /// Over 8 KiB.
-    #[error("the secret has {len} bytes; at most {} are taken", ApiKey::MAX_BYTES)]
-    TooLong {
-        /// How many there were.
-        len: usize,
-    },
-    /// A line ending, tab, NUL or other control byte.
-    #[error("the secret contains a control byte (a line ending, tab or NUL); pass the key alone, on one line")]
-    ControlByte,
-    /// A byte over 0x7E.
-    #[error("the secret contains a byte that is not ASCII; API keys are printable ASCII")]
-    NotAscii,
-    /// A space at either end, which header parsers drop.
-    #[error("the secret begins or ends with a space; pass the key alone")]
-    OuterSpace,
 }
 
 /// The name of a key in the store and in the configuration: 1 to 64 of `a-z 0-9 . _ -`, a letter or digit first.
@@ -130,24 +89,9 @@ mod tests {
     }
 
     #[test]
-    fn refuses_control_bytes_line_endings_and_anything_but_ascii_inside() {
-        for bad in [
-            "sk-0123456789abc\r\nX-Evil: 1",
-            "sk-0123456789\tabcdef",
-            "sk-0123456789abc\0def",
-            "sk-0123456789abcdef\n\n",
-            "sk-0123456789abc\x7f",
-        ] {
-            assert_eq!(ApiKey::parse(bad.as_bytes()).unwrap_err(), SecretError::ControlByte, "{bad:?}");
-        }
-        assert_eq!(ApiKey::parse("sk-0123456789abcdé".as_bytes()).unwrap_err(), SecretError::NotAscii);
-        assert_eq!(ApiKey::parse(b" sk-0123456789abcdef").unwrap_err(), SecretError::OuterSpace);
-    }
-
-    #[test]
     fn one_line_ending_is_not_part_of_the_secret() {
         for text in ["sk-0123456789abcdef", "sk-0123456789abcdef\n", "sk-0123456789abcdef\r\n"] {
-            assert_eq!(ApiKey::parse(text.as_bytes()).unwrap().expose(), "sk-0123456789abcdef");
+            assert_eq!(ApiKey::parse(text.as_bytes()).unwrap().expose(), b"sk-0123456789abcdef");
         }
     }
 

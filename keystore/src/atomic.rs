@@ -9,26 +9,27 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Where a replacement is, told to the caller before each step: a test stops there as a kill would.
+/// Where a change of a file is, told before each step: a test ends the process there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     CreateTemporary,
     WriteFirstHalf,
     WriteSecondHalf,
     SyncTemporary,
+    KeepReaders,
     Rename,
+    Link,
+    RemoveTemporary,
     SyncDirectory,
     Finished,
 }
 
-/// Told of every step. Outside tests it does nothing.
-pub(crate) type StepHook<'a> = &'a mut dyn FnMut(Step);
-
 /// Replaces `path` by `bytes`, for the same readers as before: root may change what a service has to read. A new file
 /// is readable by the owner alone. The caller holds the [`Lock`] of that path.
-pub(crate) fn replace(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, "tmp");
-    let written = write_new(&temporary, bytes, step).and_then(|()| {
+    let written = write_new(&temporary, bytes).and_then(|()| {
+        step(Step::KeepReaders);
         keep_readers(path, &temporary)?;
         step(Step::Rename);
         fs::rename(&temporary, path)
@@ -50,10 +51,29 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Resu
 /// `AlreadyExists` when there is something at `path`, which stays as it is.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, "tmp");
-    let linked = write_new(&temporary, bytes, &mut |_| {}).and_then(|()| fs::hard_link(&temporary, path));
+    let linked = write_new(&temporary, bytes).and_then(|()| {
+        step(Step::Link);
+        fs::hard_link(&temporary, path)
+    });
+    step(Step::RemoveTemporary);
     let _ = fs::remove_file(&temporary);
     linked?;
-    sync_directory(path)
+    step(Step::SyncDirectory);
+    sync_directory(path)?;
+    step(Step::Finished);
+    Ok(())
+}
+
+/// Moves the file at `from`, which is on disk already, over the one at `to` in the same directory, for the same readers.
+pub(crate) fn supersede(from: &Path, to: &Path) -> io::Result<()> {
+    step(Step::KeepReaders);
+    keep_readers(to, from)?;
+    step(Step::Rename);
+    fs::rename(from, to)?;
+    step(Step::SyncDirectory);
+    sync_directory(to)?;
+    step(Step::Finished);
+    Ok(())
 }
 
 /// A lock against a second writer of `path`, held until it is dropped or its process dies.
@@ -84,7 +104,7 @@ impl Lock {
 }
 
 /// Writes a new file through to the disk. Whatever a killed writer left under that name is cleared first.
-fn write_new(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     step(Step::CreateTemporary);
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -102,7 +122,7 @@ fn write_new(path: &Path, bytes: &[u8], step: StepHook<'_>) -> io::Result<()> {
 }
 
 /// Gives the file at `new` the owner, group and permissions of the one at `old`, if there is one.
-fn keep_readers(old: &Path, new: &Path) -> io::Result<()> {
+pub(crate) fn keep_readers(old: &Path, new: &Path) -> io::Result<()> {
     let about = match fs::metadata(old) {
         Ok(about) => about,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -138,10 +158,30 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     parent(path).join(name)
 }
 
+/// Tells a test where the process is. Outside tests it is nothing.
+fn step(_at: Step) {
+    #[cfg(test)]
+    tests::reached(_at);
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::cell::RefCell;
     use std::os::unix::fs::PermissionsExt;
+
+    thread_local! {
+        static HOOK: RefCell<Option<Box<dyn FnMut(Step)>>> = const { RefCell::new(None) };
+    }
+
+    /// From now on `hook` is told of every step that this thread takes.
+    pub(crate) fn on_step(hook: impl FnMut(Step) + 'static) {
+        HOOK.set(Some(Box::new(hook)));
+    }
+
+    pub(super) fn reached(at: Step) {
+        HOOK.with_borrow_mut(|hook| hook.iter_mut().for_each(|hook| hook(at)));
+    }
 
     #[test]
     fn refuses_to_create_over_an_existing_file_and_leaves_it_as_it_is() {
@@ -169,13 +209,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        replace(&path, b"new", &mut |_| {}).unwrap();
+        replace(&path, b"new").unwrap();
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         // Only root can try the other half; elsewhere the file is ours before and after.
         let owner = if fs::metadata(&path).unwrap().uid() == 0 { 12345 } else { fs::metadata(&path).unwrap().uid() };
         chown(&path, Some(owner), None).unwrap();
-        replace(&path, b"newer", &mut |_| {}).unwrap();
+        replace(&path, b"newer").unwrap();
         assert_eq!(
             (mode(), fs::metadata(&path).unwrap().uid(), fs::read(&path).unwrap()),
             (0o644, owner, b"newer".to_vec())
@@ -187,7 +227,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         fs::create_dir(&path).unwrap();
-        assert!(replace(&path, b"a file can't take a directory's place", &mut |_| {}).is_err());
+        assert!(replace(&path, b"a file can't take a directory's place").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

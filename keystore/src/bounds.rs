@@ -6,7 +6,6 @@
 //! compared with them again.
 
 mod check;
-mod recipe;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +16,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Bound, BoundViolation, Operation, OutgoingRequest, UseDescription};
-pub use recipe::{Recipe, RecipeError, RecipeText};
+pub use recipes::{Recipe, RecipeError, RecipeText, TokenEndpoint};
 
 use crate::crypto;
 
@@ -127,7 +126,12 @@ impl Bounds {
         &self.recipe
     }
 
-    /// Whose certificates the upstream may show.
+    /// Where the recipe's tokens are minted; part of the recipe, and with it of what the secret is bound to.
+    pub fn token_endpoint(&self) -> Option<&TokenEndpoint> {
+        self.recipe.token_endpoint()
+    }
+
+    /// Whose certificates the upstream may show, and the token endpoint.
     pub fn trust(&self) -> Trust {
         self.trust
     }

@@ -4,7 +4,10 @@
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
 use aws_lc_rs::{digest, hmac};
-use zeroize::{Zeroize, Zeroizing};
+use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 /// A key of 256 bits, wiped when dropped.
 pub(crate) type Key256 = Zeroizing<[u8; 32]>;
@@ -71,6 +74,15 @@ pub(crate) fn open(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Zeroizin
     opened.map(Zeroizing::new).map_err(|_| DoesNotOpen)
 }
 
+/// Opens a sealed key of 32 bytes.
+///
+/// # Errors
+/// As [`open`], and where it is not 32 bytes.
+pub(crate) fn open32(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Key256, DoesNotOpen> {
+    let opened = open(key, aad, sealed)?;
+    if opened.len() == 32 { Ok(to_key(&opened)) } else { Err(DoesNotOpen) }
+}
+
 /// An encoding that two different lists of fields can't share: a domain, then every field behind its length.
 ///
 /// Lengths and counts are four bytes, big-endian.
@@ -104,26 +116,60 @@ impl Canonical {
     }
 }
 
+/// Exactly `N` bytes of strict base64url: no padding, no stray bits.
+pub(crate) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+/// JSON with one spelling: no spaces, members sorted by the bytes of their names, strings and numbers as `serde_json`
+/// writes them.
+///
+/// # Errors
+/// The value does not serialize, which no type of this crate does.
+pub(crate) fn canonical_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    write_canonical(&serde_json::to_value(value)?, &mut out)?;
+    Ok(out)
+}
+
+/// Sorted here and not by the map, whose order is another crate's choice.
+fn write_canonical(value: &Value, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let between = |first: bool, out: &mut Vec<u8>| {
+        if !first {
+            out.push(b',')
+        }
+    };
+    match value {
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_unstable_by_key(|(name, _)| name.as_bytes());
+            out.push(b'{');
+            for (index, (name, member)) in sorted.into_iter().enumerate() {
+                between(index == 0, out);
+                serde_json::to_writer(&mut *out, name)?;
+                out.push(b':');
+                write_canonical(member, out)?;
+            }
+            out.push(b'}');
+        }
+        Value::Array(members) => {
+            out.push(b'[');
+            for (index, member) in members.iter().enumerate() {
+                between(index == 0, out);
+                write_canonical(member, out)?;
+            }
+            out.push(b']');
+        }
+        other => serde_json::to_writer(out, other)?,
+    }
+    Ok(())
+}
+
 /// The first 32 bytes of an output that has exactly so many.
 fn to_key(bytes: &[u8]) -> Key256 {
     let mut key = Zeroizing::new([0; 32]);
     key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     key
-}
-
-/// A buffer of key material in the shape that others share without copying, wiped when the last of them lets go.
-pub(crate) struct Wiped(pub(crate) Vec<u8>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
 }
 
 #[cfg(test)]

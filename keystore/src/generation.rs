@@ -1,7 +1,7 @@
 //! What a machine remembers of stores it opened. In: a store's id and generation. Out: whether an older one was put
 //! back; an old file is valid in itself (a rotated, leaked key in it too), so only a memory outside can tell.
 //!
-//! A fresh machine can't know: its first store is taken as it comes.
+//! A fresh machine can't know: its first store is taken as it comes, unless the configuration pins the lowest generation.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::{self, Lock};
 
-/// The highest generation seen of each store.
+/// The highest generation seen of each store, and the lowest that is taken.
 #[derive(Debug)]
-pub struct GenerationMemory(Place);
+pub struct GenerationMemory {
+    place: Place,
+    least: u64,
+}
+
+/// How old a store is, next to what is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// As new as any that was seen, and new enough.
+    Fresh,
+    /// A later one was seen here.
+    RolledBack { seen: u64 },
+    /// Older than the configuration takes, even on a machine that has seen none.
+    BelowMinimum { least: u64 },
+}
 
 #[derive(Debug)]
 enum Place {
@@ -27,12 +41,33 @@ impl GenerationMemory {
     /// A memory in a file, say `keystore-generations.json` in the gateway's state directory. The file is made when there is
     /// something to remember; its directory has to exist then.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Place::File(path.into()))
+        Self { place: Place::File(path.into()), least: 0 }
     }
 
     /// A memory that ends with the process: for checks and tests.
     pub fn in_process() -> Self {
-        Self(Place::Process(Mutex::default()))
+        Self { place: Place::Process(Mutex::default()), least: 0 }
+    }
+
+    /// The same memory, which takes no generation below `least` whatever it has seen: what the configuration pins as
+    /// `min_generation`, since a fresh machine has seen none.
+    #[must_use]
+    pub fn at_least(self, least: u64) -> Self {
+        Self { least, ..self }
+    }
+
+    /// How old this generation of a store is.
+    ///
+    /// # Errors
+    /// As [`GenerationMemory::seen`].
+    pub(crate) fn age_of(&self, store: &[u8; 16], generation: u64) -> Result<Age, MemoryError> {
+        if generation < self.least {
+            return Ok(Age::BelowMinimum { least: self.least });
+        }
+        match self.seen(store)? {
+            Some(seen) if seen > generation => Ok(Age::RolledBack { seen }),
+            _ => Ok(Age::Fresh),
+        }
     }
 
     /// The highest generation seen of this store.
@@ -41,7 +76,7 @@ impl GenerationMemory {
     /// The file is there and can't be read: that is not the same as having seen nothing.
     pub(crate) fn seen(&self, store: &[u8; 16]) -> Result<Option<u64>, MemoryError> {
         let store = BASE64URL_NOPAD.encode(store);
-        match &self.0 {
+        match &self.place {
             Place::File(path) => Ok(read(path)?.seen.get(&store).copied()),
             Place::Process(seen) => Ok(seen.lock().unwrap_or_else(PoisonError::into_inner).get(&store).copied()),
         }
@@ -49,27 +84,39 @@ impl GenerationMemory {
 
     /// Remembers a generation, unless a higher one was seen.
     pub(crate) fn remember(&self, store: &[u8; 16], generation: u64) -> Result<(), MemoryError> {
+        self.update(store, |seen| seen.is_none_or(|seen| seen < generation).then_some(generation))
+    }
+
+    /// Remembers this generation in place of a higher one: whoever says so has looked at the store, and knows why it is
+    /// an old one.
+    pub(crate) fn accept(&self, store: &[u8; 16], generation: u64) -> Result<(), MemoryError> {
+        self.update(store, |seen| (seen != Some(generation)).then_some(generation))
+    }
+
+    /// Writes what `next` makes of what was seen, if it makes anything.
+    fn update(&self, store: &[u8; 16], next: impl Fn(Option<u64>) -> Option<u64>) -> Result<(), MemoryError> {
         let store = BASE64URL_NOPAD.encode(store);
-        match &self.0 {
+        match &self.place {
             Place::Process(seen) => {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let highest = seen.entry(store).or_insert(generation);
-                *highest = generation.max(*highest);
+                if let Some(generation) = next(seen.get(&store).copied()) {
+                    seen.insert(store, generation);
+                }
                 Ok(())
             }
             Place::File(path) => {
                 let cannot = |source| MemoryError::Io { path: path.clone(), source };
-                if read(path)?.seen.get(&store).is_some_and(|seen| *seen >= generation) {
+                if next(read(path)?.seen.get(&store).copied()).is_none() {
                     return Ok(());
                 }
                 // A gateway and a command may both come here: read again under the lock.
                 let _lock = Lock::wait_for(path).map_err(cannot)?;
                 let mut memory = read(path)?;
-                let highest = memory.seen.entry(store).or_insert(generation);
-                *highest = generation.max(*highest);
+                let Some(generation) = next(memory.seen.get(&store).copied()) else { return Ok(()) };
+                memory.seen.insert(store, generation);
                 let mut text = serde_json::to_vec_pretty(&memory).map_err(|error| cannot(error.into()))?;
                 text.push(b'\n');
-                atomic::replace(path, &text, &mut |_| {}).map_err(cannot)
+                atomic::replace(path, &text).map_err(cannot)
             }
         }
     }

@@ -1,88 +1,186 @@
-//! A key in hand. In: the right to unseal, and the request as it is about to be sent. Out: the one header to add, with
-//! the guard for its answer; proven between: a decision allowed it, and the request lies inside the key's own bounds.
+//! A key in hand. In: the right to unseal, a seat at the upstream, and the request as it is about to be sent. Out: an
+//! [`OpenKey`], which changes that request and no other; proven between: a decision allowed it, admission let it in, the key
+//! is not disabled, and the request lies inside the key's own bounds.
+//!
+//! # Without a decision and a seat there is no key
+//!
+//! [`KeyHandle::open`] demands the right that a decision hands out and the seat that admission does. Leaving one away does
+//! not compile:
+//!
+//! ```compile_fail,E0061
+//! # use attest_core::{time::UnixTime, token::verify::UnsealRight};
+//! fn not_admitted(key: &keystore::KeyHandle, right: &UnsealRight, request: &keystore::OutgoingRequest<'_>, now: UnixTime) {
+//!     let _ = key.open(right, request, now);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0061
+//! # use attest_core::time::UnixTime;
+//! fn not_allowed(key: &keystore::KeyHandle, seat: &admission::Seat, request: &keystore::OutgoingRequest<'_>, now: UnixTime) {
+//!     let _ = key.open(seat, request, now);
+//! }
+//! ```
+//!
+//! and neither does making one up:
+//!
+//! ```compile_fail,E0423
+//! fn forge() -> attest_core::token::verify::UnsealRight {
+//!     attest_core::token::verify::UnsealRight(())
+//! }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! fn forge(who: admission::Who) -> admission::Seat {
+//!     admission::Seat { admission: None, who, kind: todo!() }
+//! }
+//! ```
+//!
+//! With both, it does:
+//!
+//! ```
+//! # use attest_core::{time::UnixTime, token::verify::UnsealRight};
+//! fn inject(
+//!     key: &keystore::KeyHandle,
+//!     right: &UnsealRight,
+//!     seat: &admission::Seat,
+//!     request: &keystore::OutgoingRequest<'_>,
+//!     now: UnixTime,
+//! ) {
+//!     let _ = key.open(right, seat, request, now);
+//! }
+//! ```
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
+use admission::Seat;
+use attest_core::random::Random;
+use attest_core::target::Scheme;
+use attest_core::time::UnixTime;
 use attest_core::token::verify::UnsealRight;
-use http::{HeaderName, HeaderValue};
+use recipes::{ApplyError, Changes, Credential, Draft, MintedToken, Recipe, TokenError, TokenRequest};
 
-use crate::api_key::{ApiKey, KeyName};
-use crate::bounds::{BoundViolation, Bounds, OutgoingRequest, UseDescription};
+use crate::api_key::KeyName;
+use crate::bounds::{BoundViolation, Bounds, OutgoingRequest, Trust, UseDescription};
 use crate::guard::Guard;
-use crate::sealed::{Fingerprint, SealedRecord, StoreKeys, VersionState};
-use crate::slots;
+use crate::sealed::{Fingerprint, SealedRecord, VersionState};
+use crate::store::Disabled;
+use crate::store_keys::StoreKeys;
 
 /// A key of an opened store. Cheap to clone: clones share the key and outlive the store they came from.
 ///
-/// It is sealed until the first request that is allowed to have it; from then on the rendered header stays in memory,
-/// wiped when the last handle and the last request that carries it are gone.
+/// It is sealed until the first request that is allowed to have it; from then on what is made of it stays in memory, wiped
+/// when the last handle and the last request that carries it are gone.
 #[derive(Clone)]
 pub struct KeyHandle(Arc<Inner>);
 
 struct Inner {
-    current: SealedRecord,
-    /// `next` and `previous`: never injected here, scrubbed from answers all the same.
-    others: Vec<SealedRecord>,
+    /// The current one first. `next` is injected where [`KeyHandle::open_next`] asks for it, `previous` never; the answers
+    /// are scrubbed of all.
+    versions: Vec<Version>,
+    disabled: Option<Disabled>,
     keys: Arc<StoreKeys>,
     opened: OnceLock<Opened>,
 }
 
+struct Version {
+    state: VersionState,
+    record: SealedRecord,
+}
+
 /// What the first allowed request left behind.
 struct Opened {
-    value: HeaderValue,
+    /// In the order of the versions.
+    credentials: Vec<Credential>,
     guard: Arc<Guard>,
 }
 
-/// A header to set on the request, in place of all that a client sent in that slot.
-#[derive(Debug, Clone)]
-pub struct Injection {
-    /// Its name.
-    pub name: HeaderName,
-    /// Its value, marked sensitive.
-    pub value: HeaderValue,
-    /// What the answer has to pass on its way back.
-    pub guard: Arc<Guard>,
+/// One version of a key, opened for one request. Gives out nothing but changes of that request, and requests for tokens to
+/// the endpoint that the key is bound to.
+pub struct OpenKey<'a> {
+    inner: &'a Arc<Inner>,
+    at: usize,
+    version: &'a Version,
+    credential: &'a Credential,
+    guard: &'a Arc<Guard>,
+    request: OutgoingRequest<'a>,
 }
+
+/// Mints tokens with one version of a key, at the token endpoint that its bounds name: for a task that outlives the
+/// request that opened the key.
+#[derive(Clone)]
+pub struct Minter {
+    inner: Arc<Inner>,
+    at: usize,
+}
+
+/// One version of a key, told from all others that ever were: the key's random id, and the version's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VersionId(u128, NonZeroU32);
 
 impl KeyHandle {
     /// A handle on the versions of one key; `None` without a current one.
-    pub(crate) fn new(versions: &[(VersionState, SealedRecord)], keys: &Arc<StoreKeys>) -> Option<Self> {
-        let current = versions.iter().find(|(state, _)| *state == VersionState::Current)?.1.clone();
-        let others = versions.iter().filter(|(state, _)| *state != VersionState::Current);
-        let others = others.map(|(_, record)| record.clone()).collect();
-        Some(Self(Arc::new(Inner { current, others, keys: Arc::clone(keys), opened: OnceLock::new() })))
+    pub(crate) fn new(
+        versions: &[(VersionState, SealedRecord)],
+        keys: &Arc<StoreKeys>,
+        disabled: Option<Disabled>,
+    ) -> Option<Self> {
+        let mut versions: Vec<Version> =
+            versions.iter().map(|(state, record)| Version { state: *state, record: record.clone() }).collect();
+        versions.sort_by_key(|version| version.state != VersionState::Current);
+        versions.first().filter(|first| first.state == VersionState::Current)?;
+        Some(Self(Arc::new(Inner { versions, disabled, keys: Arc::clone(keys), opened: OnceLock::new() })))
     }
 
     /// The name.
     pub fn name(&self) -> &KeyName {
-        &self.0.current.name
+        self.0.name()
     }
 
     /// The bounds of the current version.
     pub fn bounds(&self) -> &Bounds {
-        &self.0.current.bounds
+        &self.0.current().record.bounds
+    }
+
+    /// The recipe of the current version.
+    pub fn recipe(&self) -> &Recipe {
+        self.bounds().recipe()
     }
 
     /// The fingerprint of the current secret.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.0.current.fingerprint
+        self.0.current().record.fingerprint
     }
 
     /// The current version.
     pub fn version(&self) -> NonZeroU32 {
-        self.0.current.version
+        self.0.current().record.version
     }
 
     /// All versions with their fingerprints, the current one first.
     pub fn versions(&self) -> impl Iterator<Item = (NonZeroU32, Fingerprint)> + '_ {
-        std::iter::once(&self.0.current).chain(&self.0.others).map(|record| (record.version, record.fingerprint))
+        self.0.versions.iter().map(|version| (version.record.version, version.record.fingerprint))
     }
 
-    /// Whether a client's header of this name has to be removed before the key goes in: see [`slots`].
+    /// All versions, told from all that ever were.
+    pub fn ids(&self) -> impl Iterator<Item = VersionId> + '_ {
+        self.0.versions.iter().map(|version| version.record.version_id())
+    }
+
+    /// Whether there is a version that takes the place of the current one at the next rotation.
+    pub fn has_next(&self) -> bool {
+        self.0.next().is_some()
+    }
+
+    /// Whether an operator has switched the key off for now.
+    pub fn is_disabled(&self, now: UnixTime) -> bool {
+        self.0.disabled.is_some_and(|disabled| disabled.is_in_force(now))
+    }
+
+    /// Whether a client's header of this name has to be removed before the key goes in.
     pub fn is_credential_slot(&self, header: &str) -> bool {
-        slots::is_credential_slot(header, self.bounds().recipe().header())
+        self.recipe().slots().is_header(header)
     }
 
     /// Whether everything that a configured use can send lies inside the bounds: asked when the configuration is loaded.
@@ -93,44 +191,201 @@ impl KeyHandle {
         self.bounds().admit_use(self.name(), wanted)
     }
 
-    /// The header to add to `request`, which is the request as it is about to be sent. Bounds are checked each time.
+    /// Opens the current version for `request`, which is the request as it is about to be sent. Whether the key is disabled
+    /// at `now`, and its bounds, are looked at each time.
     ///
     /// Allocates only on the first call, which unseals the key.
     ///
     /// # Errors
-    /// `OutOfBounds` when the request breaks a bound: the key is not given out, whoever asked.
-    pub fn render(&self, _right: &UnsealRight, request: &OutgoingRequest<'_>) -> Result<Injection, KeyError> {
-        self.bounds().admit(self.name(), request)?;
-        let opened = match self.0.opened.get() {
-            Some(opened) => opened,
+    /// The key is disabled, or the request breaks a bound: it is not given out, whoever asked.
+    pub fn open<'a>(
+        &'a self,
+        right: &UnsealRight,
+        seat: &Seat,
+        request: &OutgoingRequest<'a>,
+        now: UnixTime,
+    ) -> Result<OpenKey<'a>, KeyError> {
+        self.open_at(0, right, seat, request, now)
+    }
+
+    /// Opens the version that is to be the current one after the next rotation, under its own bounds.
+    ///
+    /// # Errors
+    /// As [`KeyHandle::open`]; there is no such version.
+    pub fn open_next<'a>(
+        &'a self,
+        right: &UnsealRight,
+        seat: &Seat,
+        request: &OutgoingRequest<'a>,
+        now: UnixTime,
+    ) -> Result<OpenKey<'a>, KeyError> {
+        let at = self.0.next().ok_or_else(|| KeyError::NoNext { key: self.name().clone() })?;
+        self.open_at(at, right, seat, request, now)
+    }
+
+    fn open_at<'a>(
+        &'a self,
+        at: usize,
+        _right: &UnsealRight,
+        _seat: &Seat,
+        request: &OutgoingRequest<'a>,
+        now: UnixTime,
+    ) -> Result<OpenKey<'a>, KeyError> {
+        let inner = &self.0;
+        if self.is_disabled(now) {
+            return Err(KeyError::Disabled { key: self.name().clone() });
+        }
+        let version = inner.versions.get(at).ok_or_else(|| inner.unsealable())?;
+        version.record.bounds.admit(self.name(), request)?;
+        let Opened { credentials, guard } = inner.opened()?;
+        let credential = credentials.get(at).ok_or_else(|| inner.unsealable())?;
+        Ok(OpenKey { inner, at, version, credential, guard, request: *request })
+    }
+}
+
+impl Inner {
+    fn current(&self) -> &Version {
+        // `KeyHandle::new` makes no handle without one.
+        #[expect(clippy::indexing_slicing, reason = "a handle is made only of versions with a current one in front")]
+        &self.versions[0]
+    }
+
+    fn next(&self) -> Option<usize> {
+        self.versions.iter().position(|version| version.state == VersionState::Next)
+    }
+
+    fn name(&self) -> &KeyName {
+        &self.current().record.name
+    }
+
+    fn unsealable(&self) -> KeyError {
+        KeyError::Unsealable { key: self.name().clone() }
+    }
+
+    fn opened(&self) -> Result<&Opened, KeyError> {
+        match self.opened.get() {
+            Some(opened) => Ok(opened),
             None => {
                 let opened = self.unseal()?;
                 // Two first requests at once: both opened the same key, one of the two results stays.
-                self.0.opened.get_or_init(|| opened)
+                Ok(self.opened.get_or_init(|| opened))
             }
-        };
-        Ok(Injection {
-            name: self.bounds().recipe().header().clone(),
-            value: opened.value.clone(),
-            guard: Arc::clone(&opened.guard),
-        })
+        }
     }
 
     #[cold]
     fn unseal(&self) -> Result<Opened, KeyError> {
-        let records = || std::iter::once(&self.0.current).chain(&self.0.others);
-        let unsealable = || KeyError::Unsealable { key: self.name().clone() };
-        let clear = records().map(|record| {
-            let key = record.unseal(&self.0.keys).map_err(|_| unsealable())?;
-            let value = record.bounds.recipe().render(&key).map_err(|_| unsealable())?;
-            Ok((key, value))
+        let credentials = self.versions.iter().map(|Version { record, .. }| {
+            let secret = record.unseal(&self.keys).map_err(|_| self.unsealable())?;
+            record.bounds.recipe().credential(secret.expose()).map_err(|_| self.unsealable())
         });
-        let clear = clear.collect::<Result<Vec<(ApiKey, HeaderValue)>, KeyError>>()?;
-        let forms: Vec<_> = clear.iter().map(|(key, value)| (key.expose().as_bytes(), value.as_bytes())).collect();
-        let guard = Guard::for_secrets(&forms).map_err(|_| unsealable())?;
-        let (_, value) = clear.into_iter().next().ok_or_else(unsealable)?;
-        Ok(Opened { value, guard })
+        let credentials = credentials.collect::<Result<Vec<Credential>, KeyError>>()?;
+        let secrets: Vec<Zeroizing<Vec<u8>>> = credentials.iter().flat_map(Credential::secrets).cloned().collect();
+        let forms: Vec<(&[u8], &[u8])> = secrets.iter().map(|secret| (secret.as_slice(), secret.as_slice())).collect();
+        let guard = Guard::for_secrets(&forms).map_err(|_| self.unsealable())?;
+        Ok(Opened { credentials, guard })
     }
+}
+
+impl<'a> OpenKey<'a> {
+    /// Which version it is.
+    pub fn version(&self) -> NonZeroU32 {
+        self.version.record.version
+    }
+
+    /// The same, told from all that ever were.
+    pub fn id(&self) -> VersionId {
+        self.version.record.version_id()
+    }
+
+    /// How it gets into a request.
+    pub fn recipe(&self) -> &'a Recipe {
+        self.version.record.bounds.recipe()
+    }
+
+    /// What the answer has to pass on its way back.
+    pub fn guard(&self) -> &'a Arc<Guard> {
+        self.guard
+    }
+
+    /// What the key changes in `draft`, which has to be the request that it was opened for. A header with a fixed value
+    /// allocates nothing.
+    ///
+    /// # Errors
+    /// It is another request; it has no place for the key, or could not be signed.
+    pub fn apply(&self, draft: &Draft<'_>) -> Result<Changes, KeyError> {
+        if !is_of(draft, &self.request) {
+            return Err(KeyError::OtherRequest { key: self.inner.name().clone() });
+        }
+        self.credential.apply(draft).map_err(|why| KeyError::NotApplied { key: self.inner.name().clone(), why })
+    }
+
+    /// What mints tokens with it.
+    pub fn minter(&self) -> Minter {
+        Minter { inner: Arc::clone(self.inner), at: self.at }
+    }
+
+    /// The PEM chain and the PEM private key of a client certificate, where it is one.
+    pub fn certificate(&self) -> Option<(&'a [u8], &'a [u8])> {
+        self.credential.certificate()
+    }
+}
+
+impl Minter {
+    /// The request that mints a token. It goes to the endpoint that the key's bounds name, over a connection that is
+    /// verified against `trust`: both are looked at each time.
+    ///
+    /// # Errors
+    /// Endpoint or roots are others; the recipe mints no tokens; the assertion could not be signed.
+    pub fn request(&self, trust: Trust, now: UnixTime, random: &dyn Random) -> Result<TokenRequest, KeyError> {
+        let (version, credential) = self.parts()?;
+        let not_minted = |why| KeyError::NotMinted { key: self.inner.name().clone(), why };
+        let request = credential.token_request(now, random).map_err(not_minted)?;
+        let request = request.ok_or_else(|| self.inner.unsealable())?;
+        let bounds = &version.record.bounds;
+        let trusted = request.endpoint.scheme() == Scheme::Http || bounds.trust() == trust;
+        if bounds.token_endpoint() != Some(&request.endpoint) || !trusted {
+            return Err(KeyError::OtherEndpoint { key: self.inner.name().clone() });
+        }
+        Ok(request)
+    }
+
+    /// The token in what the endpoint answered.
+    ///
+    /// # Errors
+    /// It refused, or its answer holds no token.
+    pub fn read(&self, status: u16, body: &[u8], now: UnixTime) -> Result<MintedToken, KeyError> {
+        let (version, _) = self.parts()?;
+        let not_minted = |why| KeyError::NotMinted { key: self.inner.name().clone(), why };
+        version.record.bounds.recipe().read_token_answer(status, body, now).map_err(not_minted)
+    }
+
+    /// What a token changes in a request. Allocates nothing.
+    pub fn apply(&self, token: &MintedToken) -> Result<Changes, KeyError> {
+        Ok(self.parts()?.1.apply_minted(token))
+    }
+
+    fn parts(&self) -> Result<(&Version, &Credential), KeyError> {
+        let version = self.inner.versions.get(self.at).ok_or_else(|| self.inner.unsealable())?;
+        let credential = self.inner.opened()?.credentials.get(self.at).ok_or_else(|| self.inner.unsealable())?;
+        Ok((version, credential))
+    }
+}
+
+impl SealedRecord {
+    fn version_id(&self) -> VersionId {
+        VersionId(u128::from_be_bytes(self.id.0), self.version)
+    }
+}
+
+/// Whether a draft is the request that was held against the bounds.
+fn is_of(draft: &Draft<'_>, request: &OutgoingRequest<'_>) -> bool {
+    let host = match draft.host.strip_prefix(request.host) {
+        Some("") => request.port == request.scheme.default_port(),
+        Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()) == Some(request.port),
+        None => false,
+    };
+    host && draft.scheme == request.scheme && draft.method == request.method && draft.path == request.path
 }
 
 impl fmt::Debug for KeyHandle {
@@ -139,17 +394,69 @@ impl fmt::Debug for KeyHandle {
     }
 }
 
-/// Why a key was not given out. Never the client's fault.
+impl fmt::Debug for OpenKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenKey({} version {})", self.inner.name(), self.version())
+    }
+}
+
+impl fmt::Debug for Minter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Minter({})", self.inner.name())
+    }
+}
+
+/// Why a key was not given out, or not put into a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The request breaks a bound of the key.
     #[error(transparent)]
     OutOfBounds(#[from] BoundViolation),
-    /// The record did not open, though it did when the store was opened: memory was damaged.
+    /// An operator disabled it, for a while or until told otherwise.
+    #[error("key \"{key}\" is disabled")]
+    Disabled {
+        /// Which key.
+        key: KeyName,
+    },
+    /// There is no version to come.
+    #[error("key \"{key}\" has no next version")]
+    NoNext {
+        /// Which key.
+        key: KeyName,
+    },
+    /// A record did not open, though it did when the store was opened: memory was damaged.
     #[error("key \"{key}\" no longer unseals")]
     Unsealable {
         /// Which key.
         key: KeyName,
+    },
+    /// It was opened for another request.
+    #[error("key \"{key}\" was opened for another request")]
+    OtherRequest {
+        /// Which key.
+        key: KeyName,
+    },
+    /// Its tokens would be minted elsewhere, or where other roots vouch for.
+    #[error("key \"{key}\" is bound to another token endpoint, or to other root certificates for it")]
+    OtherEndpoint {
+        /// Which key.
+        key: KeyName,
+    },
+    /// The request has no place for it, or could not be signed. Often the client's fault.
+    #[error("key \"{key}\": {why}")]
+    NotApplied {
+        /// Which key.
+        key: KeyName,
+        /// Why.
+        why: ApplyError,
+    },
+    /// No token was minted with it.
+    #[error("key \"{key}\": {why}")]
+    NotMinted {
+        /// Which key.
+        key: KeyName,
+        /// Why.
+        why: TokenError,
     },
 }

@@ -17,52 +17,36 @@
 //! [`envelope`] seals anything else under the same kind of file (the attestation service's own secrets), and [`slots`]
 //! names the request headers that a client may not bring to a route that injects. The format of the file is described
 //! field by field in `docs/keystore-format.md`.
-//!
-//! # Without a decision there is no key
-//!
-//! [`KeyHandle::render`] demands the right that a decision hands out; leaving it away does not compile:
-//!
-//! ```compile_fail,E0061
-//! fn inject(key: &keystore::KeyHandle, request: &keystore::OutgoingRequest<'_>) {
-//!     let _ = key.render(request);
-//! }
-//! ```
-//!
-//! and neither does making one up:
-//!
-//! ```compile_fail,E0423
-//! fn forge() -> attest_core::token::verify::UnsealRight {
-//!     attest_core::token::verify::UnsealRight(())
-//! }
-//! ```
-//!
-//! With it, it does:
-//!
-//! ```
-//! use attest_core::token::verify::UnsealRight;
-//! fn inject(key: &keystore::KeyHandle, right: &UnsealRight, request: &keystore::OutgoingRequest<'_>) {
-//!     let _ = key.render(right, request);
-//! }
-//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod api_key;
 mod atomic;
 pub mod bounds;
 mod crypto;
+pub mod document;
 pub mod envelope;
 pub mod generation;
 pub mod guard;
 pub mod handle;
+pub mod kek;
 pub mod master_key;
+pub mod operator;
+pub mod pending;
+mod recipient;
 pub mod sealed;
 pub mod slots;
 pub mod store;
+mod store_keys;
 
 pub use api_key::{ApiKey, KeyName};
 pub use bounds::{Bounds, BoundsText, OutgoingRequest, Recipe, Trust, UseDescription};
+pub use document::{DocumentError, FileDocument, SealedDocument};
 pub use generation::GenerationMemory;
 pub use guard::Guard;
-pub use handle::{Injection, KeyError, KeyHandle};
+pub use handle::{KeyError, KeyHandle, Minter, OpenKey, VersionId};
+pub use kek::{KekHeader, KekProvider};
 pub use master_key::MasterKey;
+pub use operator::{OperatorKey, OperatorPublicKey};
+pub use pending::{PendingRecord, seal_to};
+pub use recipient::PublicKey;
 pub use store::{Editor, Keystore, StoreError};

@@ -1,5 +1,5 @@
-//! The key-encryption key. In: a file. Out: [`MasterKey`], and the keys derived from it; proven between: 32 bytes, from
-//! a regular file that nobody but its owner (or a mounted secret's group) may read.
+//! The key-encryption key. In: a file, or the bytes that a provider gave. Out: [`MasterKey`], and the keys derived from
+//! it; proven between: 32 bytes; a file is a regular one that nobody but its owner (or a mounted secret's group) may read.
 
 use std::fs::File;
 use std::io::Read;
@@ -23,27 +23,42 @@ impl MasterKey {
     /// # Errors
     /// The file can't be read, is no regular file, may be read by others, or does not hold exactly 32 bytes.
     pub fn from_file(path: &Path) -> Result<Self, MasterKeyError> {
-        let at = || path.to_path_buf();
-        let mut file = File::open(path).map_err(|source| MasterKeyError::Io { path: at(), source })?;
-        // Of the opened file, not of the path: the path may lead elsewhere by now.
-        let about = file.metadata().map_err(|source| MasterKeyError::Io { path: at(), source })?;
-        if !about.is_file() {
-            return Err(MasterKeyError::NotAFile { path: at() });
+        read_secret_file(path).map(Self)
+    }
+
+    /// Reads the key with this id: from the file at `path`, or from `NAME.next` beside it, where a rotation that was
+    /// interrupted after the store was replaced has left it. When neither is the one, the key at `path`: the store then
+    /// refuses it by name.
+    ///
+    /// # Errors
+    /// As [`MasterKey::from_file`].
+    pub fn from_file_or_next(path: &Path, id: &str) -> Result<Self, MasterKeyError> {
+        let key = Self::from_file(path)?;
+        if key.id() != id {
+            match Self::from_file(&next_to(path)) {
+                Ok(next) if next.id() == id => return Ok(next),
+                // Between the two reads a rotation may have come to its end.
+                _ => return Self::from_file(path),
+            }
         }
-        let mode = about.mode() & 0o777;
-        if !is_private(mode, about.uid()) {
-            return Err(MasterKeyError::TooOpen { path: at(), mode });
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
-        let limit = u64::try_from(MAX_FILE + 1).unwrap_or(u64::MAX);
-        Read::take(&mut file, limit)
-            .read_to_end(&mut text)
-            .map_err(|source| MasterKeyError::Io { path: at(), source })?;
-        let bytes = decode(&text).ok_or(MasterKeyError::NotAKey { path: at() })?;
-        if bytes.iter().all(|byte| bytes.first() == Some(byte)) {
-            return Err(MasterKeyError::NotRandom { path: at() });
-        }
-        Ok(Self(bytes))
+        Ok(key)
+    }
+
+    /// A key from text that a provider holds, such as an environment variable or a credential: 32 raw bytes, or their
+    /// base64 (either alphabet) on one line.
+    ///
+    /// # Errors
+    /// [`NotAKey`] for anything else.
+    pub fn from_text(text: &[u8]) -> Result<Self, NotAKey> {
+        decode(text).filter(|key| !is_one_byte(key)).map(Self).ok_or(NotAKey)
+    }
+
+    /// A key of these bytes: stretched from a passphrase, or unwrapped by a service.
+    ///
+    /// # Errors
+    /// [`NotAKey`] when all of them are the same.
+    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Result<Self, NotAKey> {
+        if is_one_byte(&bytes) { Err(NotAKey) } else { Ok(Self(bytes)) }
     }
 
     /// Makes a new random key and writes it to a new file, mode 0600, as one line of base64.
@@ -51,16 +66,7 @@ impl MasterKey {
     /// # Errors
     /// `Exists` when there is a file at `path` already, which stays as it is; the file can't be written; no randomness.
     pub fn create_file(path: &Path, random: &dyn Random) -> Result<Self, MasterKeyError> {
-        let key = Self::generate(random)?;
-        let mut line = Zeroizing::new(BASE64.encode(key.0.as_slice()));
-        line.push('\n');
-        match atomic::create(path, line.as_bytes()) {
-            Ok(()) => Ok(key),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(MasterKeyError::Exists { path: path.to_path_buf() })
-            }
-            Err(source) => Err(MasterKeyError::Io { path: path.to_path_buf(), source }),
-        }
+        create_secret_file(path, random).map(Self)
     }
 
     /// Makes a new random key that is kept nowhere: for stores that live as long as a process.
@@ -143,6 +149,61 @@ pub enum MasterKeyError {
     /// The system gave no random bytes.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+/// A text is not a key-encryption key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a key: 32 random bytes are needed, raw or as one line of base64 (44 characters)")]
+pub struct NotAKey;
+
+/// Where a rotation puts the new key of the file at `path` until the store is rewritten: `NAME.next`, beside it.
+pub fn next_to(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    PathBuf::from(name)
+}
+
+/// Reads 32 secret bytes from a file that nobody else may read.
+pub(crate) fn read_secret_file(path: &Path) -> Result<Key256, MasterKeyError> {
+    let at = || path.to_path_buf();
+    let mut file = File::open(path).map_err(|source| MasterKeyError::Io { path: at(), source })?;
+    // Of the opened file, not of the path: the path may lead elsewhere by now.
+    let about = file.metadata().map_err(|source| MasterKeyError::Io { path: at(), source })?;
+    if !about.is_file() {
+        return Err(MasterKeyError::NotAFile { path: at() });
+    }
+    let mode = about.mode() & 0o777;
+    if !is_private(mode, about.uid()) {
+        return Err(MasterKeyError::TooOpen { path: at(), mode });
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
+    let limit = u64::try_from(MAX_FILE + 1).unwrap_or(u64::MAX);
+    Read::take(&mut file, limit).read_to_end(&mut text).map_err(|source| MasterKeyError::Io { path: at(), source })?;
+    let bytes = decode(&text).ok_or(MasterKeyError::NotAKey { path: at() })?;
+    if is_one_byte(&bytes) {
+        return Err(MasterKeyError::NotRandom { path: at() });
+    }
+    Ok(bytes)
+}
+
+/// Makes 32 random bytes and writes them to a new file, mode 0600, as one line of base64.
+pub(crate) fn create_secret_file(path: &Path, random: &dyn Random) -> Result<Key256, MasterKeyError> {
+    let mut key = Zeroizing::new([0; 32]);
+    random.fill(key.as_mut_slice())?;
+    let mut line = Zeroizing::new(BASE64.encode(key.as_slice()));
+    line.push('\n');
+    match atomic::create(path, line.as_bytes()) {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(MasterKeyError::Exists { path: path.to_path_buf() })
+        }
+        Err(source) => Err(MasterKeyError::Io { path: path.to_path_buf(), source }),
+    }
+}
+
+/// No generator makes such a key; a placeholder does.
+fn is_one_byte(key: &[u8; 32]) -> bool {
+    key.iter().all(|byte| key.first() == Some(byte))
 }
 
 /// A base64 line of 44 characters with its line ending is the longest form.

@@ -14,11 +14,13 @@ use zeroize::Zeroizing;
 
 use crate::api_key::{ApiKey, KeyName};
 use crate::bounds::Bounds;
-use crate::crypto::{self, Canonical, Key256, NONCE_LEN, TAG_LEN};
-use crate::master_key::MasterKey;
+use crate::crypto::{self, Canonical, NONCE_LEN, TAG_LEN};
+use crate::pending::{self, PendingRecord};
+use crate::recipient;
+use crate::store_keys::StoreKeys;
 
 /// The format that this build writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Width of a wrapped data key: nonce, key, tag.
 pub(crate) const WRAPPED_LEN: usize = NONCE_LEN + 32 + TAG_LEN;
@@ -31,8 +33,26 @@ pub struct SealedRecord {
     pub(crate) version: NonZeroU32,
     pub(crate) bounds: Bounds,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) wrapped_key: Vec<u8>,
-    pub(crate) sealed: Vec<u8>,
+    pub(crate) body: Body,
+}
+
+/// How the secret is sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Under a data key of its own, and that under the wrap key.
+    Wrapped {
+        /// Nonce, encrypted data key, tag.
+        wrapped_key: Vec<u8>,
+        /// Nonce, encrypted secret, tag.
+        sealed: Vec<u8>,
+    },
+    /// With the store's public key, as it was pending; stays so until the key-encryption key is rotated.
+    Accepted {
+        /// The encapsulated key.
+        enc: [u8; 32],
+        /// Encrypted secret, tag.
+        sealed: Vec<u8>,
+    },
 }
 
 /// 16 random bytes: one for all versions of a key, another if the key is removed and put again under the same name.
@@ -54,13 +74,6 @@ pub enum VersionState {
     Next,
     /// Was current before the last rotation: no longer injected, still scrubbed from responses.
     Previous,
-}
-
-/// The keys of one store, derived from the key-encryption key under the store's id, one for each use.
-pub(crate) struct StoreKeys {
-    wrap: Key256,
-    fingerprint: Key256,
-    pub(crate) manifest: Key256,
 }
 
 impl SealedRecord {
@@ -91,65 +104,129 @@ impl SealedRecord {
         keys: &StoreKeys,
         random: &dyn Random,
     ) -> Result<Self, SealError> {
-        let RecordFacts { id, name, version, bounds } = about;
         let fingerprint = keys.fingerprint_of(secret);
-        let mut record = Self { id, name, version, bounds, fingerprint, wrapped_key: Vec::new(), sealed: Vec::new() };
+        let body = Body::Wrapped { wrapped_key: Vec::new(), sealed: Vec::new() };
+        let mut record = Self::new(about, fingerprint, body);
         let about = record.associated_data();
         let data_key = Zeroizing::new(array::<32>(random)?);
-        record.wrapped_key =
-            crypto::seal(&keys.wrap, array(random)?, &labelled(WRAP_LABEL, &about), data_key.as_slice())?;
-        record.sealed =
-            crypto::seal(&data_key, array(random)?, &labelled(SECRET_LABEL, &about), secret.expose().as_bytes())?;
+        let wrapped_key = crypto::seal(&keys.wrap, array(random)?, &labelled(WRAP_LABEL, &about), data_key.as_slice())?;
+        let sealed = crypto::seal(&data_key, array(random)?, &labelled(SECRET_LABEL, &about), secret.expose())?;
+        record.body = Body::Wrapped { wrapped_key, sealed };
         Ok(record)
+    }
+
+    /// A pending record under the id and version that it was accepted with, its secret sealed as it was.
+    pub(crate) fn accept(about: RecordFacts, pending: &PendingRecord, keys: &StoreKeys) -> Result<Self, DoesNotUnseal> {
+        let secret = pending.open(&keys.recipient_key).map_err(|_| DoesNotUnseal)?;
+        let body = Body::Accepted { enc: pending.enc, sealed: pending.sealed.clone() };
+        Ok(Self::new(about, keys.fingerprint_of(&secret), body))
+    }
+
+    /// The same record under the keys of another key-encryption key: its data key wrapped anew, or its secret sealed anew
+    /// where it was sealed with the public key, which changes too.
+    pub(crate) fn rewrap(&self, old: &StoreKeys, new: &StoreKeys, random: &dyn Random) -> Result<Self, RewrapError> {
+        match &self.body {
+            Body::Wrapped { wrapped_key, sealed } => {
+                let about = labelled(WRAP_LABEL, &self.associated_data());
+                let data_key = crypto::open(&old.wrap, &about, wrapped_key).map_err(|_| DoesNotUnseal)?;
+                let wrapped_key = crypto::seal(&new.wrap, array(random).map_err(SealError::from)?, &about, &data_key)
+                    .map_err(SealError::from)?;
+                Ok(Self { body: Body::Wrapped { wrapped_key, sealed: sealed.clone() }, ..self.clone() })
+            }
+            Body::Accepted { .. } => {
+                let secret = self.unseal(old)?;
+                let Self { id, name, version, bounds, .. } = self.clone();
+                Ok(Self::seal(RecordFacts { id, name, version, bounds }, &secret, new, random)?)
+            }
+        }
     }
 
     /// Unseals the secret.
     pub(crate) fn unseal(&self, keys: &StoreKeys) -> Result<ApiKey, DoesNotUnseal> {
+        self.unseal_about(keys, &self.associated_data())
+    }
+
+    /// Unseals the secret, and proves that the record has this hash. For loading: what both are made of is made once.
+    pub(crate) fn prove(&self, keys: &StoreKeys, hash: &[u8; 32]) -> Result<(), NotProven> {
         let about = self.associated_data();
-        let opened =
-            crypto::open(&keys.wrap, &labelled(WRAP_LABEL, &about), &self.wrapped_key).map_err(|_| DoesNotUnseal)?;
-        let mut data_key = Zeroizing::new([0; 32]);
-        data_key.copy_from_slice(opened.first_chunk::<32>().filter(|_| opened.len() == 32).ok_or(DoesNotUnseal)?);
-        let clear =
-            crypto::open(&data_key, &labelled(SECRET_LABEL, &about), &self.sealed).map_err(|_| DoesNotUnseal)?;
+        if hash_of(&about, &self.body) != *hash {
+            return Err(NotProven::Changed);
+        }
+        self.unseal_about(keys, &about).map(drop).map_err(|_| NotProven::DoesNotUnseal)
+    }
+
+    /// What the manifest holds of this record: SHA-256 over all of it.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        self.hash_with(&self.body)
+    }
+
+    /// The hash that this record would have with another record's ciphertexts: to tell a swap from a change.
+    pub(crate) fn hash_with(&self, body: &Body) -> [u8; 32] {
+        hash_of(&self.associated_data(), body)
+    }
+
+    fn new(about: RecordFacts, fingerprint: Fingerprint, body: Body) -> Self {
+        let RecordFacts { id, name, version, bounds } = about;
+        Self { id, name, version, bounds, fingerprint, body }
+    }
+
+    fn unseal_about(&self, keys: &StoreKeys, about: &[u8]) -> Result<ApiKey, DoesNotUnseal> {
+        let clear = match &self.body {
+            Body::Wrapped { wrapped_key, sealed } => {
+                let data_key =
+                    crypto::open32(&keys.wrap, &labelled(WRAP_LABEL, about), wrapped_key).map_err(|_| DoesNotUnseal)?;
+                crypto::open(&data_key, &labelled(SECRET_LABEL, about), sealed).map_err(|_| DoesNotUnseal)?
+            }
+            Body::Accepted { enc, sealed } => {
+                let about = pending::about(&keys.recipient, &self.name, &self.bounds);
+                recipient::open(&keys.recipient_key, enc, &about, sealed).map_err(|_| DoesNotUnseal)?
+            }
+        };
         ApiKey::parse(&clear).map_err(|_| DoesNotUnseal).and_then(|key| {
             let whole = key.expose().len() == clear.len() && keys.fingerprint_of(&key) == self.fingerprint;
             if whole { Ok(key) } else { Err(DoesNotUnseal) }
         })
     }
 
-    /// What the manifest holds of this record: SHA-256 over all of it.
-    pub(crate) fn hash(&self) -> [u8; 32] {
-        self.hash_with(&self.wrapped_key, &self.sealed)
-    }
-
-    /// The hash that this record would have with another record's ciphertexts: to tell a swap from a change.
-    pub(crate) fn hash_with(&self, wrapped_key: &[u8], sealed: &[u8]) -> [u8; 32] {
-        let whole = Canonical::new("assay-keystore-record-hash-v1")
-            .field(&self.associated_data())
-            .field(wrapped_key)
-            .field(sealed);
-        crypto::sha256(&whole.bytes())
-    }
-
     /// All that the secret is bound to. Two different records never have the same encoding.
     fn associated_data(&self) -> Vec<u8> {
-        let text = self.bounds.to_text();
-        let crate::bounds::RecipeText::Header { name, template } = &text.recipe;
-        Canonical::new("assay-keystore-record-v1")
+        let head = Canonical::new("assay-keystore-record-v2")
             .field(&FORMAT_VERSION.to_be_bytes())
             .field(&self.id.0)
             .field(self.name.as_str().as_bytes())
             .field(&self.version.get().to_be_bytes())
-            .list(&text.schemes)
-            .list(&text.hosts)
-            .list(&text.methods)
-            .list(&text.paths)
-            .list(&["header", name.as_str(), template.as_str()])
-            .field(text.trust.as_bytes())
-            .field(&self.fingerprint.0)
-            .bytes()
+            .field(&self.fingerprint.0);
+        bounds_encoding(head, &self.bounds).bytes()
     }
+}
+
+/// A record is not the one that the manifest names, or is, and does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotProven {
+    Changed,
+    DoesNotUnseal,
+}
+
+fn hash_of(about: &[u8], body: &Body) -> [u8; 32] {
+    let whole = Canonical::new("assay-keystore-record-hash-v2").field(about);
+    let whole = match body {
+        Body::Wrapped { wrapped_key, sealed } => whole.field(b"wrapped").field(wrapped_key).field(sealed),
+        Body::Accepted { enc, sealed } => whole.field(b"accepted").field(enc).field(sealed),
+    };
+    crypto::sha256(&whole.bytes())
+}
+
+/// Appends all bounds. The recipe goes in whole, as canonical JSON: its token endpoint, claims and algorithms with it.
+pub(crate) fn bounds_encoding(head: Canonical, bounds: &Bounds) -> Canonical {
+    let text = bounds.to_text();
+    // A recipe is text and numbers: it always serializes. Were it not so, the record would not open.
+    let recipe = crypto::canonical_json(&text.recipe).unwrap_or_default();
+    head.list(&text.schemes)
+        .list(&text.hosts)
+        .list(&text.methods)
+        .list(&text.paths)
+        .field(&recipe)
+        .field(text.trust.as_bytes())
 }
 
 /// What a record says in the clear.
@@ -158,21 +235,6 @@ pub(crate) struct RecordFacts {
     pub(crate) name: KeyName,
     pub(crate) version: NonZeroU32,
     pub(crate) bounds: Bounds,
-}
-
-impl StoreKeys {
-    pub(crate) fn new(master: &MasterKey, store: &[u8; 16]) -> Self {
-        Self {
-            wrap: master.derive(store, "assay-keystore-wrap-v1"),
-            fingerprint: master.derive(store, "assay-keystore-fingerprint-v1"),
-            manifest: master.derive(store, "assay-keystore-manifest-v1"),
-        }
-    }
-
-    pub(crate) fn fingerprint_of(&self, secret: &ApiKey) -> Fingerprint {
-        let mac = crypto::mac(&self.fingerprint, secret.expose().as_bytes());
-        Fingerprint(*mac.first_chunk().unwrap_or(&[0; 8]))
-    }
 }
 
 /// A secret could not be sealed.
@@ -197,6 +259,15 @@ impl From<crypto::DoesNotOpen> for SealError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the record does not open with what it says of itself")]
 pub struct DoesNotUnseal;
+
+/// A record could not be moved to another key-encryption key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RewrapError {
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    DoesNotUnseal(#[from] DoesNotUnseal),
+}
 
 impl fmt::Debug for SealedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -238,8 +309,8 @@ impl fmt::Display for VersionState {
     }
 }
 
-const WRAP_LABEL: &str = "assay-keystore-wrapped-key-v1";
-const SECRET_LABEL: &str = "assay-keystore-secret-v1";
+const WRAP_LABEL: &str = "assay-keystore-wrapped-key-v2";
+const SECRET_LABEL: &str = "assay-keystore-secret-v2";
 
 /// The associated data of one of the two seals.
 fn labelled(label: &str, about: &[u8]) -> Vec<u8> {
@@ -257,7 +328,7 @@ mod tests {
     }
 
     fn keys() -> StoreKeys {
-        StoreKeys::new(&MasterKey::generate(&SystemRandom).unwrap(), &[1; 16])
+        crate::store_keys::tests::fresh()
     }
 
     #[test]
@@ -296,10 +367,17 @@ mod tests {
     fn halves_of_two_records_do_not_fit_together() {
         let keys = keys();
         let secret = ApiKey::parse(b"sk-0123456789abcdef").unwrap();
-        let one = SealedRecord::seal(facts(), &secret, &keys, &SystemRandom).unwrap();
-        let other = SealedRecord::seal(facts(), &secret, &keys, &SystemRandom).unwrap();
-        assert!(SealedRecord { wrapped_key: other.wrapped_key.clone(), ..one.clone() }.unseal(&keys).is_err());
-        assert!(SealedRecord { sealed: other.sealed.clone(), ..one.clone() }.unseal(&keys).is_err());
+        let seal = || SealedRecord::seal(facts(), &secret, &keys, &SystemRandom).unwrap();
+        let halves = |record: &SealedRecord| match record.body.clone() {
+            Body::Wrapped { wrapped_key, sealed } => (wrapped_key, sealed),
+            Body::Accepted { .. } => unreachable!(),
+        };
+        let one = seal();
+        let ((wrapped_key, sealed), (other_key, other_sealed)) = (halves(&one), halves(&seal()));
+        let with = |body| SealedRecord { body, ..one.clone() };
+        assert!(with(Body::Wrapped { wrapped_key: other_key, sealed: sealed.clone() }).unseal(&keys).is_err());
+        assert!(with(Body::Wrapped { wrapped_key: wrapped_key.clone(), sealed: other_sealed }).unseal(&keys).is_err());
+        assert!(with(Body::Wrapped { wrapped_key, sealed }).unseal(&keys).is_ok());
         assert!(one.unseal(&self::keys()).is_err(), "another key-encryption key");
     }
 }

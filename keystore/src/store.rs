@@ -1,11 +1,14 @@
-//! The key store: one file, opened whole or not at all. In: a path, the key-encryption key, what this machine remembers.
-//! Out: [`Keystore`]; proven between: every record is the one that was sealed, none is missing, added or swapped, the
-//! format is this one, and no later generation was seen here.
+//! The key store: one document, opened whole or not at all. In: a document, the key-encryption key, what this machine
+//! remembers. Out: [`Keystore`]; proven between: every record is the one that was sealed, none is missing, added or
+//! swapped, the format is this one, and no later generation was seen here.
 
+mod contents;
 mod editor;
 mod error;
 mod file;
+mod in_place;
 mod manifest;
+mod pending;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,26 +19,64 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::Arc;
 
+use attest_core::random::Random;
+use attest_core::time::UnixTime;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
+use contents::Contents;
 pub use editor::{Editor, Put, Rotated};
 pub use error::StoreError;
+pub use in_place::{KekRotated, rotate_kek_in_place};
+pub use pending::{PendingInfo, PendingState};
 
 use crate::bounds::BoundsText;
+use crate::document::{FileDocument, SealedDocument};
 use crate::generation::GenerationMemory;
 use crate::handle::KeyHandle;
+use crate::kek::KekHeader;
 use crate::master_key::MasterKey;
+use crate::operator::OperatorPublicKey;
+use crate::pending::PendingRecord;
+use crate::recipient::PublicKey;
+use crate::sealed::SealedRecord;
 pub use crate::sealed::VersionState;
-use crate::sealed::{SealedRecord, StoreKeys};
+
+/// Versions of keys in one store.
+pub const MAX_RECORDS: usize = 32_768;
+/// Pending records beside them.
+pub const MAX_PENDING: usize = 256;
+/// Operators whose signature counts.
+pub const MAX_OPERATORS: usize = 64;
 
 /// An opened key store. Holds no clear key: each is unsealed by the first request that may have it.
 pub struct Keystore {
     id: [u8; 16],
     generation: u64,
+    kek: KekHeader,
+    public_key: PublicKey,
+    operators: Vec<(String, OperatorPublicKey)>,
     keys: BTreeMap<String, KeyHandle>,
     list: Vec<KeyInfo>,
+    pending: Vec<PendingInfo>,
+    audit: Zeroizing<[u8; 32]>,
+}
+
+/// What a store says of itself in the clear, read without any key: enough to find the key-encryption key, and to seal with
+/// the public one. Nothing of it is proven, the public key neither: pin that one where secrets are sealed.
+#[derive(Debug, Clone)]
+pub struct UnprovenHead {
+    /// The store's id.
+    pub store: [u8; 16],
+    /// Its generation.
+    pub generation: u64,
+    /// Its key-encryption key, and where that comes from.
+    pub kek: KekHeader,
+    /// The public key to seal with.
+    pub public_key: PublicKey,
+    /// What is pending.
+    pub pending: Vec<PendingRecord>,
 }
 
 /// One key in a list: all that is known of it, but for its value.
@@ -45,6 +86,16 @@ pub struct KeyInfo {
     pub name: String,
     /// Its versions, oldest first.
     pub versions: Vec<VersionInfo>,
+    /// Whether it is switched off, and until when.
+    pub disabled: Option<Disabled>,
+}
+
+/// A key that an operator has switched off: it stays in the store, and no request gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Disabled {
+    /// When it is on again by itself, in Unix seconds; `None`: when it is enabled.
+    #[serde(serialize_with = "until_secs")]
+    pub until: Option<UnixTime>,
 }
 
 /// One version of a key in a list.
@@ -61,15 +112,42 @@ pub struct VersionInfo {
 }
 
 impl Keystore {
-    /// Opens a store and remembers its generation.
+    /// Opens a store in a file and remembers its generation.
     ///
     /// Every record is unsealed once, to prove that it will, and wiped again.
     ///
     /// # Errors
     /// [`StoreError`] names what is wrong: the key, the file, one record, or its age.
     pub fn open(path: &Path, master: &MasterKey, memory: &GenerationMemory) -> Result<Self, StoreError> {
-        let contents = read::open(path, master, memory)?;
-        memory.remember(&contents.id, contents.generation)?;
+        Self::open_document(&FileDocument::to_read(path), master, memory)
+    }
+
+    /// Opens a store wherever it is kept, as [`Keystore::open`] does.
+    ///
+    /// # Errors
+    /// As [`Keystore::open`].
+    pub fn open_document(
+        document: &dyn SealedDocument,
+        master: &MasterKey,
+        memory: &GenerationMemory,
+    ) -> Result<Self, StoreError> {
+        let place = document.place();
+        let bytes = document.read().map_err(StoreError::at(&place))?;
+        Self::open_bytes(&place, &bytes, master, memory)
+    }
+
+    /// Opens a document that was read already, as [`Keystore::open`] does; `place` is for the messages.
+    ///
+    /// # Errors
+    /// As [`Keystore::open`].
+    pub fn open_bytes(
+        place: &str,
+        bytes: &[u8],
+        master: &MasterKey,
+        memory: &GenerationMemory,
+    ) -> Result<Self, StoreError> {
+        let contents = read::open(place, bytes, master, memory)?;
+        memory.remember(&contents.head.store, contents.head.generation)?;
         Ok(Self::new(&contents))
     }
 
@@ -79,18 +157,45 @@ impl Keystore {
     /// # Errors
     /// As [`Keystore::open`].
     pub fn inspect(path: &Path, master: &MasterKey, memory: &GenerationMemory) -> Result<Self, StoreError> {
-        read::open(path, master, memory).map(|contents| Self::new(&contents))
+        Self::inspect_document(&FileDocument::to_read(path), master, memory)
     }
 
-    /// Opens a store to change it. Until the [`Editor`] is committed or dropped nobody else can.
+    /// As [`Keystore::inspect`], wherever the store is kept.
+    ///
+    /// # Errors
+    /// As [`Keystore::open`].
+    pub fn inspect_document(
+        document: &dyn SealedDocument,
+        master: &MasterKey,
+        memory: &GenerationMemory,
+    ) -> Result<Self, StoreError> {
+        let place = document.place();
+        let bytes = document.read().map_err(StoreError::at(&place))?;
+        read::open(&place, &bytes, master, memory).map(|contents| Self::new(&contents))
+    }
+
+    /// Opens a store in a file to change it. Until the [`Editor`] is committed or dropped nobody else can.
     ///
     /// # Errors
     /// As [`Keystore::open`]; `Busy` when another writer holds the store.
     pub fn edit(path: &Path, master: &MasterKey, memory: &GenerationMemory) -> Result<Editor, StoreError> {
-        Editor::open(path, master, memory)
+        let document = FileDocument::to_write(path).map_err(StoreError::at(&path.display().to_string()))?;
+        Self::edit_document(Box::new(document), master, memory)
     }
 
-    /// Makes a new, empty store.
+    /// Opens a store to change it, wherever it is kept. Who commits second is refused.
+    ///
+    /// # Errors
+    /// As [`Keystore::open`].
+    pub fn edit_document(
+        document: Box<dyn SealedDocument>,
+        master: &MasterKey,
+        memory: &GenerationMemory,
+    ) -> Result<Editor, StoreError> {
+        Editor::open(document, master, memory)
+    }
+
+    /// Makes a new, empty store in a file, whose key-encryption key stands in a file too.
     ///
     /// # Errors
     /// `Exists` when there is something at `path`, which stays as it is; the file can't be written; no randomness.
@@ -98,9 +203,65 @@ impl Keystore {
         path: &Path,
         master: &MasterKey,
         memory: &GenerationMemory,
-        random: &dyn attest_core::random::Random,
+        random: &dyn Random,
     ) -> Result<Self, StoreError> {
-        Editor::create(path, master, memory, random)
+        let document = FileDocument::to_write(path).map_err(StoreError::at(&path.display().to_string()))?;
+        Self::create_document(&document, KekHeader::file(master), master, memory, random)
+    }
+
+    /// Makes a new, empty store for `master`, which `kek` describes.
+    ///
+    /// # Errors
+    /// As [`Keystore::create`]; `OtherKek` when `kek` describes another key.
+    pub fn create_document(
+        document: &dyn SealedDocument,
+        kek: KekHeader,
+        master: &MasterKey,
+        memory: &GenerationMemory,
+        random: &dyn Random,
+    ) -> Result<Self, StoreError> {
+        editor::create(document, kek, master, memory, random)
+    }
+
+    /// What a store says of itself in the clear.
+    ///
+    /// # Errors
+    /// It can't be read, or its syntax is not right.
+    pub fn head(document: &dyn SealedDocument) -> Result<UnprovenHead, StoreError> {
+        let place = document.place();
+        let bytes = document.read().map_err(StoreError::at(&place))?;
+        Self::head_of_bytes(&place, &bytes)
+    }
+
+    /// As [`Keystore::head`], of a document that was read already.
+    ///
+    /// # Errors
+    /// As [`Keystore::head`].
+    pub fn head_of_bytes(place: &str, bytes: &[u8]) -> Result<UnprovenHead, StoreError> {
+        read::head(place, bytes)
+    }
+
+    /// Adds a pending record to a store, without any key. It waits there until it is accepted.
+    ///
+    /// # Errors
+    /// `OtherRecipient` when it is sealed for another store, `Full`, or the document can't be read or written.
+    pub fn append_pending(document: &dyn SealedDocument, record: PendingRecord) -> Result<(), StoreError> {
+        editor::append_pending(document, record)
+    }
+
+    /// Takes a store as it is although a later generation was seen here, and remembers its generation in place of that:
+    /// for an operator who put an old one back and knows why. Its generation, and the one that was seen.
+    ///
+    /// # Errors
+    /// As [`Keystore::open`], but for `RolledBack`. `BelowMinimum` stays: that is for the configuration to say.
+    pub fn accept_rollback(
+        document: &dyn SealedDocument,
+        master: &MasterKey,
+        memory: &GenerationMemory,
+    ) -> Result<(u64, Option<u64>), StoreError> {
+        let place = document.place();
+        let bytes = document.read().map_err(StoreError::at(&place))?;
+        editor::accept_rollback(&place, &bytes, master, memory)
     }
 
     /// The key of this name; `None` when there is none.
@@ -113,6 +274,26 @@ impl Keystore {
         &self.list
     }
 
+    /// What is pending, in the order in which it came. What an operator's signature has taken in is in the list instead.
+    pub fn pending(&self) -> &[PendingInfo] {
+        &self.pending
+    }
+
+    /// The operators whose signature takes a pending record in, by name.
+    pub fn operators(&self) -> &[(String, OperatorPublicKey)] {
+        &self.operators
+    }
+
+    /// The public key that others seal with: see [`crate::seal_to`].
+    pub fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// The key-encryption key, and where it comes from.
+    pub fn kek(&self) -> &KekHeader {
+        &self.kek
+    }
+
     /// How often the store was changed; the first is 1.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -123,23 +304,54 @@ impl Keystore {
         data_encoding::BASE64URL_NOPAD.encode(&self.id)
     }
 
+    /// The key of the audit chain that belongs to this store. It stays the same when the key-encryption key is rotated.
+    pub fn audit_key(&self) -> Zeroizing<[u8; 32]> {
+        self.audit.clone()
+    }
+
     fn new(contents: &Contents) -> Self {
-        let mut by_name: BTreeMap<String, Vec<(VersionState, SealedRecord)>> = BTreeMap::new();
-        for (state, record) in &contents.records {
-            by_name.entry(record.name().to_string()).or_default().push((*state, record.clone()));
+        let head = &contents.head;
+        let by_name = || contents.records.chunk_by(|(_, one), (_, other)| one.name() == other.name());
+        let named =
+            |versions: &[(VersionState, SealedRecord)]| versions.first().map(|(_, record)| record.name().clone());
+        let list = by_name().filter_map(|versions| {
+            let name = named(versions)?;
+            Some(KeyInfo::new(name.as_str(), versions, head.disabled.get(&name).copied()))
+        });
+        let keys = by_name().filter_map(|versions| {
+            let name = named(versions)?;
+            let handle = KeyHandle::new(versions, &contents.keys, head.disabled.get(&name).copied())?;
+            Some((name.to_string(), handle))
+        });
+        Self {
+            id: head.store,
+            generation: head.generation,
+            kek: head.kek.clone(),
+            public_key: contents.keys.recipient,
+            operators: head.operators.iter().map(|(name, key)| (name.to_string(), *key)).collect(),
+            keys: keys.collect(),
+            list: list.collect(),
+            pending: contents.pending.iter().map(|(state, record)| PendingInfo::new(*state, record)).collect(),
+            audit: contents.keys.audit(),
         }
-        let list = by_name.iter().map(|(name, versions)| KeyInfo::new(name, versions)).collect();
-        let handles =
-            by_name.into_iter().filter_map(|(name, versions)| Some((name, KeyHandle::new(&versions, &contents.keys)?)));
-        Self { id: contents.id, generation: contents.generation, keys: handles.collect(), list }
     }
 }
 
+impl Disabled {
+    /// Whether the key is still off at `now`.
+    pub fn is_in_force(self, now: UnixTime) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+fn until_secs<S: serde::Serializer>(until: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    until.map(UnixTime::secs).serialize(serializer)
+}
+
 impl KeyInfo {
-    fn new(name: &str, versions: &[(VersionState, SealedRecord)]) -> Self {
-        let mut versions: Vec<_> = versions.iter().map(|(state, record)| VersionInfo::new(*state, record)).collect();
-        versions.sort_by_key(|info| info.version);
-        Self { name: name.to_owned(), versions }
+    fn new(name: &str, versions: &[(VersionState, SealedRecord)], disabled: Option<Disabled>) -> Self {
+        let versions = versions.iter().map(|(state, record)| VersionInfo::new(*state, record)).collect();
+        Self { name: name.to_owned(), versions, disabled }
     }
 }
 
@@ -158,14 +370,4 @@ impl fmt::Debug for Keystore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keystore({} keys, generation {})", self.keys.len(), self.generation)
     }
-}
-
-/// What a file holds once it is proven, and what is written into the next one.
-struct Contents {
-    id: [u8; 16],
-    kek_id: String,
-    generation: u64,
-    /// In the order of the file: by name, then version.
-    records: Vec<(VersionState, SealedRecord)>,
-    keys: Arc<StoreKeys>,
 }

@@ -1,18 +1,34 @@
-//! The list of what belongs to one generation. In: records and their states. Out: a [`Manifest`] whose MAC only a holder
-//! of the key-encryption key can make; proven by [`Manifest::is_authentic`]: id, generation and list are as written.
+//! The head of a store and the list of what belongs to one generation. In: the head, records and their states. Out: a
+//! [`Manifest`] whose MAC only a holder of the key-encryption key can make; proven by [`Manifest::is_authentic`]: all of
+//! the head and the list are as written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
-use super::Contents;
+use super::{Contents, Disabled};
 use crate::api_key::KeyName;
 use crate::crypto::{self, Canonical};
-use crate::sealed::{FORMAT_VERSION, RecordId, SealedRecord, StoreKeys, VersionState};
+use crate::kek::KekHeader;
+use crate::operator::OperatorPublicKey;
+use crate::sealed::{FORMAT_VERSION, RecordId, SealedRecord, VersionState};
+use crate::store_keys::SealedKeys;
+
+/// What a store says of itself, beside its records.
+#[derive(Clone)]
+pub(super) struct Head {
+    pub(super) store: [u8; 16],
+    pub(super) generation: u64,
+    pub(super) kek: KekHeader,
+    pub(super) keys: SealedKeys,
+    /// Whose signature takes a pending record in.
+    pub(super) operators: BTreeMap<KeyName, OperatorPublicKey>,
+    /// Keys that are switched off.
+    pub(super) disabled: BTreeMap<KeyName, Disabled>,
+}
 
 /// What belongs to one generation of a store.
 pub(super) struct Manifest {
-    pub(super) store: [u8; 16],
-    pub(super) kek_id: String,
-    pub(super) generation: u64,
+    pub(super) head: Head,
     pub(super) entries: Vec<Entry>,
     pub(super) mac: [u8; 32],
 }
@@ -30,9 +46,7 @@ impl Manifest {
     /// The manifest of `contents`, with its MAC.
     pub(super) fn of(contents: &Contents) -> Self {
         let mut manifest = Self {
-            store: contents.id,
-            kek_id: contents.kek_id.clone(),
-            generation: contents.generation,
+            head: contents.head.clone(),
             entries: contents.records.iter().map(|(state, record)| Entry::of(*state, record)).collect(),
             mac: [0; 32],
         };
@@ -41,41 +55,61 @@ impl Manifest {
     }
 
     /// Whether the MAC is right, in constant time.
-    pub(super) fn is_authentic(&self, keys: &StoreKeys) -> bool {
-        crypto::mac_is(&keys.manifest, &self.encoding(), &self.mac)
+    pub(super) fn is_authentic(&self, key: &[u8; 32]) -> bool {
+        crypto::mac_is(key, &self.encoding(), &self.mac)
     }
 
     /// How the entries contradict each other, if they do: nobody without the key can write such a manifest, and we don't.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
-        let count = |name: &KeyName, state| {
-            self.entries.iter().filter(|entry| entry.name == *name && entry.state == state).count()
-        };
-        for (index, entry) in self.entries.iter().enumerate() {
-            if self.entries.iter().take(index).any(|other| (other.id, other.version) == (entry.id, entry.version)) {
+        let (mut of_name, mut of_id) = (BTreeMap::new(), BTreeMap::new());
+        let (mut versions, mut states) = (BTreeSet::new(), BTreeSet::new());
+        for entry in &self.entries {
+            if !versions.insert((entry.id, entry.version)) {
                 return Some("one version is there twice");
             }
-            if self.entries.iter().any(|other| (other.name == entry.name) != (other.id == entry.id)) {
+            if *of_name.entry(&entry.name).or_insert(entry.id) != entry.id
+                || *of_id.entry(entry.id).or_insert(&entry.name) != &entry.name
+            {
                 return Some("one name has two ids, or one id two names");
             }
-            if count(&entry.name, VersionState::Current) != 1 {
-                return Some("a key has no current version, or two");
+            if !states.insert((&entry.name, entry.state)) {
+                return Some("a key has two current, two next or two previous versions");
             }
-            if count(&entry.name, VersionState::Next) > 1 || count(&entry.name, VersionState::Previous) > 1 {
-                return Some("a key has two next or two previous versions");
-            }
+        }
+        if of_name.keys().any(|name| !states.contains(&(*name, VersionState::Current))) {
+            return Some("a key has no current version");
+        }
+        if self.head.disabled.keys().any(|name| !of_name.contains_key(name)) {
+            return Some("a key is disabled that is not there");
         }
         None
     }
 
     fn encoding(&self) -> Vec<u8> {
-        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let head = Canonical::new("assay-keystore-manifest-v1")
+        let count = |len| u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+        let head = &self.head;
+        // The provider is text and numbers: it always serializes.
+        let kek = crypto::canonical_json(&head.kek).unwrap_or_default();
+        let whole = Canonical::new("assay-keystore-manifest-v2")
             .field(&FORMAT_VERSION.to_be_bytes())
-            .field(&self.store)
-            .field(self.kek_id.as_bytes())
-            .field(&self.generation.to_be_bytes())
-            .field(&count.to_be_bytes());
-        let whole = self.entries.iter().fold(head, |encoding, entry| {
+            .field(&head.store)
+            .field(&head.generation.to_be_bytes())
+            .field(&kek)
+            .field(&head.keys.inner_key)
+            .field(&head.keys.recipient.0)
+            .field(&head.keys.recipient_key)
+            .field(&count(head.operators.len()));
+        let whole = head
+            .operators
+            .iter()
+            .fold(whole, |encoding, (name, key)| encoding.field(name.as_str().as_bytes()).field(&key.0));
+        let whole =
+            head.disabled.iter().fold(whole.field(&count(head.disabled.len())), |encoding, (name, disabled)| {
+                // Without an end the field is empty, which no end is.
+                let until = disabled.until.map(|until| until.secs().to_be_bytes());
+                encoding.field(name.as_str().as_bytes()).field(until.as_ref().map_or(&[], <[u8; 8]>::as_slice))
+            });
+        let whole = self.entries.iter().fold(whole.field(&count(self.entries.len())), |encoding, entry| {
             encoding
                 .field(&entry.id.0)
                 .field(entry.name.as_str().as_bytes())

@@ -1,88 +1,140 @@
-//! Opening. In: a file. Out: [`Contents`]; proven between, in this order: its syntax, the key, the manifest, each record
-//! against the manifest, its age, and that every record unseals.
+//! Opening. In: a document. Out: [`Contents`]; proven between, in this order: its syntax, the key, the manifest, each record
+//! against the manifest and that it unseals, its age; then the pending records, of which those that a listed operator has
+//! signed for this very generation become part of it.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::file::{self, MAX_BYTES, Parsed};
+use super::file::{self, Parsed};
 use super::manifest::{Entry, Manifest};
-use super::{Contents, StoreError};
-use crate::generation::GenerationMemory;
+use super::{Contents, StoreError, UnprovenHead, pending};
+use crate::generation::{Age, GenerationMemory};
 use crate::master_key::MasterKey;
-use crate::sealed::{SealedRecord, StoreKeys, VersionState};
+use crate::sealed::{NotProven, RecordId, SealedRecord, VersionState};
+use crate::store_keys::{OuterKeys, StoreKeys};
 
 /// Reads and proves a store. Remembers nothing.
-pub(super) fn open(path: &Path, master: &MasterKey, memory: &GenerationMemory) -> Result<Contents, StoreError> {
-    let Parsed { records, manifest } = file::parse(path, &bytes(path)?)?;
-    let keys = Arc::new(StoreKeys::new(master, &manifest.store));
-    if !manifest.is_authentic(&keys) {
-        let (locked_with, given) = (manifest.kek_id, master.id());
+pub(super) fn open(
+    place: &str,
+    bytes: &[u8],
+    master: &MasterKey,
+    memory: &GenerationMemory,
+) -> Result<Contents, StoreError> {
+    let contents = open_of_any_age(place, bytes, master)?;
+    let found = contents.head.generation;
+    match memory.age_of(&contents.head.store, found)? {
+        Age::Fresh => Ok(contents),
+        Age::RolledBack { seen } => Err(StoreError::RolledBack { place: place.to_owned(), found, seen }),
+        Age::BelowMinimum { least } => Err(StoreError::BelowMinimum { place: place.to_owned(), found, least }),
+    }
+}
+
+/// As [`open`], whatever generation it is: for whoever accepts a rollback.
+pub(super) fn open_of_any_age(place: &str, bytes: &[u8], master: &MasterKey) -> Result<Contents, StoreError> {
+    let Parsed { records, manifest, pending } = file::parse(place, bytes)?;
+    let at = || place.to_owned();
+    let outer = OuterKeys::new(master, &manifest.head.store);
+    if !manifest.is_authentic(&outer.manifest) {
+        let (locked_with, given) = (manifest.head.kek.id().to_owned(), master.id());
         return Err(match locked_with == given {
-            true => StoreError::ManifestChanged { path: path.to_path_buf() },
-            false => StoreError::WrongKey { path: path.to_path_buf(), locked_with, given },
+            true => StoreError::ManifestChanged { place: at() },
+            false => StoreError::WrongKey { place: at(), locked_with, given },
         });
     }
     if let Some(what) = manifest.contradiction() {
-        return Err(StoreError::Inconsistent { path: path.to_path_buf(), what });
+        return Err(StoreError::Inconsistent { place: at(), what });
     }
-    let records = matched(path, records, &manifest)?;
-    if let Some(seen) = memory.seen(&manifest.store)?.filter(|seen| *seen > manifest.generation) {
-        return Err(StoreError::RolledBack { path: path.to_path_buf(), found: manifest.generation, seen });
-    }
-    if let Some((_, record)) = records.iter().find(|(_, record)| record.unseal(&keys).is_err()) {
-        let (name, version) = (record.name.clone(), record.version);
-        return Err(StoreError::DoesNotUnseal { path: path.to_path_buf(), name, version });
-    }
-    Ok(Contents { id: manifest.store, kek_id: manifest.kek_id, generation: manifest.generation, records, keys })
+    let keys = outer.open(&manifest.head.store, &manifest.head.keys);
+    let keys = Arc::new(keys.map_err(|_| StoreError::Inconsistent { place: at(), what: "its own keys do not open" })?);
+    let records = matched(place, records, &manifest, &keys)?;
+    let mut contents = Contents { head: manifest.head, records, pending: Vec::new(), keys };
+    pending::take_in(&mut contents, pending);
+    Ok(contents)
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|source| StoreError::Io { path: path.to_path_buf(), source })?;
-    Ok(bytes)
+/// What a document says of itself, before there is a key to prove it with.
+pub(super) fn head(place: &str, bytes: &[u8]) -> Result<UnprovenHead, StoreError> {
+    let Parsed { manifest, pending, .. } = file::parse(place, bytes)?;
+    let head = manifest.head;
+    Ok(UnprovenHead {
+        store: head.store,
+        generation: head.generation,
+        kek: head.kek,
+        public_key: head.keys.recipient,
+        pending: pending.into_iter().collect(),
+    })
 }
 
-/// Each record beside its entry, or what is wrong with the first that has none.
+/// Each record beside its state, or what is wrong with the first that is not as the manifest says.
 fn matched(
-    path: &Path,
+    place: &str,
     records: Vec<SealedRecord>,
     manifest: &Manifest,
+    keys: &StoreKeys,
 ) -> Result<Vec<(VersionState, SealedRecord)>, StoreError> {
-    let at = || path.to_path_buf();
-    let is_of = |record: &SealedRecord, entry: &Entry| (record.id, record.version) == (entry.id, entry.version);
+    let at = || place.to_owned();
+    let by_id = Index::of(&records);
     for entry in &manifest.entries {
         let (name, version) = (entry.name.clone(), entry.version);
-        let Some(record) = records.iter().find(|record| is_of(record, entry)) else {
-            return Err(StoreError::RecordDropped { path: at(), name, version });
+        let Some(record) = by_id.of_entry(entry) else {
+            return Err(StoreError::RecordDropped { place: at(), name, version });
         };
-        if record.hash() != entry.hash {
-            let donor = records.iter().find(|donor| record.hash_with(&donor.wrapped_key, &donor.sealed) == entry.hash);
-            return Err(match donor {
-                Some(donor) => StoreError::RecordsSwapped { path: at(), name, version, with: donor.name.clone() },
-                None => StoreError::RecordChanged { path: at(), name, version },
-            });
+        match record.prove(keys, &entry.hash) {
+            Ok(()) => {}
+            Err(NotProven::DoesNotUnseal) => return Err(StoreError::DoesNotUnseal { place: at(), name, version }),
+            Err(NotProven::Changed) => {
+                let donor = records.iter().find(|donor| record.hash_with(&donor.body) == entry.hash);
+                return Err(match donor {
+                    Some(donor) => StoreError::RecordsSwapped { place: at(), name, version, with: donor.name.clone() },
+                    None => StoreError::RecordChanged { place: at(), name, version },
+                });
+            }
         }
     }
-    // Every entry has its record; a record too many has no entry, or one that an earlier record has taken.
-    let is_extra = |(index, record): &(usize, &SealedRecord)| {
-        let taken = records.iter().take(*index).any(|other| (other.id, other.version) == (record.id, record.version));
-        taken || !manifest.entries.iter().any(|entry| is_of(record, entry))
-    };
-    if records.len() > manifest.entries.len()
-        && let Some((_, extra)) = records.iter().enumerate().find(is_extra)
-    {
-        return Err(StoreError::RecordAdded { path: at(), name: extra.name.clone(), version: extra.version });
+    // Every entry has its record. A record too many is one that has no entry, or the second one for an entry.
+    if let Some(extra) = by_id.twice.or_else(|| by_id.without_entry(&manifest.entries)) {
+        return Err(StoreError::RecordAdded { place: at(), name: extra.name.clone(), version: extra.version });
     }
     // As many records as entries, each entry with its own: the order is all that can differ.
-    let misplaced = records.iter().zip(&manifest.entries).find(|(record, entry)| !is_of(record, entry));
+    let misplaced =
+        records.iter().zip(&manifest.entries).find(|(record, entry)| key_of(record) != (entry.id, entry.version));
     if let Some((record, entry)) = misplaced {
         let (name, version, with) = (entry.name.clone(), entry.version, record.name.clone());
-        return Err(StoreError::RecordsSwapped { path: at(), name, version, with });
+        return Err(StoreError::RecordsSwapped { place: at(), name, version, with });
     }
     Ok(manifest.entries.iter().map(|entry| entry.state).zip(records).collect())
+}
+
+/// Records by id and version: ten thousand of them are looked up one by one.
+struct Index<'a> {
+    records: BTreeMap<(RecordId, NonZeroU32), &'a SealedRecord>,
+    /// A second record with the id and version of an earlier one.
+    twice: Option<&'a SealedRecord>,
+}
+
+impl<'a> Index<'a> {
+    fn of(records: &'a [SealedRecord]) -> Self {
+        let mut index = Self { records: BTreeMap::new(), twice: None };
+        for record in records {
+            match index.records.entry(key_of(record)) {
+                std::collections::btree_map::Entry::Vacant(free) => drop(free.insert(record)),
+                std::collections::btree_map::Entry::Occupied(_) => index.twice = index.twice.or(Some(record)),
+            }
+        }
+        index
+    }
+
+    fn of_entry(&self, entry: &Entry) -> Option<&'a SealedRecord> {
+        self.records.get(&(entry.id, entry.version)).copied()
+    }
+
+    fn without_entry(&self, entries: &[Entry]) -> Option<&'a SealedRecord> {
+        let named: std::collections::BTreeSet<_> = entries.iter().map(|entry| (entry.id, entry.version)).collect();
+        self.records.iter().find(|(key, _)| !named.contains(key)).map(|(_, record)| *record)
+    }
+}
+
+fn key_of(record: &SealedRecord) -> (RecordId, NonZeroU32) {
+    (record.id, record.version)
 }
