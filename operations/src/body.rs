@@ -178,6 +178,10 @@ impl Body {
                 tree.to_text()
             }
         };
+        if bytes.is_empty() && !written.is_empty() {
+            // The request says that it has none, and over HTTP/2 it has ended already.
+            return Err(Refusal::NotAForm);
+        }
         Ok(Some(written.into_bytes()))
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! In: bytes of a client, at most 64 KiB. Out: a tree, and later its text. Proven between: UTF-8, one value and nothing
 //! after it, no member twice, not too deep; numbers as they were written. What is written from the tree has one reading.
+//!
+//! `attest_core::json` reads what we keep for ourselves, into numbers of the machine; sent on, its `0.1` could be another
+//! number than the client's.
 
 mod parse;
 mod write;

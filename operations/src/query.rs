@@ -222,7 +222,8 @@ mod tests {
         assert_eq!(rules.judge(Some("x-goog=1")).unwrap_err().to_string(), "query parameter x-goog is not allowed");
         let long = "a".repeat(41);
         assert!(!rules.judge(Some(&format!("{long}=1"))).unwrap_err().to_string().contains(&long));
-        assert_eq!(rules.judge(Some("q=a%20b&expand[]=x&expand%5B%5D=y&%71=2")).unwrap().as_deref().unwrap().len(), 41);
+        let good = "q=a%20b&expand[]=x&expand%5B%5D=y&%71=2";
+        assert_eq!(rules.judge(Some(good)).unwrap().as_deref(), Some(good));
         assert_eq!(rules.judge(None), Ok(None));
         assert_eq!(rules.judge(Some("&")), Ok(None));
     }
