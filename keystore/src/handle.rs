@@ -280,8 +280,8 @@ impl Inner {
             record.bounds.recipe().credential(secret.expose()).map_err(|_| self.unsealable())
         });
         let credentials = credentials.collect::<Result<Vec<Credential>, KeyError>>()?;
-        let secrets: Vec<Zeroizing<Vec<u8>>> = credentials.iter().flat_map(Credential::secrets).cloned().collect();
-        let forms: Vec<(&[u8], &[u8])> = secrets.iter().map(|secret| (secret.as_slice(), secret.as_slice())).collect();
+        let secrets = credentials.iter().flat_map(Credential::secrets);
+        let forms: Vec<(&[u8], &[u8])> = secrets.map(|secret| (secret.as_slice(), secret.as_slice())).collect();
         let guard = Guard::for_secrets(&forms).map_err(|_| self.unsealable())?;
         Ok(Opened { credentials, guard })
     }
