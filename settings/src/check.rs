@@ -7,6 +7,7 @@
 pub(crate) mod apps;
 pub(crate) mod attestation;
 pub(crate) mod callers;
+pub(crate) mod ceilings;
 pub(crate) mod document;
 pub(crate) mod faults;
 pub(crate) mod issuers;
@@ -14,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod listeners;
 pub(crate) mod lists;
 pub(crate) mod log;
+pub(crate) mod operations;
 pub(crate) mod pem;
 pub(crate) mod policy;
 pub(crate) mod routes;

@@ -7,11 +7,13 @@
 pub(crate) mod apps;
 pub(crate) mod attestation;
 pub(crate) mod callers;
+pub(crate) mod ceilings;
 pub(crate) mod keys;
 pub(crate) mod listeners;
 pub(crate) mod lists;
 pub(crate) mod names;
 pub(crate) mod network;
+pub(crate) mod operations;
 pub(crate) mod requests;
 pub(crate) mod retired;
 pub(crate) mod routes;

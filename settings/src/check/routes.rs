@@ -11,17 +11,17 @@ use policies::{
     yaml::{Place, listed, nearest},
 };
 
-use super::{Check, faults::Scope};
+use super::{Check, faults::Scope, operations::Placed};
 use crate::{
     file::{
         names::Name,
         network::Hosts,
-        requests::{Call, Paths, Prefix},
-        routes::{RawMatch, RawOperation, RawRewrite, RawRoute},
+        requests::{Paths, Prefix},
+        routes::{RawMatch, RawRewrite, RawRoute},
     },
     model::{
-        CredentialSource, HostPattern, IssuerRef, IssuerSettings, Operation, OurFaults, Rewrite, RouteMatcher,
-        RouteSettings, TokenSource,
+        CredentialSource, HostPattern, IssuerRef, IssuerSettings, OurFaults, Rewrite, RouteMatcher, RouteSettings,
+        TokenSource,
     },
     shape::{Fault, Field},
 };
@@ -79,9 +79,10 @@ impl Check<'_, '_> {
         let injects = !raw.key.is_absent();
         let token = self.route_token(&raw.token, owner, known, injects);
         let operations = self.operations(raw, injects);
+        let ceilings = self.ceilings(&raw.ceilings, injects);
         // With a rewrite that is wrong itself, where requests go is not known.
         if let (Some(matcher), true) = (&matcher, raw.rewrite.is_absent() || rewrite.is_some()) {
-            self.refuse_unreachable(raw, &operations, &outgoing(matcher.path.literal_prefix(), rewrite.as_ref()));
+            self.refuse_unreachable(&operations, &outgoing(matcher.path.literal_prefix(), rewrite.as_ref()));
         }
         let own_tokens = !matches!(&token, Some(TokenSource { issuer: IssuerRef::Named(_), .. }));
         let scope = Scope { injects, own_tokens, shared_state: known.shared_state };
@@ -133,7 +134,8 @@ impl Check<'_, '_> {
             upstream: upstream?,
             key,
             token: token?,
-            operations,
+            operations: operations.into_iter().map(|(operation, _)| operation).collect(),
+            ceilings,
             user: match user {
                 Some(user) => Some(user?),
                 None => None,
@@ -203,68 +205,22 @@ impl Check<'_, '_> {
         Some(Rewrite { strip: text(&raw.strip), add: text(&raw.add) })
     }
 
-    fn operations(&self, raw: &RawRoute, injects: bool) -> Vec<Operation> {
-        let Some((operations, at)) = raw.operations.good() else {
-            if let (true, true, Some(at)) = (injects, raw.operations.is_absent(), raw.key.at) {
-                let fault = Fault::new("a route with a key needs `operations`: all that the key can be used for");
-                self.refuse(
-                    at,
-                    "key_without_operations",
-                    fault.hint("add operations: [{ call: POST /v1/chat/completions, body: { limit: 256KiB } }]"),
-                );
-            }
-            return Vec::new();
-        };
-        if operations.is_empty() {
-            let fault = Fault::new("`operations` is empty: nothing could be called");
-            let hint = if injects {
-                "name what may be called"
-            } else {
-                "name what may be called, or take the line out to allow everything"
-            };
-            self.refuse(at, "empty_list", fault.hint(hint));
-        }
-        let mut seen: Vec<Operation> = Vec::new();
-        for (raw, at) in operations.iter().filter_map(Field::good) {
-            let Some(operation) = self.operation(raw, at) else { continue };
-            if seen.iter().any(|other| other.method == operation.method && other.path == operation.path) {
-                self.refuse(at, "duplicate", Fault::new("this operation stands twice").hint("take one of them out"));
-            }
-            seen.push(operation);
-        }
-        seen
-    }
-
     /// An operation that no request of this route can become: most often `rewrite` was forgotten. `prefix`: what all paths of the
     /// route begin with when they go upstream.
-    fn refuse_unreachable(&self, raw: &RawRoute, operations: &[Operation], prefix: &str) {
-        let Some((fields, _)) = raw.operations.good() else { return };
-        // As many operations as fields, or one of them was wrong and this can wait.
-        for (operation, at) in
-            operations.iter().zip(fields).filter_map(|(operation, field)| Some((operation, field.at?)))
-        {
-            let own = operation.path.literal_prefix();
-            if operations.len() == fields.len() && !one_begins_with_other(own, prefix) {
+    fn refuse_unreachable(&self, operations: &[Placed], prefix: &str) {
+        for (operation, at) in operations {
+            if !one_begins_with_other(operation.path().literal_prefix(), prefix) {
                 let fault = Fault::new(format!(
                     "no request of this route goes to `{}`: all go below `{prefix}`",
-                    operation.path.as_str()
+                    operation.path().as_str()
                 ));
                 self.refuse(
-                    at,
+                    *at,
                     "unreachable_operation",
                     fault.hint("write the path as the upstream sees it, after `rewrite`; or add rewrite: { strip: … }"),
                 );
             }
         }
-    }
-
-    fn operation(&self, raw: &RawOperation, owner: Place) -> Option<Operation> {
-        let max_body = raw.body.good().and_then(|(body, at)| {
-            self.need(&body.limit, at, "limit", "64KiB");
-            self.size(&body.limit, "limit", (1, 1 << 30))
-        });
-        let (Call((method, path)), _) = self.need(&raw.call, owner, "call", "POST /v1/embeddings")?;
-        Some(Operation { method: method.clone(), path: path.clone(), max_body })
     }
 }
 

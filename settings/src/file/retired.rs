@@ -1,49 +1,18 @@
 //! Keys that this version does not read, and what to do instead.
 //!
 //! A key that an operator may know from the design, from an older file or from another product must never be ignored:
-//! who writes `ceilings:` believes in a ceiling. Each is refused with a sentence of its own.
+//! who writes `budgets:` believes in a budget. Each is refused with a sentence of its own.
 
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 13] = [
+const PLANNED: [(&str, &str, &str, &str); 7] = [
     ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
-    ("RawRoute", "ceilings", "ceilings that no policy lifts", COUNTED),
     ("RawRoute", "budgets", "budgets beside the policy", COUNTED),
     ("RawRoute", "cors", "CORS by route", "take the line out"),
     ("RawRoute", "proof", "proof of possession", "take the line out: tokens are bearer tokens in this version"),
-    (
-        "RawBody",
-        "one_of",
-        "rules about fields of a body",
-        "keep such calls out of `operations`, or let a backend of yours check them",
-    ),
-    (
-        "RawBody",
-        "cap",
-        "rules about fields of a body",
-        "keep such calls out of `operations`, or let a backend of yours check them",
-    ),
-    (
-        "RawBody",
-        "fixed",
-        "rules about fields of a body",
-        "keep such calls out of `operations`, or let a backend of yours check them",
-    ),
-    (
-        "RawBody",
-        "required",
-        "rules about fields of a body",
-        "keep such calls out of `operations`, or let a backend of yours check them",
-    ),
-    (
-        "RawBody",
-        "require",
-        "rules about fields of a body",
-        "keep such calls out of `operations`, or let a backend of yours check them",
-    ),
     (
         "RawPublic",
         "proxy_protocol",
@@ -55,7 +24,26 @@ const PLANNED: [(&str, &str, &str, &str); 13] = [
 const COUNTED: &str = "write them as limits of the policy's rules, counted in whole windows: limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]; tokens and bytes are always counted so";
 
 /// Written elsewhere or under another name: raw shape, key, and what to write.
-const ELSEWHERE: [(&str, &str, &str); 140] = [
+const ELSEWHERE: [(&str, &str, &str); 159] = [
+    ("RawOperation", "method", "it is part of call: POST /v1/embeddings"),
+    ("RawOperation", "path", "it is part of call: POST /v1/embeddings"),
+    ("RawOperation", "rewrite", "write to: /v1/embeddings"),
+    ("RawOperation", "limit", "it belongs to body: body: { limit: 64KiB }"),
+    ("RawOperation", "model", "it is a field of the body: body: { limit: 64KiB, one_of: { /model: [gpt-4o-mini] } }"),
+    ("RawOperation", "max_tokens", "it is a field of the body: body: { limit: 64KiB, cap: { /max_tokens: 1024 } }"),
+    ("RawQuery", "any", "write query: any; or allow: any, with forbid or fixed beside it"),
+    ("RawQuery", "required", "fix it, with fixed: { NAME: VALUE }, or let the API refuse what it needs"),
+    ("RawBody", "max_size", "write limit: 64KiB"),
+    ("RawBody", "max_bytes", "write limit: 64KiB"),
+    ("RawBody", "require", "write required:"),
+    ("RawBody", "max", "write cap:"),
+    ("RawBody", "min", "a number has a cap and no floor; for a few values write one_of:"),
+    ("RawBody", "allow", "write only:, for the members of the body; one_of:, for the values of one field"),
+    ("RawBody", "when", "it belongs to conditional: conditional: [{ when: { … }, fixed: { … } }]"),
+    ("RawBody", "enum", "write one_of:"),
+    ("RawBody", "content_type", "write type: json, form or any"),
+    ("RawCondition", "if", "write when:"),
+    ("RawCondition", "then", "write fixed:"),
     ("RawDocument", "version", "write assay: 1"),
     ("RawDocument", "listener", "write listeners:"),
     ("RawDocument", "listen", "write listeners: { public: { address: … } }"),
@@ -243,7 +231,10 @@ const ELSEWHERE: [(&str, &str, &str); 140] = [
 ];
 
 /// Values that are planned where a map stands: raw shape, and what to write.
-const VALUES: [(&str, &str); 18] = [
+const VALUES: [(&str, &str); 21] = [
+    ("RawOperation", "write { call: POST /v1/embeddings }"),
+    ("RawQuery", "write any, or { allow: [ … ] }"),
+    ("RawBody", "write { limit: 64KiB }"),
     ("RawRemote", "write { url: https://…, gateway_token_file: …, feed_key_file: … }"),
     ("RawUnlock", "write { file: secrets/kek.key }"),
     ("RawServiceUnlock", "write { file: secrets/kek.key }"),
@@ -265,7 +256,11 @@ const VALUES: [(&str, &str); 18] = [
 ];
 
 /// Words that are planned, or natural to try: raw type, word, what is wrong with it, and what to write.
-const WORDS: [(&str, &str, &str, &str); 17] = [
+const WORDS: [(&str, &str, &str, &str); 21] = [
+    ("AllWord", "any", "there is no such word here", "write all, or list what may be called"),
+    ("AnyWord", "all", "there is no such word here", "write any"),
+    ("AnyWord", "none", "there is no such word here", "take the line out: on a route with a key that is the default"),
+    ("NoneWord", "any", "a body has a limit", "write { limit: 64KiB }"),
     ("EvidenceWord", "apple-app-attest", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "apple-assertion", APPRAISED, "write measurement, for linux and android"),
     ("EvidenceWord", "play-integrity", APPRAISED, "write measurement, for linux and android"),

@@ -7,10 +7,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     callers::RawUser,
+    ceilings::RawCeilings,
     names::Name,
     network::Hosts,
-    requests::{Call, Header, Paths, Place, Prefix},
-    units::{Percent, Size, Span},
+    operations::RawOperations,
+    requests::{Header, Paths, Place, Prefix},
+    units::{Percent, Span},
 };
 use crate::shape::{Either, Field, Subtree};
 
@@ -33,9 +35,13 @@ pub(crate) struct RawRoute {
     /// Where the token is and who issued it.
     #[serde(default)]
     pub(crate) token: Field<RawRouteToken>,
-    /// All that may be called; the rest is 404. Default: everything, on routes without a key.
+    /// All that may be called; the rest is 404. A call, or the name of one that the upstream's preset has; all: any call,
+    /// with a warning. Default: everything, on routes without a key.
     #[serde(default)]
-    pub(crate) operations: Field<Vec<Field<RawOperation>>>,
+    pub(crate) operations: Field<RawOperations>,
+    /// The most that the key is used here, whatever the policy says. Only with a key. Default: none.
+    #[serde(default)]
+    pub(crate) ceilings: Field<RawCeilings>,
     /// Callers that are no apps: names among `callers`. What each may do, rules say with `caller:`. Default: none.
     #[serde(default)]
     pub(crate) callers: Field<Vec<Field<Name>>>,
@@ -146,27 +152,6 @@ pub(crate) struct RawRouteToken {
     /// Takes tokens of enrolled devices and of `assay token issue`, which say nothing about an app. Default: false.
     #[serde(default)]
     pub(crate) allow_dev: Field<bool>,
-}
-
-/// One thing that may be called.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Operation")]
-pub(crate) struct RawOperation {
-    /// Method and path, as the upstream sees them: POST /v1/embeddings.
-    pub(crate) call: Field<Call>,
-    /// What its body may be.
-    #[serde(default)]
-    pub(crate) body: Field<RawBody>,
-}
-
-/// What a request body may be.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Body")]
-pub(crate) struct RawBody {
-    /// The most that is forwarded; more is 413. Up to 1GiB.
-    pub(crate) limit: Field<Size>,
 }
 
 /// What happens when the fault is ours and not the client's.

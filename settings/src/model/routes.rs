@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use attest_core::target::PathGlob;
-use http::{HeaderName, Method};
-use policies::ResultPolicy;
+use http::HeaderName;
+use operations::Operation;
+use policies::{Limit, ResultPolicy};
 
 use super::{OurFaults, UserSource};
 
@@ -25,6 +26,10 @@ pub struct RouteSettings {
     pub token: TokenSource,
     /// All that may be called, *after* `rewrite`; the rest is 404. Empty: everything (never with a key).
     pub operations: Vec<Operation>,
+    /// What every request with the key counts under, beside the limits of its rule: [`Per::Device`](policies::Per::Device)
+    /// or [`Per::Key`](policies::Per::Key), [`Count::Fixed`](policies::Count::Fixed), at most six. Their counts are their own:
+    /// a limit of a policy never draws on them. Empty: none; always so without a key.
+    pub ceilings: Vec<Limit>,
     /// Callers that are no apps, each a name in [`Settings::callers`](super::Settings::callers), all different. Default
     /// none: nobody else is known here.
     pub callers: Vec<String>,
@@ -149,15 +154,4 @@ pub enum IssuerRef {
     Own,
     /// A name in [`Settings::issuers`](super::Settings::issuers).
     Named(String),
-}
-
-/// One thing that may be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
-    /// Its method.
-    pub method: Method,
-    /// Its paths as the upstream sees them: after `rewrite`.
-    pub path: PathGlob,
-    /// Bytes of its request body; absent: not bounded here.
-    pub max_body: Option<u64>,
 }

@@ -63,6 +63,7 @@ routes:
     rewrite: { strip: /openai }
     upstream: openai
     key: openai
+    ceilings: { device: { requests: 60/1h }, key: { requests: 10000/1d } }
     token: { from: [Assay-Token, bearer] }
     operations:
       - call: POST /v1/chat/completions

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod capacity;
+mod ceilings;
 mod files;
 mod folder;
 mod good;
 mod hostile;
 mod kept;
+mod key_places;
 mod keys;
 mod lists;
 mod meaning;

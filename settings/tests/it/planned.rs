@@ -14,7 +14,6 @@ fn planned_keys_are_refused_by_name() {
             "  openai: { url: https://api.openai.com, preset: openai }\n",
             "preset",
         ),
-        ("    key: openai\n", "    key: openai\n    ceilings: { key: { requests: 60/1h } }\n", "ceilings"),
         ("    key: openai\n", "    key: openai\n    budgets: { key: { tokens: 60/1h } }\n", "budgets"),
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, one_of: { /model: [a] } }", "one_of"),
         ("body: { limit: 256KiB }", "body: { limit: 256KiB, cap: { /n: 1 } }", "cap"),
@@ -39,9 +38,7 @@ fn planned_words_are_refused_by_name() {
 }
 
 #[test]
-fn ceilings_and_budgets_name_what_there_is_instead() {
-    for key in ["ceilings", "budgets"] {
-        let told = told(with("    key: openai\n", &format!("    key: openai\n    {key}: {{ }}\n")));
-        assert!(told.contains("limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]"), "{told}");
-    }
+fn budgets_name_what_there_is_instead() {
+    let told = told(with("    key: openai\n", "    key: openai\n    budgets: { }\n"));
+    assert!(told.contains("limits: [{ requests: 1000, per: device, window: 1d, count: fixed }]"), "{told}");
 }

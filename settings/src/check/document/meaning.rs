@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use attest_core::target::PathGlob;
-use policies::{Limit, Per, Problem, Severity, yaml::Place};
+use policies::{Count, Limit, Per, Problem, Severity, yaml::Place};
 
 use super::rows;
 use crate::{
@@ -27,12 +27,34 @@ impl Check<'_, '_> {
         self.warn_of_hidden_paths(raw, routes);
         self.warn_of_wide_patterns(raw, routes);
         self.warn_of_counts_that_differ(raw, routes);
+        self.warn_of_ceilings_that_differ(raw, routes);
+        self.warn_of_keys_without_end(raw, routes);
+        self.warn_of_unread_grpc(raw, routes);
         let no_certificates = !callers.clone().any(|caller| matches!(caller.proof, CallerProof::ClientCertificate(_)));
         let tls =
             raw.listeners.value.as_ref().and_then(|listeners| listeners.public.value.as_ref()?.tls.value.as_ref());
         if let (true, Some(at)) = (no_certificates, tls.and_then(|tls| tls.client_ca_file.at)) {
             let fault = Fault::new("clients are asked for certificates, and no caller is known by one");
             self.warn(at, "unused", fault.hint("add callers: { … : { client_certificate: … } }, or take the line out"));
+        }
+    }
+
+    /// Messages of gRPC may be compressed one by one, and are passed on as they are.
+    fn warn_of_unread_grpc(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        for row in rows(&raw.routes) {
+            let guarded = routes.iter().find(|route| route.name == row.name && route.key.is_some() && route.guard_body);
+            let speaks_http2 = |name: &str| {
+                let upstream = rows(&raw.upstreams).find(|row| row.name == name).and_then(|row| row.value.as_ref());
+                upstream.is_some_and(|upstream| upstream.http2.value == Some(true))
+            };
+            if guarded.is_some_and(|route| speaks_http2(&route.upstream)) {
+                let fault = Fault::new("bodies of gRPC are not searched for the key; heads and trailers are");
+                self.warn(
+                    row.at,
+                    "grpc_not_searched",
+                    fault.hint("without gRPC there: take `http2` out of the upstream"),
+                );
+            }
         }
     }
 
@@ -142,6 +164,49 @@ impl Check<'_, '_> {
                     limit.name
                 ));
                 self.warn(row.at, "shared_count", fault.hint("give one of them another `name`, or write `per: route`"));
+            }
+        }
+    }
+
+    /// A key has one count for each unit and window, and each route its own amount: the smaller one then closes its route alone.
+    fn warn_of_ceilings_that_differ(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        let mut first: BTreeMap<_, (&str, &Limit)> = BTreeMap::new();
+        for row in rows(&raw.routes) {
+            let Some(route) = routes.iter().find(|route| route.name == row.name) else { continue };
+            let Some(key) = &route.key else { continue };
+            for limit in route.ceilings.iter().filter(|limit| limit.per == Per::Key) {
+                let count = (key, limit.unit.as_str(), limit.window);
+                let (other, before) = *first.entry(count).or_insert((&route.name, limit));
+                if limit.amount != before.amount {
+                    let fault = Fault::new(format!(
+                        "the ceiling of {} for key `{key}` is {} here and {} on route `{other}`, and both count together",
+                        limit.unit.as_str(),
+                        limit.amount,
+                        before.amount
+                    ));
+                    self.warn(
+                        row.at,
+                        "shared_count",
+                        fault.hint("write the same amount on both, unless one is to stop earlier"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// A route with a key that nothing bounds: whoever holds a good device spends as much as the vendor sells.
+    fn warn_of_keys_without_end(&self, raw: &RawDocument, routes: &[RouteSettings]) {
+        for row in rows(&raw.routes) {
+            let Some(route) = routes.iter().find(|route| route.name == row.name) else { continue };
+            let Some(key) = &route.key else { continue };
+            let budget = route.policy.limits().any(|limit| limit.count == Count::Fixed);
+            if route.ceilings.is_empty() && !budget {
+                let fault = Fault::new(format!(
+                    "nothing bounds what is spent with the key `{key}` here: no ceiling and no budget"
+                ));
+                let hint =
+                    "add ceilings: { device: { requests: 60/1h }, key: { requests: 10000/1d } }, or tokens or bytes";
+                self.warn(row.at, "key_without_ceiling", fault.hint(hint));
             }
         }
     }
