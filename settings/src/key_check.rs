@@ -13,6 +13,7 @@ use crate::{
     Settings,
     file::routes::RawRoute,
     model::{RoutePlaces, RouteSettings, UpstreamSettings},
+    shape::Either,
 };
 
 impl Settings {
@@ -55,7 +56,7 @@ fn outside(
 ) -> Vec<(Place, String)> {
     let mut found = Vec::new();
     for (index, operation) in route.operations.iter().enumerate() {
-        let one = [Operation { method: &operation.method, path: &operation.path }];
+        let one = [Operation { method: operation.method(), path: operation.sent_path() }];
         let wanted = UseDescription {
             scheme: upstream.scheme,
             host: &upstream.host,
@@ -75,10 +76,13 @@ fn outside(
 
 impl RoutePlaces {
     pub(crate) fn of(raw: &RawRoute) -> Self {
-        let operations = raw.operations.value.iter().flatten();
+        let operations = match &raw.operations.value {
+            Some(Either::Structured(operations)) => operations.as_slice(),
+            Some(Either::Plain(_)) | None => &[],
+        };
         Self {
             key: raw.key.at.unwrap_or_default(),
-            operations: operations.filter_map(|operation| operation.at).collect(),
+            operations: operations.iter().filter_map(|operation| operation.at).collect(),
         }
     }
 }

@@ -46,9 +46,7 @@ pub use self::{
     listeners::{AdminListener, ConnectionLimits, Listeners, PublicListener, TlsFiles},
     lists::{ListKind, ListSettings},
     log::{AccessLog, LogLevel, LogSettings, RecordSettings, TracesSettings},
-    routes::{
-        GuardSettings, HostPattern, IssuerRef, Operation, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource,
-    },
+    routes::{GuardSettings, HostPattern, IssuerRef, Rewrite, RouteMatcher, RouteSettings, Source, TokenSource},
     state::{BadServerUrl, PostgresSettings, ServerUrl, SharedSettings, StateSettings},
     upstreams::{AdaptiveLimit, Concurrency, Queue, Timeouts, UpstreamSettings},
 };

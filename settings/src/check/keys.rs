@@ -63,8 +63,11 @@ impl Check<'_, '_> {
             Some(_) => None,
             None => Some(None),
         };
-        let settings = store.zip(unlock).zip(audit);
-        let settings = settings.map(|((store, unlock), audit)| KeysSettings { store, unlock, min_generation, audit });
+        let settings = || {
+            let state = state?.to_path_buf();
+            Some(KeysSettings { store: store?, unlock: unlock?, min_generation, state, audit: audit? })
+        };
+        let settings = settings();
         Keys { settings, service_unlock }
     }
 

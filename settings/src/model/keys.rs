@@ -16,6 +16,8 @@ pub struct KeysSettings {
     pub unlock: Unlock,
     /// `min_generation:` the oldest generation that is opened, also by a machine that has seen none. Default: any.
     pub min_generation: Option<NonZeroU64>,
+    /// The state folder: it remembers which generation was seen, and keeps the last document of a shared store.
+    pub state: PathBuf,
     /// `audit:` the folder of the audit log of keys. Default `audit` in the state folder.
     pub audit: PathBuf,
 }
