@@ -3,6 +3,7 @@
 
 mod format;
 mod killed;
+mod opened;
 mod story;
 
 use std::path::{Path, PathBuf};

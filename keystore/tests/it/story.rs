@@ -1,21 +1,15 @@
 //! From `key put` to the answer on its way back.
 
 use attest_core::target::{PathGlob, Scheme};
-use attest_core::token::danger::{DangerInjectUnattested, unseal_unattested};
-use attest_core::token::verify::UnsealRight;
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use keystore::bounds::{Bound, Operation};
 use keystore::{Guard, KeyError, KeyName, Keystore, OutgoingRequest, Trust, UseDescription};
 
 use crate::Place;
+use crate::opened::{NOW, draft, right, seat, value_of};
 
 const SECRET: &str = "sk-proj-0123456789abcdefghij";
-
-/// The right as a decision on a marked route gives it; the attested one takes a whole token.
-fn right() -> UnsealRight {
-    unseal_unattested(DangerInjectUnattested::read_from_configuration())
-}
 
 fn store() -> (tempfile::TempDir, Place, Keystore) {
     let directory = tempfile::tempdir().unwrap();
@@ -49,7 +43,7 @@ fn a_request_outside_the_bounds_does_not_get_the_key() {
         (OutgoingRequest { path: "/v1/api_keys", ..request() }, Bound::Path),
     ];
     for (request, bound) in outside {
-        match key.render(&right(), &request) {
+        match key.open(&right(), &seat(), &request, NOW) {
             Err(KeyError::OutOfBounds(violation)) => assert_eq!(violation.bound(), bound),
             other => panic!("{other:?}"),
         }
@@ -78,16 +72,19 @@ fn a_configuration_that_points_the_key_elsewhere_is_refused_at_load() {
 fn an_allowed_request_gets_the_header_and_its_answer_is_scrubbed() {
     let (_directory, _place, store) = store();
     let key = store.key("openai").unwrap();
-    let injection = key.render(&right(), &request()).unwrap();
-    assert_eq!(injection.name, "authorization");
-    assert_eq!(injection.value.as_bytes(), format!("Bearer {SECRET}").as_bytes());
-    assert!(injection.value.is_sensitive());
-    assert!(!format!("{injection:?} {key:?} {store:?}").contains("0123456789"));
+    let open = key.open(&right(), &seat(), &request(), NOW).unwrap();
+    let headers = HeaderMap::new();
+    let changes = open.apply(&draft(&request(), &headers)).unwrap();
+    assert!(!format!("{changes:?} {open:?} {key:?} {store:?}").contains("0123456789"));
+    let (name, value) = value_of(changes);
+    assert_eq!(name, "authorization");
+    assert_eq!(value.as_bytes(), format!("Bearer {SECRET}").as_bytes());
+    assert!(value.is_sensitive());
 
-    let header = injection.guard.scrub_header(injection.value.as_bytes()).unwrap();
+    let header = open.guard().scrub_header(value.as_bytes()).unwrap();
     assert_eq!(header, format!("Bearer {}", "*".repeat(SECRET.len())).as_bytes());
     let body = format!("{{\"authorization\":\"Bearer {SECRET}\"}}");
-    let mut stream = injection.guard.stream();
+    let mut stream = open.guard().stream();
     let mut out = Vec::new();
     body.as_bytes()
         .chunks(5)
@@ -105,9 +102,11 @@ fn after_a_rotation_the_new_key_goes_out_and_the_old_one_is_still_scrubbed() {
     let mut editor = Keystore::edit(&place.store, &place.master(), &place.memory()).unwrap();
     editor.rotate(&KeyName::parse("openai").unwrap()).unwrap();
     editor.commit(&place.memory()).unwrap();
-    let injection = place.open().key("openai").unwrap().render(&right(), &request()).unwrap();
-    assert_eq!(injection.value.as_bytes(), b"Bearer sk-proj-new-9876543210zyxwvuts");
-    assert!(injection.guard.scrub_header(SECRET.as_bytes()).is_some());
+    let key = place.open().key("openai").unwrap();
+    let open = key.open(&right(), &seat(), &request(), NOW).unwrap();
+    let (_, value) = value_of(open.apply(&draft(&request(), &HeaderMap::new())).unwrap());
+    assert_eq!(value.as_bytes(), b"Bearer sk-proj-new-9876543210zyxwvuts");
+    assert!(open.guard().scrub_header(SECRET.as_bytes()).is_some());
 }
 
 #[test]
