@@ -33,7 +33,7 @@ pub(crate) use freshness::Freshness;
 pub(crate) use key_sets::{OwnKeySets, Usable};
 pub(crate) use own::{FetchFailures, OwnFeeds};
 pub(crate) use problem::Problem;
-pub(crate) use remote::{NoMetadata, Remote, RemoteError};
+pub(crate) use remote::{Remote, RemoteError};
 pub(crate) use report::report;
 pub(crate) use revocations::{InUse, OwnRevocations};
 pub use source::{FetchKeySets, FetchRevocations, Fetched};

@@ -41,7 +41,7 @@ impl Internal {
             Some(admission) => admission,
             None => admission::open(&settings),
         };
-        let upstream = Arc::new(Upstream::build(settings, admission)?);
+        let upstream = Arc::new(Upstream::build(settings, admission, outbound::Dialer::system())?);
         let host = serve.host.as_deref().map(str::to_ascii_lowercase);
         Ok(Self { host, prefix: serve.path.clone(), upstream, secret })
     }

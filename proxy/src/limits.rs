@@ -1,6 +1,7 @@
-//! Limits: how much of what a rule lets through, for each device, address, user, caller, app, token, route or key.
+//! Limits: how much of what a rule lets through, for each device, address, user, caller, app, token, route or key; and
+//! ceilings: how much of a key, whatever rule lets it through.
 //!
-//! In come the limits of a permit; out goes that all have room, or the first that has none, and with it the right to go on
+//! In come the limits of a permit and the ceilings of its route; out goes that all have room, or the first that has none, and with it the right to go on
 //! or a 429. The arithmetic is in `metering`; here is whom it counts, where it is counted, and what a request holds:
 //!
 //! | file | what it does |
@@ -10,6 +11,7 @@
 //! | `charge` | what a request reserved of its budgets, until it is known what it used |
 //! | `shared`, `breaker`, `settling` | counts of several machines, in one script on one server; while that is away, by this process alone |
 //! | `kept` | budgets over a restart |
+//! | `alarms` | a ceiling that is reached is told |
 //! | `headers` | `RateLimit-Policy` and `RateLimit` |
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use std::time::Instant;
 
 use metering::{Ledger, Rates};
 
+mod alarms;
 mod breaker;
 mod charge;
 mod count;
@@ -26,6 +29,7 @@ mod settling;
 mod shared;
 mod subject;
 
+use alarms::Alarms;
 pub(crate) use charge::Charge;
 pub(crate) use count::count;
 pub(crate) use headers::{Quota, Remaining, put_remaining};
@@ -39,11 +43,12 @@ pub(crate) use shared::{SharedLimits, keep_probing};
 pub(crate) struct Limits {
     rates: Rates,
     ledger: Arc<Ledger>,
+    alarms: Alarms,
 }
 
 impl Limits {
     /// No counts yet; rates measure time from `epoch`.
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { rates: Rates::new(epoch), ledger: Arc::new(Ledger::new()) }
+        Self { rates: Rates::new(epoch), ledger: Arc::new(Ledger::new()), alarms: Alarms::default() }
     }
 }

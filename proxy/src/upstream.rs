@@ -1,7 +1,7 @@
 //! Stage 6 and 8: the APIs behind the gateway, and the addresses they are dialled at.
 //!
 //! In comes an upstream of the configuration; out go ready [`HttpPeer`]s, one for each address that was
-//! resolved *and* checked. What was checked is what is dialled: a peer holds an address, never a name.
+//! resolved *and* checked, by `outbound`. What was checked is what is dialled: a peer holds an address, never a name.
 //! Name and certificate stay those of the configuration, whatever address is behind them.
 //!
 //! Names are resolved again in the background. An answer that is empty, or holds nothing that may be
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use attest_core::target::Scheme;
 use http::HeaderValue;
+use outbound::place::bare;
+use outbound::{AddressRules, Dialer};
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora_core::protocols::tls::CaType;
@@ -30,8 +32,9 @@ use settings::UpstreamSettings;
 
 use crate::admission::Admission;
 
-pub(crate) mod address;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use resolve::keep_resolved;
 
@@ -43,7 +46,7 @@ const KEEP_STALE: Duration = Duration::from_secs(600);
 pub(crate) enum UpstreamError {
     /// The address is written out and may not be dialled.
     #[error("upstream {name}: {address} can't be used: {why}")]
-    Forbidden { name: String, address: IpAddr, why: address::Forbidden },
+    Forbidden { name: String, address: IpAddr, why: outbound::Forbidden },
     /// The roots can't be read.
     #[error("upstream {name}: {path}: {why}")]
     Roots { name: String, path: String, why: String },
@@ -67,6 +70,8 @@ pub(crate) struct Upstream {
     peers: ArcSwap<Vec<HttpPeer>>,
     next: AtomicUsize,
     resolved: Mutex<Resolved>,
+    dialer: Dialer,
+    rules: AddressRules,
 }
 
 /// When the name was last resolved to something usable, and what was wrong since.
@@ -79,8 +84,12 @@ pub(crate) struct Resolved {
 }
 
 impl Upstream {
-    /// The upstream with its seats; addresses come from [`Self::resolve`], except for a literal one.
-    pub(crate) fn build(settings: UpstreamSettings, admission: Arc<Admission>) -> Result<Self, UpstreamError> {
+    /// The upstream with its seats; addresses come from [`Self::resolve`], which asks `dialer`, except for a literal one.
+    pub(crate) fn build(
+        settings: UpstreamSettings,
+        admission: Arc<Admission>,
+        dialer: Dialer,
+    ) -> Result<Self, UpstreamError> {
         let roots = settings.ca_file.as_deref().map(|path| roots(&settings.name, path)).transpose()?;
         let template = template(&settings, roots);
         let host = host_header(&settings).ok_or_else(|| UpstreamError::Host { name: settings.name.clone() })?;
@@ -92,10 +101,12 @@ impl Upstream {
             peers: ArcSwap::default(),
             next: AtomicUsize::new(0),
             resolved: Mutex::default(),
+            dialer,
+            rules: AddressRules::listed(&settings.private_addresses),
             settings,
         };
         if let Some(address) = upstream.literal() {
-            address::check(address, &upstream.settings.private_addresses).map_err(|why| UpstreamError::Forbidden {
+            upstream.rules.check(address).map_err(|why| UpstreamError::Forbidden {
                 name: upstream.settings.name.clone(),
                 address,
                 why,
@@ -192,11 +203,6 @@ fn template(settings: &UpstreamSettings, roots: Option<Arc<CaType>>) -> HttpPeer
     (&settings.name, settings.http2, settings.trust.to_string()).hash(&mut group);
     peer.group_key = group.finish();
     peer
-}
-
-/// An IPv6 address without its brackets, for a resolver or a certificate.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 fn host_header(settings: &UpstreamSettings) -> Option<HeaderValue> {

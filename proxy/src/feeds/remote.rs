@@ -2,20 +2,18 @@
 //!
 //! In: where it is and who we are. Out: documents of a bounded size, whose signature nobody has checked yet.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use attest_core::feed::{FEED_FORMAT_HEADER, FeedPublicKey, GatewayFacts, MAX_DOCUMENT_BYTES, SignedDocument};
-use http::header::CONTENT_TYPE;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use outbound::{AddressRules, Client, Dialer, Request, Response, Tls, Url};
 use settings::RemoteSettings;
 use zeroize::Zeroizing;
 
 use super::source::{FetchKeySets, FetchRevocations, Fetched};
-use crate::upstream::address;
 
 /// Time for a whole fetch.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,56 +31,57 @@ pub(crate) enum RemoteError {
 
 /// The service on another machine.
 pub(crate) struct Remote {
-    client: reqwest::Client,
+    client: Client,
     base: String,
-    bearer: Zeroizing<String>,
+    authorization: HeaderValue,
     pinned: FeedPublicKey,
 }
 
 impl Remote {
     /// A client for the service. Reads the files, connects to nothing yet.
     pub(crate) fn new(settings: &RemoteSettings) -> Result<Self, RemoteError> {
-        let text = |path: &PathBuf| {
-            std::fs::read_to_string(path)
-                .map(|text| Zeroizing::new(text.trim_end().to_owned()))
-                .map_err(|why| RemoteError::File { path: path.clone(), why: why.to_string() })
-        };
-        let bearer = text(&settings.gateway_token_file)?;
+        let unreadable = |path: &PathBuf, why: String| RemoteError::File { path: path.clone(), why };
+        let token = &settings.gateway_token_file;
+        let bearer =
+            std::fs::read_to_string(token).map(Zeroizing::new).map_err(|why| unreadable(token, why.to_string()))?;
+        let bearer = Zeroizing::new(["Bearer ", bearer.trim_end()].concat());
+        let mut authorization = HeaderValue::from_str(&bearer)
+            .map_err(|_| unreadable(token, "it holds more than a token".to_owned()))?;
+        authorization.set_sensitive(true);
         let pinned = FeedPublicKey::parse(settings.feed_key.as_str())
-            .map_err(|why| RemoteError::File { path: settings.feed_key_file.clone(), why: why.to_string() })?;
-        let mut client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .connect_timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(NoMetadata));
-        if let Some(path) = &settings.ca_file {
-            let problem = |why: String| RemoteError::File { path: path.clone(), why };
-            let pem = std::fs::read(path).map_err(|why| problem(why.to_string()))?;
-            let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|why| problem(why.to_string()))?;
-            client = client.tls_certs_only(roots);
-        }
-        let client = client.build().map_err(|why| RemoteError::Client(why.to_string()))?;
-        Ok(Self { client, base: settings.url.clone(), bearer, pinned })
-    }
-
-    async fn ask(&self, what: &str, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
-        // A service that does not know the header answers in the older format, which is read too.
-        let request = self.client.get(self.url(what)).header(FEED_FORMAT_HEADER, "2");
-        let mut response = request.bearer_auth(&*self.bearer).send().await.map_err(told)?;
-        good(response.status().as_u16())?;
-        let mut document = Zeroizing::new(Vec::new());
-        while let Some(piece) = response.chunk().await.map_err(told)? {
-            if document.len() + piece.len() > most {
-                return Err(format!("it is larger than {most} bytes"));
+            .map_err(|why| unreadable(&settings.feed_key_file, why.to_string()))?;
+        let tls = match &settings.ca_file {
+            Some(path) => {
+                let pem = std::fs::read(path).map_err(|why| unreadable(path, why.to_string()))?;
+                Tls::pem(&pem).map_err(|why| unreadable(path, why.to_string()))?
             }
-            document.extend_from_slice(&piece);
-        }
-        Ok(document)
+            None => Tls::public().map_err(|why| RemoteError::Client(why.to_string()))?,
+        };
+        // A service may well be in a private network: its certificate and the pinned key say who it is.
+        let client = Client::new(Dialer::system(), AddressRules::any_private(), tls).answers_up_to(MAX_DOCUMENT_BYTES);
+        Ok(Self { client, base: settings.url.clone(), authorization, pinned })
     }
 
-    fn url(&self, what: &str) -> String {
-        format!("{}/gateway/{what}", self.base)
+    async fn ask(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        // A service that does not know the header answers in the older format, which is read too.
+        let format = (HeaderName::from_static(FEED_FORMAT_HEADER), HeaderValue::from_static("2"));
+        let answer = self.send(Method::GET, what, format, Zeroizing::default()).await?;
+        Ok(answer.body)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        what: &str,
+        header: (HeaderName, HeaderValue),
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<Response, String> {
+        let url = Url::parse(&format!("{}/gateway/{what}", self.base)).map_err(|why| why.to_string())?;
+        let headers = HeaderMap::from_iter([header, (AUTHORIZATION, self.authorization.clone())]);
+        let answer = self.client.send(Request { method, url, headers, body }, PATIENCE).await;
+        let answer = answer.map_err(|why| why.to_string())?;
+        good(answer.status.as_u16())?;
+        Ok(answer)
     }
 }
 
@@ -95,17 +94,10 @@ fn good(status: u16) -> Result<(), String> {
     }
 }
 
-/// The innermost cause is the one that helps, such as `Connection refused`.
-fn told(why: reqwest::Error) -> String {
-    let why = why.without_url();
-    let causes = std::iter::successors(std::error::Error::source(&why), |cause| cause.source());
-    causes.last().map_or_else(|| why.to_string(), ToString::to_string)
-}
-
 #[async_trait]
 impl FetchKeySets for Remote {
     async fn fetch(&self) -> Result<Fetched, String> {
-        let text = self.ask("keysets", MAX_DOCUMENT_BYTES).await?;
+        let text = self.ask("keysets").await?;
         let document = SignedDocument::parse(&text).map_err(|why| why.to_string())?;
         Ok(Fetched { document, pinned: self.pinned.clone() })
     }
@@ -114,7 +106,7 @@ impl FetchKeySets for Remote {
 #[async_trait]
 impl FetchRevocations for Remote {
     async fn fetch(&self, after: u64) -> Result<Fetched, String> {
-        let text = self.ask(&format!("revocations?after={after}"), MAX_DOCUMENT_BYTES).await?;
+        let text = self.ask(&format!("revocations?after={after}")).await?;
         let document = SignedDocument::parse(&text).map_err(|why| why.to_string())?;
         Ok(Fetched { document, pinned: self.pinned.clone() })
     }
@@ -124,25 +116,8 @@ impl FetchRevocations for Remote {
     }
 
     async fn report(&self, facts: &GatewayFacts) -> Result<(), String> {
-        let request =
-            self.client.post(self.url("report")).header(CONTENT_TYPE, "application/json").body(facts.to_json());
-        let response = request.bearer_auth(&*self.bearer).send().await.map_err(told)?;
-        good(response.status().as_u16())
-    }
-}
-
-/// Resolves names as the system does and drops metadata services. A service may well be in a private
-/// network: its certificate and the pinned key say who it is.
-#[derive(Debug)]
-pub(crate) struct NoMetadata;
-
-impl Resolve for NoMetadata {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let usable: Vec<SocketAddr> =
-                found.filter(|found| !address::is_metadata(address::unwrapped(found.ip()))).collect();
-            Ok(Box::new(usable.into_iter()) as Addrs)
-        })
+        let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let facts = Zeroizing::new(facts.to_json().into());
+        self.send(Method::POST, "report", json, facts).await.map(drop)
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attest_core::time::UnixTime;
-use keystore::{GenerationMemory, Keystore, MasterKey};
+use key_sources::KeySource;
+use keystore::{GenerationMemory, Keystore};
 use settings::{
     AttestationSource, IssuerRef, RouteSettings, ServeLimits, ServeSettings, Settings, TokenSettings, UpstreamSettings,
 };
@@ -21,7 +22,7 @@ use crate::feeds::OwnFeeds;
 use crate::guard::RouteGuard;
 use crate::guard::earlier::Earlier;
 use crate::internal::Internal;
-use crate::keys::{LiveKey, Taking};
+use crate::keys::{Keys, LiveKey, Taking, TokenPlace};
 use crate::observed::RouteWatch;
 use crate::route::{Issuer, Meters, Parties, Route, Stripped};
 use crate::token_cache::KeySetId;
@@ -68,17 +69,22 @@ fn keys_stale(settings: &Settings) -> Option<Duration> {
     }
 }
 
+/// Where the key store is and what opens it: what runs, where that is the same.
+pub(super) fn key_source(settings: &Settings, running: Option<&Generation>) -> Option<Arc<KeySource>> {
+    let keys = settings.keys.as_ref()?;
+    let running = running.filter(|running| running.settings.keys.as_ref() == Some(keys));
+    running.and_then(|running| running.source.clone()).or_else(|| Some(Arc::new(KeySource::new(keys))))
+}
+
 /// Opens the store.
-pub(crate) fn open_keystore(settings: &Settings) -> Result<Option<Keystore>, GenerationError> {
-    let Some(keys) = &settings.keys else { return Ok(None) };
-    let told = |why: &dyn std::fmt::Display| GenerationError::Keystore(why.to_string());
-    let (settings::KeyStorePlace::File(store), settings::Unlock::File(unlock)) = (&keys.store, &keys.unlock) else {
-        return Err(told(&"only a file opened by a file"));
-    };
-    let master = MasterKey::from_file(unlock).map_err(|why| told(&why))?;
+pub(super) async fn open_keys(
+    source: &KeySource,
+    settings: &Settings,
+    now: UnixTime,
+) -> Result<Keys, GenerationError> {
     let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
-    let keystore = Keystore::open(store, &master, &memory).map_err(|why| told(&why))?;
-    Ok(Some(keystore))
+    let opened = source.open(&memory).await.map_err(|why| GenerationError::Keystore(why.to_string()))?;
+    Ok(Keys { store: opened.store, audit: opened.audit, taken: now })
 }
 
 /// Holds every route against the bounds of its key in this store: pointing a key elsewhere ends here.
@@ -115,7 +121,7 @@ pub(super) fn upstream(settings: UpstreamSettings, running: Option<&Generation>)
     let admission = running
         .and_then(|running| running.upstreams.get(&settings.name))
         .map_or_else(|| admission::open(&settings), |old| old.admission.clone());
-    Ok(Upstream::build(settings, admission)?)
+    Ok(Upstream::build(settings, admission, outbound::Dialer::system())?)
 }
 
 /// What all routes of a generation are built from.
@@ -157,6 +163,7 @@ pub(super) fn route(route: &RouteSettings, shared: &Shared<'_>, watch: RouteWatc
         generation,
         upstream: upstream.clone(),
         issuer,
+        tokens: key.as_ref().map(|_| TokenPlace::beside(&upstream.settings)),
         key,
         stripped: Stripped::of(route, &callers),
         user: parties.users_of(route).map_err(inconsistent)?,

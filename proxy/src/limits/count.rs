@@ -1,7 +1,8 @@
-//! One request against the limits of its permit.
+//! One request against the limits of its permit and the ceilings of its route.
 //!
 //! In: a permit and who sent the request. Out: what it holds of its budgets, or the limit that has no room. Proven between:
-//! it counts under all of its limits or under none, here or in the state that machines share.
+//! it counts under all of them or under none, here or in the state that machines share. Ceilings come from the route, so
+//! whatever let the request in, a policy, its mode or a command, it counts under them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use settings::SharedStateDown;
 use shared_state::{Away, Counted};
 
 use super::charge::{Charge, Part, Place};
-use super::subject::Subject;
+use super::subject::{Source, Subject};
 use super::{Limits, Quota, Remaining, SharedLimits};
 use crate::context::Context;
 use crate::refusal::{Limited, Stop};
@@ -49,16 +50,23 @@ enum Outcome {
     /// It counts under all.
     Room { parts: Vec<Part>, remaining: Vec<Remaining> },
     /// It counts under none.
-    UsedUp(Limited),
+    UsedUp(Limited, Source),
 }
 
-/// Counts the request against all limits of its rule. What it reserved of budgets, if of any, and what is left, where the
+/// A limit, and whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Bound<'a> {
+    pub(super) limit: &'a Limit,
+    pub(super) source: Source,
+}
+
+/// Counts the request against all limits of its rule and all ceilings of its route. What it reserved of budgets, if of any, and what is left, where the
 /// route tells, are put into the context.
 ///
 /// # Errors
 /// The limit that has no room; or, as the route has it, that the shared state is away.
 pub(crate) async fn count(permit: &Permit, route: &Route, ctx: &mut Context, runtime: &Runtime) -> Result<(), Stop> {
-    if permit.limits().is_empty() {
+    if permit.limits().is_empty() && route.settings.ceilings.is_empty() {
         return Ok(());
     }
     let asked = Asked { permit, route, proven: Proven::of(ctx), tell: route.settings.rate_limit_headers };
@@ -89,7 +97,10 @@ pub(crate) async fn count(permit: &Permit, route: &Route, ctx: &mut Context, run
             ctx.remaining = remaining;
             Ok(())
         }
-        Outcome::UsedUp(limited) => {
+        Outcome::UsedUp(limited, source) => {
+            if source == Source::Ceiling {
+                runtime.limits.alarms.raise(&limited, route, ctx.wall, runtime);
+            }
             let labels = LimitLabels { route: route.name.clone(), limit: (&*limited.name).into() };
             runtime.metrics.limited.get_or_create(&labels).inc();
             Err(Stop::Limited(limited))
@@ -107,28 +118,40 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
+    /// All that it counts under.
+    fn bounds(&self) -> impl Iterator<Item = Bound<'a>> + use<'a> {
+        let of = |source| move |limit| Bound { limit, source };
+        let limits = self.permit.limits().iter().map(of(Source::Policy));
+        limits.chain(self.route.settings.ceilings.iter().map(of(Source::Ceiling)))
+    }
+
     fn subject(&self, limit: &Limit) -> Subject<'a> {
         Subject::of(limit.per, self.permit, self.route, self.proven)
+    }
+
+    fn digest(&self, Bound { limit, source }: Bound<'_>) -> [u8; 32] {
+        self.subject(limit).digest(limit, source)
     }
 
     async fn of_all_machines(&self, shared: &Arc<SharedLimits>) -> Result<Outcome, Away> {
         let (mut parts, mut remaining) = (Vec::new(), Vec::new());
         // One round, but for a rule with more limits than any has.
-        for limits in self.permit.limits().chunks(shared_state::MAX_LIMITS) {
-            let counted = shared.count(limits, |limit| self.subject(limit).digest(limit)).await;
+        let bounds: Vec<Bound<'_>> = self.bounds().collect();
+        for bounds in bounds.chunks(shared_state::MAX_LIMITS) {
+            let counted = shared.count(bounds, |bound| self.digest(bound)).await;
             let left = match counted {
                 Ok(Counted::Within { left }) => left,
                 Ok(Counted::Exceeded { index, remaining, retry_after }) => {
                     shared.give_back(parts);
-                    let limit = limits.get(index).ok_or(Away)?;
-                    return Ok(Outcome::UsedUp(Limited::by(limit, remaining, retry_after)));
+                    let Bound { limit, source } = *bounds.get(index).ok_or(Away)?;
+                    return Ok(Outcome::UsedUp(Limited::by(limit, remaining, retry_after), source));
                 }
                 Err(Away) => {
                     shared.give_back(parts);
                     return Err(Away);
                 }
             };
-            for (limit, left) in limits.iter().zip(left) {
+            for (Bound { limit, .. }, left) in bounds.iter().zip(left) {
                 if self.tell {
                     remaining.push(remaining_of(limit, left.remaining, left.whole_in));
                 }
@@ -143,8 +166,8 @@ impl Limits {
     /// Counts by this process alone. Where no limit is a budget and nobody is told, nothing is allocated.
     fn count(&self, asked: &Asked<'_>, ctx: &Context) -> Outcome {
         let (mut parts, mut remaining) = (Vec::new(), Vec::new());
-        let limits = asked.permit.limits();
-        for (at, limit) in limits.iter().enumerate() {
+        for (at, bound) in asked.bounds().enumerate() {
+            let Bound { limit, source } = bound;
             let subject = asked.subject(limit);
             let found = match limit.count {
                 Kind::Sliding => match self.rates.count(&key(limit, &subject), rate(limit), ctx.started) {
@@ -153,7 +176,7 @@ impl Limits {
                 },
                 Kind::Fixed => {
                     let reserved =
-                        self.ledger.reserve(short(subject.digest(limit)), budget(limit), limit.reserve, ctx.wall);
+                        self.ledger.reserve(short(subject.digest(limit, source)), budget(limit), limit.reserve, ctx.wall);
                     reserved.map_err(|exhausted| (exhausted.remaining, exhausted.retry_after)).map(|held| {
                         let found = (held.remaining, held.ends_in);
                         parts.push(Part::new(limit, Place::Here(self.ledger.clone(), held)));
@@ -165,17 +188,18 @@ impl Limits {
                 Ok((units, within)) if asked.tell => remaining.push(remaining_of(limit, units, within)),
                 Ok(_) => {}
                 Err((units, retry_after)) => {
-                    self.give_back(asked, limits.get(..at).unwrap_or_default(), parts, ctx.wall);
-                    return Outcome::UsedUp(Limited::by(limit, units, retry_after));
+                    self.give_back(asked, at, parts, ctx.wall);
+                    return Outcome::UsedUp(Limited::by(limit, units, retry_after), source);
                 }
             }
         }
         Outcome::Room { parts, remaining }
     }
 
-    /// What one limit refuses counts under none.
-    fn give_back(&self, asked: &Asked<'_>, counted: &[Limit], parts: Vec<Part>, now: UnixTime) {
-        for limit in counted.iter().filter(|limit| limit.count == Kind::Sliding) {
+    /// What one limit refuses counts under none, so not under the first `counted` either.
+    fn give_back(&self, asked: &Asked<'_>, counted: usize, parts: Vec<Part>, now: UnixTime) {
+        let counted = asked.bounds().take(counted);
+        for Bound { limit, .. } in counted.filter(|bound| bound.limit.count == Kind::Sliding) {
             self.rates.give_back(&key(limit, &asked.subject(limit)), rate(limit));
         }
         for part in parts {

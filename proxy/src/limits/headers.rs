@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use attest_core::time::UnixTime;
 use http::{HeaderName, HeaderValue};
 use pingora_http::ResponseHeader;
 use policies::{Limit, Unit};
@@ -42,6 +43,17 @@ impl Quota {
     pub(crate) fn of(limit: &Limit) -> Self {
         let burst = limit.burst.map(std::num::NonZeroU32::get).filter(|burst| u64::from(*burst) < limit.amount.get());
         Self { amount: limit.amount.get(), unit: limit.unit, window: limit.window, burst }
+    }
+
+    /// How much.
+    pub(crate) const fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// The number of the window that `now` lies in.
+    pub(crate) fn window_of(&self, now: UnixTime) -> i64 {
+        let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+        now.millis().div_euclid(window.max(1))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use metering::Rate;
-use policies::{Count, Limit};
+use policies::Count;
 use prometheus_client::metrics::counter::Counter;
 use shared_state::{Away, Counted, Settlement, SharedState};
 use tokio::sync::Notify;
@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use super::breaker::Breaker;
 use super::charge::{Part, Place};
-use super::count::{budget, rate};
+use super::count::{Bound, budget, rate};
 use super::settling::Settler;
 
 /// Time between two probes of a server that did not answer.
@@ -54,15 +54,19 @@ impl SharedLimits {
     ///
     /// # Errors
     /// [`Away`] within the time of one call, and at once while nobody asks.
-    pub(super) async fn count(&self, limits: &[Limit], digest: impl Fn(&Limit) -> [u8; 32]) -> Result<Counted, Away> {
+    pub(super) async fn count(
+        &self,
+        bounds: &[Bound<'_>],
+        digest: impl Fn(Bound<'_>) -> [u8; 32],
+    ) -> Result<Counted, Away> {
         if self.breaker.is_open() {
             return Err(Away);
         }
-        let subjects: Vec<_> = limits.iter().map(digest).collect();
-        let asked: Vec<_> = limits
+        let subjects: Vec<_> = bounds.iter().copied().map(digest).collect();
+        let asked: Vec<_> = bounds
             .iter()
             .zip(&subjects)
-            .map(|(limit, subject)| {
+            .map(|(Bound { limit, .. }, subject)| {
                 let asked = match limit.count {
                     Count::Sliding => shared_state::Limit::Rate(rate(limit)),
                     Count::Fixed => shared_state::Limit::Budget(budget(limit), limit.reserve),

@@ -58,14 +58,17 @@ impl<'a> Subject<'a> {
 
     /// Its name in a state that machines share, or that outlives this process: the same on each of them, and no way
     /// back to a device or an address.
-    pub(crate) fn digest(&self, limit: &Limit) -> [u8; 32] {
+    pub(crate) fn digest(&self, limit: &Limit, source: Source) -> [u8; 32] {
         let mut hash = digest::Context::new(&digest::SHA256);
         let mut part = |bytes: &[u8]| {
             // With its length: no two lists of parts are one text.
             hash.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(bytes);
         };
-        part(b"assay limit");
+        part(match source {
+            Source::Policy => b"assay limit",
+            Source::Ceiling => b"assay ceiling",
+        });
         part(self.count_of(limit).as_bytes());
         for word in [limit.per.as_str(), limit.unit.as_str(), limit.count.as_str()] {
             part(word.as_bytes());
@@ -87,6 +90,15 @@ impl<'a> Subject<'a> {
         key.copy_from_slice(hash.finish().as_ref());
         key
     }
+}
+
+/// Whose limit it is. Their counts never meet: a request under a ceiling and a limit of the same unit would spend twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The rule that let the request in.
+    Policy,
+    /// The route, whatever the rule.
+    Ceiling,
 }
 
 /// An address as limits count it: IPv6 by /64, since that is what one subscriber has.
@@ -130,23 +142,34 @@ mod tests {
     #[test]
     fn no_two_subjects_and_no_two_kinds_of_count_are_one() {
         let one = limit("a", Unit::Tokens, Count::Fixed);
-        let user = |issuer, subject| Subject::User("r", issuer, subject).digest(&one);
+        let user = |issuer, subject| Subject::User("r", issuer, subject).digest(&one, Source::Policy);
         assert_ne!(user("ab", "c"), user("a", "bc"));
-        assert_ne!(Subject::Device("r", "x").digest(&one), Subject::App("r", "x").digest(&one));
-        assert_ne!(Subject::Route("r").digest(&one), Subject::Route("s").digest(&one));
+        assert_ne!(Subject::Device("r", "x").digest(&one, Source::Policy), Subject::App("r", "x").digest(&one, Source::Policy));
+        assert_ne!(Subject::Route("r").digest(&one, Source::Policy), Subject::Route("s").digest(&one, Source::Policy));
         for other in [limit("b", Unit::Tokens, Count::Fixed), limit("a", Unit::Bytes, Count::Fixed)] {
-            assert_ne!(Subject::Route("r").digest(&one), Subject::Route("r").digest(&other));
+            assert_ne!(Subject::Route("r").digest(&one, Source::Policy), Subject::Route("r").digest(&other, Source::Policy));
         }
         let [sliding, fixed] = [Count::Sliding, Count::Fixed].map(|count| limit("a", Unit::Requests, count));
-        assert_ne!(Subject::All.digest(&sliding), Subject::All.digest(&fixed));
+        assert_ne!(Subject::All.digest(&sliding, Source::Policy), Subject::All.digest(&fixed, Source::Policy));
     }
 
     #[test]
     fn a_key_has_one_count_whatever_its_limits_are_called() {
         let [one, other] = ["chat.1", "images.1"].map(|name| limit(name, Unit::Tokens, Count::Fixed));
-        assert_eq!(Subject::Key("openai").digest(&one), Subject::Key("openai").digest(&other));
-        assert_ne!(Subject::Key("openai").digest(&one), Subject::Key("stripe").digest(&one));
+        assert_eq!(Subject::Key("openai").digest(&one, Source::Policy), Subject::Key("openai").digest(&other, Source::Policy));
+        assert_ne!(Subject::Key("openai").digest(&one, Source::Policy), Subject::Key("stripe").digest(&one, Source::Policy));
         let daily = Limit { window: Duration::from_secs(86_400), ..other };
-        assert_ne!(Subject::Key("openai").digest(&one), Subject::Key("openai").digest(&daily));
+        assert_ne!(Subject::Key("openai").digest(&one, Source::Policy), Subject::Key("openai").digest(&daily, Source::Policy));
+    }
+
+    #[test]
+    fn a_ceiling_and_a_limit_of_the_same_kind_have_two_counts() {
+        let one = limit("a", Unit::Tokens, Count::Fixed);
+        for subject in [Subject::Key("openai"), Subject::Device("r", "x")] {
+            assert_ne!(subject.digest(&one, Source::Policy), subject.digest(&one, Source::Ceiling));
+        }
+        let on_another_route = limit("b", Unit::Tokens, Count::Fixed);
+        let key = |limit| Subject::Key("openai").digest(limit, Source::Ceiling);
+        assert_eq!(key(&one), key(&on_another_route), "a key has one ceiling over all routes");
     }
 }

@@ -19,7 +19,7 @@ mod listeners;
 pub(crate) use gauges::Gauges;
 pub(crate) use histogram::Histogram;
 pub(crate) use labels::{
-    AnswerLabels, ClassLabels, DifferenceLabels, KeyAnswerLabels, KeyLabels, LimitLabels, ModeLabels, RequestLabels,
+    AnswerLabels, CeilingLabels, ClassLabels, DifferenceLabels, KeyAnswerLabels, KeyLabels, LimitLabels, MintLabels, ModeLabels, RequestLabels,
     RouteLabels, RuleLabels, ShedLabels, UnitLabels, UpstreamLabels, WhyLabels,
 };
 pub(crate) use lazy::{ByStatus, ByVerdict, Lazy};
@@ -35,10 +35,13 @@ pub(crate) struct Metrics {
     pub scrubbed: Family<RouteLabels, Counter>,
     pub accepted_expired: Family<RouteLabels, Counter>,
     pub limited: Family<LimitLabels, Counter>,
+    pub ceiling_reached: Family<CeilingLabels, Counter>,
     pub shed: Family<ShedLabels, Counter>,
     pub key_uses: Family<KeyLabels, Counter>,
     pub key_answers: Family<KeyAnswerLabels, Counter>,
     pub key_reloads: Family<WhyLabels, Counter>,
+    pub key_audit_dropped: Counter,
+    pub token_mints: Family<MintLabels, Counter>,
     pub bad_requests: Family<WhyLabels, Counter>,
     pub reloads: Family<WhyLabels, Counter>,
     pub candidate_differences: Family<DifferenceLabels, Counter>,
@@ -71,10 +74,13 @@ impl Metrics {
             scrubbed: Family::default(),
             accepted_expired: Family::default(),
             limited: Family::default(),
+            ceiling_reached: Family::default(),
             shed: Family::default(),
             key_uses: Family::default(),
             key_answers: Family::default(),
             key_reloads: Family::default(),
+            key_audit_dropped: Counter::default(),
+            token_mints: Family::default(),
             bad_requests: Family::default(),
             reloads: Family::default(),
             candidate_differences: Family::default(),
@@ -116,10 +122,17 @@ impl Metrics {
             self.accepted_expired.clone(),
         );
         registry.register("limited", "Requests over a limit", self.limited.clone());
+        registry.register("ceiling_reached", "Requests over the ceiling of a key", self.ceiling_reached.clone());
         registry.register("shed", "Requests that got no seat", self.shed.clone());
         registry.register("key_uses", "Requests that a key was added to", self.key_uses.clone());
         registry.register("key_answers", "Answers of APIs to requests with a key", self.key_answers.clone());
+        registry.register(
+            "key_audit_dropped",
+            "Requests with a key that the audit log had no room for",
+            self.key_audit_dropped.clone(),
+        );
         registry.register("key_reloads", "Changes of the key store, taken or refused", self.key_reloads.clone());
+        registry.register("token_mints", "Questions to token endpoints by what came of them", self.token_mints.clone());
         registry.register("bad_requests", "Requests refused for their form", self.bad_requests.clone());
         registry.register("reloads", "Reloads of the configuration", self.reloads.clone());
         registry.register(

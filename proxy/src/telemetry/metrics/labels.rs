@@ -36,6 +36,8 @@ labels! {
     UnitLabels { route: Word, unit: &'static str }
     /// One limit of a route.
     LimitLabels { route: Word, limit: Word }
+    /// One ceiling of a key.
+    CeilingLabels { route: Word, key: Word, ceiling: Word }
     /// One upstream.
     UpstreamLabels { upstream: Word }
     /// One class of an upstream.
@@ -46,6 +48,8 @@ labels! {
     KeyLabels { key: Word, version: u32 }
     /// What an API answered to a version of a key.
     KeyAnswerLabels { key: Word, version: u32, status: u16 }
+    /// What came of asking a token endpoint.
+    MintLabels { key: Word, outcome: &'static str }
     /// A reason of ours.
     WhyLabels { why: &'static str }
 }

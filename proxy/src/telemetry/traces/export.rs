@@ -16,13 +16,14 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
+use outbound::{AddressRules, Dialer};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use settings::TracesSettings;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Step, Told, Trace};
-use crate::feeds::NoMetadata;
 use crate::telemetry::metrics::WhyLabels;
 
 /// Requests told of in one post.
@@ -55,7 +56,7 @@ impl Collector {
             .connect_timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .dns_resolver(Arc::new(NoMetadata))
+            .dns_resolver(Arc::new(Names))
             .build()
             .map_err(|why| why.to_string())?;
         let trouble = Trouble::default();
@@ -179,6 +180,19 @@ impl Client {
         let mut response = Response::new(body.freeze());
         *response.status_mut() = answer.status();
         Ok(response)
+    }
+}
+
+/// Names of collectors, resolved and checked as everywhere. One may well be in a private network.
+#[derive(Debug)]
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = Dialer::system().addresses(name.as_str(), 0, &AddressRules::any_private()).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 

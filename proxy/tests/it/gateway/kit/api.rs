@@ -57,6 +57,8 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         body,
     });
     let path = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    // `usage:30` is `usage?30`, for routes that let no query through.
+    let (path, query) = path.split_once(':').map_or((path, query.clone()), |(path, query)| (path, query.to_owned()));
     match path {
         "echo" => {
             let body = format!("{:?}", parts.headers);
@@ -108,6 +110,13 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
                 Body::from_stream(whole)
             };
             ([("content-type", "text/event-stream")], body).into_response()
+        }
+        "token" => {
+            // Another one each time; how long it lives is in the query.
+            let asked = seen.lock().unwrap().iter().filter(|seen| seen.target.starts_with("/token")).count();
+            let lives = query.parse().unwrap_or(3600);
+            let token = format!("minted-{asked:04}-for-this-test-alone");
+            serde_json::json!({ "access_token": token, "token_type": "Bearer", "expires_in": lives }).to_string().into_response()
         }
         "status" => (StatusCode::from_bytes(query.as_bytes()).unwrap(), "no").into_response(),
         "endless" => {
