@@ -12,12 +12,14 @@ use attest_core::target::Target;
 use attest_core::time::UnixTime;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use operations::Operation;
+use keystore::VersionId;
 use policies::{Permit, Refused};
 
 use crate::admission::Held;
 use crate::decision_id::DecisionId;
 use crate::internal::Internal;
-use crate::keys::Injected;
+use crate::keys::{Injected, Token};
 use crate::limits::{Charge, Remaining};
 use crate::observed::InMode;
 use crate::refusal::Stop;
@@ -57,6 +59,10 @@ pub(crate) struct Context {
     pub body_out: Option<Bytes>,
     /// The version of the route's key that this attempt carries.
     pub injected: Option<Injected>,
+    /// Whether the next attempt carries the version that comes after the next rotation: the API refused the current one.
+    pub next_version: bool,
+    /// The token that was minted with it, where it is used so.
+    pub token: Option<(VersionId, Arc<Token>)>,
     /// Finds the key that was added, in the head of the answer.
     pub guard: Option<Arc<keystore::Guard>>,
     /// The scrubber of the response body, on routes that have one.
@@ -93,8 +99,22 @@ pub(crate) struct Extracted {
     pub presented: Presented,
     /// The client's address, through trusted proxies.
     pub address: IpAddr,
+    /// Which of the route's operations it is; nothing where the route has none, and takes everything.
+    pub operation: Option<usize>,
+    /// Why its route does not offer it, if it does not: told once it is known where it wanted to go.
+    pub not_offered: Option<Stop>,
     /// Bytes of body that the operation takes; nothing where it is not bounded.
     pub most_body: Option<u64>,
+}
+
+impl Extracted {
+    /// The operation of its route that it is.
+    pub(crate) fn operation(&self) -> Option<&Operation> {
+        match &self.place {
+            Place::Route(route) => route.settings.operations.get(self.operation?),
+            Place::Internal(_) => None,
+        }
+    }
 }
 
 /// Where a request goes.
@@ -192,6 +212,8 @@ impl Context {
             body: None,
             body_out: None,
             injected: None,
+            next_version: false,
+            token: None,
             guard: None,
             scrubber: None,
             masked_headers: 0,

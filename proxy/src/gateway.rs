@@ -16,7 +16,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use crate::context::Context;
 use crate::runtime::Runtime;
-use crate::stages::{self, exchange, extract, inject, log, respond, route};
+use crate::stages::{self, exchange, extract, inject, log, next_key, respond, route};
 
 /// The gateway as Pingora calls it.
 pub(crate) struct Gateway {
@@ -56,16 +56,17 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
-        route::peer(ctx)
+        route::peer(ctx, &self.runtime)
     }
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         upstream: &mut RequestHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        inject::prepare(upstream, ctx, &self.runtime)
+        inject::prepare(session, upstream, ctx, &self.runtime).await?;
+        exchange::frame_body(upstream, ctx)
     }
 
     async fn request_body_filter(
@@ -76,7 +77,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         exchange::body_passed(end, ctx);
-        extract::count_body(body.as_ref(), ctx)
+        extract::count_body(body.as_ref(), ctx)?;
+        exchange::swap_body(body, end, ctx);
+        Ok(())
     }
 
     async fn upstream_response_filter(
@@ -85,6 +88,7 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
+        next_key::try_next(session, head, ctx, &self.runtime)?;
         respond::head(session, head, ctx, &self.runtime)
     }
 
@@ -116,10 +120,14 @@ impl ProxyHttp for Gateway {
         &self,
         _: &HttpPeer,
         session: &mut Session,
-        error: Box<Error>,
+        mut error: Box<Error>,
         _: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
+        if next_key::is_asked_for(&error) {
+            error.set_retry(true);
+            return error;
+        }
         exchange::failed(session, error, reused)
     }
 

@@ -5,7 +5,7 @@
 //! one and swapped in at once. What must outlive a change is taken over by name: the seats of an
 //! upstream, its addresses, the feeds of the service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use arc_swap::ArcSwapOption;
 use attest_core::time::{Clock, UnixTime};
 use http::HeaderValue;
 use ipnet::IpNet;
-use keystore::Keystore;
+use key_sources::KeySource;
+use keystore::VersionId;
 use settings::{ConnectionLimits, Settings};
 
 use crate::admin::MoreMetrics;
@@ -25,11 +26,10 @@ use crate::internal::{self, Internal};
 use crate::keys::{Keys, LiveKey, Taking};
 use crate::route::Route;
 use crate::routes::RouteTable;
+use crate::telemetry::key_audit;
 use crate::upstream::{Upstream, UpstreamError, keep_resolved};
 
 mod parts;
-
-pub(crate) use parts::open_keystore;
 
 /// How the service of this process is reached, when it runs here.
 #[derive(Clone)]
@@ -64,6 +64,8 @@ pub(crate) struct Generation {
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
     /// The key store; none where there are no keys.
     pub keys: ArcSwapOption<Keys>,
+    /// Where that is, and what opens it.
+    pub source: Option<Arc<KeySource>>,
     /// Of its keys those that routes name.
     pub live: BTreeMap<String, Arc<LiveKey>>,
     /// The way to the service of this process.
@@ -135,8 +137,13 @@ impl Generation {
         }
         let settings = Arc::new(settings);
         let number = running.map_or(1, |running| running.number + 1);
-        let keystore = parts::open_keystore(&settings)?;
-        if let Some(keystore) = &keystore {
+        let source = parts::key_source(&settings, running);
+        let keys = match &source {
+            Some(source) => Some(parts::open_keys(source, &settings, clock.now()).await?),
+            None => None,
+        };
+        let keystore = keys.as_ref().map(|keys| &keys.store);
+        if let Some(keystore) = keystore {
             parts::check_keys(&settings, keystore)?;
         }
         let old = running.and_then(|running| Some((running.settings.attestation.as_ref()?, running.own.as_ref()?)));
@@ -147,7 +154,7 @@ impl Generation {
         }
         let parties = parts::parties(&settings)?;
         let mut taking = Taking::default();
-        let live = parts::live_keys(&settings, keystore.as_ref(), running, &mut taking)?;
+        let live = parts::live_keys(&settings, keystore, running, &mut taking)?;
         let shared = parts::Shared {
             generation: number,
             settings: &settings,
@@ -182,7 +189,8 @@ impl Generation {
             table: RouteTable::new(&routes),
             routes,
             upstreams,
-            keys: ArcSwapOption::from_pointee(keystore.map(|store| Keys { store, taken: clock.now() })),
+            keys: ArcSwapOption::from_pointee(keys),
+            source,
             live,
             internal,
             own,
@@ -193,20 +201,34 @@ impl Generation {
 }
 
 impl Generation {
-    /// Takes another state of the key store, where every use that this configuration makes of its keys is within their
+    /// Where the audit log of its keys is, and what authenticates it.
+    pub(crate) fn audit_place(&self) -> Option<key_audit::Place> {
+        let (settings, keys) = (self.settings.keys.as_ref()?, self.keys.load());
+        Some(key_audit::Place { dir: settings.audit.clone(), key: keys.as_ref()?.audit.clone() })
+    }
+
+    /// The versions of all keys that routes name.
+    pub(crate) fn key_versions(&self) -> HashSet<VersionId> {
+        self.live.values().flat_map(|live| live.in_use().handle.ids().collect::<Vec<_>>()).collect()
+    }
+
+    /// Reads the key store anew and takes it, where every use that this configuration makes of its keys is within their
     /// bounds. Returns the store's own generation.
     ///
     /// # Errors
     /// Which key may not be used so; what was in use stays.
-    pub(crate) fn take_keys(&self, store: Keystore, now: UnixTime) -> Result<u64, GenerationError> {
-        parts::check_keys(&self.settings, &store)?;
+    pub(crate) async fn take_keys(&self, now: UnixTime) -> Result<u64, GenerationError> {
+        let Some(source) = &self.source else { return Ok(0) };
+        let keys = parts::open_keys(source, &self.settings, now).await?;
+        parts::check_keys(&self.settings, &keys.store)?;
         let mut taking = Taking::default();
         for name in self.live.keys() {
-            taking.key(name, &store, Some(&self.live));
+            taking.key(name, &keys.store, Some(&self.live));
         }
-        let number = store.generation();
+        let number = keys.store.generation();
+        // Nothing below can fail.
         taking.take();
-        self.keys.store(Some(Arc::new(Keys { store, taken: now })));
+        self.keys.store(Some(Arc::new(keys)));
         Ok(number)
     }
 

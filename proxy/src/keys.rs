@@ -8,22 +8,31 @@
 //! request is held against them all the same when the key is opened.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use attest_core::time::UnixTime;
-use keystore::{KeyHandle, Keystore};
+use audit::AuditKey;
+use keystore::{KeyHandle, Keystore, OpenKey};
+use pingora_core::utils::tls::CertKey;
 
+mod certificate;
+mod minting;
 mod told;
 mod uses;
 
+pub(crate) use minting::{ToMint, Token, TokenPlace, Tokens};
 pub(crate) use told::told;
 pub(crate) use uses::{Injected, VersionUses};
 
-/// The store that is in use, and of its keys those that routes name.
+/// The store that is in use.
 pub(crate) struct Keys {
     /// What is in it, for lists: never a value.
     pub store: Keystore,
+    /// What the audit log of keys is authenticated with.
+    pub audit: AuditKey,
     /// When it was taken.
     pub taken: UnixTime,
 }
@@ -32,6 +41,8 @@ pub(crate) struct Keys {
 pub(crate) struct LiveKey {
     /// Its name, for labels.
     pub name: Arc<str>,
+    /// When the next version was last tried because the API refused the current one; seconds since 1970.
+    next_tried: AtomicI64,
     in_use: ArcSwap<InUse>,
 }
 
@@ -41,13 +52,18 @@ pub(crate) struct InUse {
     pub handle: KeyHandle,
     /// What is counted of each of its versions.
     uses: Vec<Arc<VersionUses>>,
+    /// The client certificate of its current version, once it was asked for.
+    certificate: OnceLock<Arc<CertKey>>,
 }
 
 impl LiveKey {
     /// A key that was not in use before.
     pub(crate) fn new(name: &str, handle: KeyHandle) -> Arc<Self> {
-        let uses = VersionUses::of(&handle, &[]);
-        Arc::new(Self { name: name.into(), in_use: ArcSwap::from_pointee(InUse { handle, uses }) })
+        Arc::new(Self {
+            name: name.into(),
+            next_tried: AtomicI64::new(i64::MIN),
+            in_use: ArcSwap::from_pointee(InUse::new(handle, &[])),
+        })
     }
 
     /// What is injected now.
@@ -55,19 +71,47 @@ impl LiveKey {
         self.in_use.load()
     }
 
+    /// Whether the next version may be tried now for the current one; if so, not again within a minute.
+    pub(crate) fn may_try_next(&self, now: UnixTime) -> bool {
+        let tried = self.next_tried.load(Ordering::Relaxed);
+        let rested = tried.checked_add(BETWEEN_TRIES_SECS).is_none_or(|from| now.secs() >= from || tried > now.secs());
+        let won = || self.next_tried.compare_exchange(tried, now.secs(), Ordering::Relaxed, Ordering::Relaxed);
+        rested && won().is_ok()
+    }
+
     /// From now on this one is. What was counted of versions that stay goes on.
     fn take(&self, handle: KeyHandle) {
-        let uses = VersionUses::of(&handle, &self.in_use().uses);
-        self.in_use.store(Arc::new(InUse { handle, uses }));
+        let next = InUse::new(handle, &self.in_use().uses);
+        self.in_use.store(Arc::new(next));
     }
 }
 
 impl InUse {
-    /// What is counted of the version that stands at this place of the handle.
-    pub(crate) fn uses_of(&self, version: std::num::NonZeroU32) -> Option<&Arc<VersionUses>> {
+    fn new(handle: KeyHandle, before: &[Arc<VersionUses>]) -> Self {
+        let uses = VersionUses::of(&handle, before);
+        Self { handle, uses, certificate: OnceLock::new() }
+    }
+
+    /// What is counted of this version.
+    pub(crate) fn uses_of(&self, version: NonZeroU32) -> Option<&Arc<VersionUses>> {
         self.uses.iter().find(|uses| uses.version == version)
     }
+
+    /// The client certificate in an opened key, as Pingora wants it; `None` where it can't be read.
+    pub(crate) fn certificate(&self, key: &OpenKey<'_>) -> Option<Arc<CertKey>> {
+        let read = || key.certificate().and_then(|(chain, key)| certificate::read(chain, key));
+        if key.version() != self.handle.version() {
+            return read();
+        }
+        match self.certificate.get() {
+            Some(certificate) => Some(certificate.clone()),
+            None => read().map(|certificate| self.certificate.get_or_init(|| certificate).clone()),
+        }
+    }
 }
+
+/// Between two tries of a next version.
+const BETWEEN_TRIES_SECS: i64 = 60;
 
 /// The handles of a store for keys that run, ready to be taken all at once.
 #[derive(Default)]

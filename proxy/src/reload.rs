@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use attest_core::time::UnixTime;
+use key_sources::KeySource;
 use settings::Settings;
 
-use crate::generation::{Generation, LocalService, open_keystore};
+use crate::generation::{Generation, LocalService};
 use crate::guard::earlier::Earlier;
 use crate::listener::Certificates;
 use crate::runtime::Runtime;
@@ -175,14 +176,13 @@ impl Reloader {
         // Before the store is read: a change in between is seen as one.
         *self.watched_keys() = prints(&self.key_files());
         let generation = self.runtime.generation.load_full();
-        let opened = open_keystore(&generation.settings).and_then(|store| match store {
-            Some(store) => generation.take_keys(store, self.runtime.clock.now()),
-            None => Ok(0),
-        });
-        let taken = WhyLabels { why: if opened.is_ok() { "taken" } else { "refused" } };
+        let outcome = generation.take_keys(self.runtime.clock.now()).await;
+        let taken = WhyLabels { why: if outcome.is_ok() { "taken" } else { "refused" } };
         self.runtime.metrics.key_reloads.get_or_create(&taken).inc();
-        match opened {
+        match outcome {
             Ok(number) => {
+                self.runtime.minted.keep(&generation.key_versions());
+                self.runtime.key_audit.follow(generation.audit_place());
                 tracing::info!(generation = number, "the key store was taken");
                 Ok(number)
             }
@@ -210,7 +210,9 @@ impl Reloader {
         if let Some((certificates, fresh)) = fresh {
             certificates.take(fresh);
         }
+        self.runtime.minted.keep(&next.key_versions());
         self.runtime.generation.store(next.clone());
+        self.runtime.key_audit.follow(next.audit_place());
         *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.runtime.metrics.gauges.from_last_good.set(0);
         (self.taken)(&next.settings);
@@ -292,11 +294,16 @@ impl Reloader {
     }
 }
 
-/// Looks at the files until the process ends.
+/// Looks at the files until the process ends, and listens to the key store where it is none.
 pub(crate) async fn watch(reloader: Weak<Reloader>) {
+    let mut shared = SharedKeys::default();
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        let told = tokio::time::timeout(LOOK_EVERY, shared.changed()).await.is_ok();
         let Some(reloader) = reloader.upgrade() else { return };
+        shared.follow(&reloader.runtime.generation.load());
+        if told {
+            let _ = reloader.reload_keys().await;
+        }
         let looking = reloader.clone();
         let changed = tokio::task::spawn_blocking(move || looking.changed()).await;
         let (configuration, keys) = changed.unwrap_or_default();
@@ -322,6 +329,36 @@ pub(crate) async fn on_hangup(reloader: Weak<Reloader>) {
     while hangups.recv().await.is_some() {
         let Some(reloader) = reloader.upgrade() else { return };
         let _ = reloader.reload().await;
+    }
+}
+
+/// Changes of a key store that many gateways share.
+#[derive(Default)]
+struct SharedKeys {
+    source: Option<Arc<KeySource>>,
+    watch: Option<key_sources::Watch>,
+}
+
+impl SharedKeys {
+    /// Listens to the store of this generation from now on.
+    fn follow(&mut self, generation: &Generation) {
+        let same = match (&self.source, &generation.source) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            self.watch = generation.source.as_ref().and_then(|source| source.watch());
+            self.source.clone_from(&generation.source);
+        }
+    }
+
+    /// Returns when it changed; never, where it is a file.
+    async fn changed(&mut self) {
+        match &mut self.watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -6,17 +6,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use callers::caller::RouteCallers;
 use callers::user::UserSource;
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
-use settings::{IssuerSettings, Operation, RouteSettings, Source};
+use settings::{IssuerSettings, RouteSettings, Source};
 
 use crate::feeds::OwnFeeds;
-use crate::keys::LiveKey;
+use crate::keys::{LiveKey, TokenPlace};
 use crate::observed::RouteWatch;
+use crate::refusal::Stop;
 use crate::telemetry::metrics::{ByStatus, ByVerdict, Lazy};
 use crate::token_cache::KeySetId;
 use crate::upstream::Upstream;
@@ -45,6 +48,8 @@ pub(crate) struct Route {
     pub user: Option<UserSource>,
     /// What it injects.
     pub key: Option<Arc<LiveKey>>,
+    /// How token endpoints are reached that its key may need.
+    pub tokens: Option<Arc<TokenPlace>>,
     /// What a client may not send upstream.
     pub stripped: Stripped,
     /// Handles into the metrics.
@@ -101,6 +106,8 @@ pub(crate) struct Meters {
     /// By rule: allow, deprioritize, block, would have blocked, monitored.
     pub rules: HashMap<Box<str>, [Lazy; 5]>,
     pub scrubbed: Lazy,
+    /// When the log was last told that the upstream sends the key back, Unix seconds.
+    pub alerted: AtomicI64,
     pub accepted_expired: Lazy,
 }
 
@@ -112,26 +119,59 @@ impl Meters {
     }
 }
 
+/// A request as its route sends it.
+pub(crate) struct Outgoing {
+    /// Path and query.
+    pub target: PathAndQuery,
+    /// Which of the route's operations it is.
+    pub operation: Option<usize>,
+}
+
 impl Route {
     /// Whether it asks who calls, beside the app's token.
     pub(crate) fn asks_who_calls(&self) -> bool {
         !self.callers.is_empty() || self.user.is_some()
     }
 
-    /// The path and query that go upstream, and whether this route offers them. `None`: it does not.
-    pub(crate) fn upstream_target(
-        &self,
-        method: &http::Method,
-        target: &PathAndQuery,
-    ) -> Option<(PathAndQuery, Option<u64>)> {
-        let rewritten = self.rewritten(target)?;
-        if self.settings.operations.is_empty() {
-            return Some((rewritten, None));
+    /// What a request becomes on its way upstream.
+    ///
+    /// # Errors
+    /// This route does not offer it: no operation is this call, or the operation does not allow its query.
+    pub(crate) fn outgoing(&self, method: &http::Method, target: &PathAndQuery) -> Result<Outgoing, Stop> {
+        let rewritten = self.rewritten(target).ok_or(Stop::NoOperation)?;
+        let operations = &self.settings.operations;
+        if operations.is_empty() {
+            return Ok(Outgoing { target: rewritten, operation: None });
         }
-        let offers = |operation: &&Operation| operation.method == *method && operation.path.matches(rewritten.path());
-        let operation = self.settings.operations.iter().find(offers)?;
-        let most = operation.max_body;
-        Some((rewritten, most))
+        let path = rewritten.path();
+        let mut all = operations.iter().enumerate();
+        let (index, operation) = all.find(|(_, one)| one.is(method, path)).ok_or(Stop::NoOperation)?;
+        let without_slots = self.without_slots(rewritten.query());
+        let query = without_slots.as_deref().or(rewritten.query()).filter(|query| !query.is_empty());
+        let target = match operation.target(path, query) {
+            Ok(None) if without_slots.is_some() => with_query(path, query)?,
+            Ok(None) => rewritten,
+            Ok(Some(text)) => PathAndQuery::try_from(text).map_err(|_| Stop::BadRequest("target"))?,
+            Err(refusal) => return Err(Stop::NotAllowed(Box::new(refusal))),
+        };
+        Ok(Outgoing { target, operation: Some(index) })
+    }
+
+    /// The query without parameters that are the key's place, or another of the vendor's credentials: a client's own value is
+    /// taken out there, not refused, since SDKs send one. `None`: there are none.
+    fn without_slots(&self, query: Option<&str>) -> Option<String> {
+        self.key.as_ref()?.in_use().handle.recipe().slots().strip_query(query?)
+    }
+
+    /// Whether the token is in this header and goes upstream with it.
+    pub(crate) fn forwards_token_in(&self, name: &HeaderName) -> bool {
+        let token = &self.settings.token;
+        token.forward
+            && token.from.iter().any(|source| match source {
+                Source::Header(header) => header == name,
+                Source::Bearer => name == AUTHORIZATION,
+                Source::Query(_) => false,
+            })
     }
 
     /// The target after `rewrite` and without the token's own query parameters.
@@ -178,6 +218,11 @@ impl Route {
             Source::Header(_) | Source::Bearer => false,
         })
     }
+}
+
+fn with_query(path: &str, query: Option<&str>) -> Result<PathAndQuery, Stop> {
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    PathAndQuery::try_from(target).map_err(|_| Stop::BadRequest("target"))
 }
 
 /// Equal after decoding: `%6bey` is `key` to the upstream, so it is to us.

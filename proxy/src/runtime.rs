@@ -11,9 +11,11 @@ use callers::jwt::JwtCache;
 
 use crate::decision_id::DecisionIds;
 use crate::generation::Generation;
+use crate::keys::Tokens;
 use crate::limits::{Limits, SharedLimits};
 use crate::observed::Observed;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::key_audit::KeyAudit;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 use crate::token_cache::TokenCache;
@@ -32,6 +34,8 @@ pub(crate) struct Runtime {
     pub jwts: JwtCache,
     /// Deliveries of webhooks that were accepted.
     pub deliveries: Deliveries,
+    /// Tokens that were minted with keys.
+    pub minted: Tokens,
     /// Counts of the policies' limits.
     pub limits: Limits,
     /// Counts that machines share, where they do.
@@ -40,6 +44,8 @@ pub(crate) struct Runtime {
     pub metrics: Metrics,
     /// One line a request.
     pub log: AccessLog,
+    /// One entry a request with a key.
+    pub key_audit: KeyAudit,
     /// Spans of some requests, where they are wanted.
     pub traces: Option<Traces>,
     /// What is remembered of decisions.
@@ -53,6 +59,7 @@ pub(crate) struct Runtime {
 pub(crate) struct Telling {
     pub(crate) metrics: Metrics,
     pub(crate) log: AccessLog,
+    pub(crate) key_audit: KeyAudit,
     pub(crate) traces: Option<Traces>,
     pub(crate) observed: Observed,
 }
@@ -66,7 +73,7 @@ impl Runtime {
         shared: Option<Arc<SharedLimits>>,
         telling: Telling,
     ) -> Self {
-        let Telling { metrics, log, traces, observed } = telling;
+        let Telling { metrics, log, key_audit, traces, observed } = telling;
         Self {
             clock,
             epoch,
@@ -74,10 +81,12 @@ impl Runtime {
             tokens: TokenCache::new(),
             jwts: JwtCache::new(),
             deliveries: Deliveries::new(),
+            minted: Tokens::default(),
             limits: Limits::new(epoch),
             shared,
             metrics,
             log,
+            key_audit,
             traces,
             observed,
             ids: DecisionIds::new(),

@@ -23,6 +23,7 @@ pub(crate) mod exchange;
 pub(crate) mod extract;
 pub(crate) mod inject;
 pub(crate) mod log;
+pub(crate) mod next_key;
 pub(crate) mod respond;
 pub(crate) mod route;
 pub(crate) mod verify;
@@ -34,7 +35,7 @@ pub(crate) mod verify;
 pub(crate) async fn judge(session: &mut Session, ctx: &mut Context, runtime: &Runtime) -> Result<(), Stop> {
     let request = extract::extract(session, runtime)?;
     let request = ctx.request.insert(request);
-    extract::check_length(session, request)?;
+    extract::check_offer(session, request)?;
     match request.place.clone() {
         Place::Internal(internal) => {
             let held = admit::admit_internal(session, &internal, request.address, &mut ctx.times).await?;

@@ -31,6 +31,14 @@ impl Held {
         Self(State::Seat(seat))
     }
 
+    /// The seat, until an answer is on its way: what shows that the request was admitted.
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        match &self.0 {
+            State::Seat(seat) => Some(seat),
+            State::Answering(_) | State::Nothing => None,
+        }
+    }
+
     /// The end of the request's body passed.
     pub(crate) fn body_is_in(&mut self, now: Instant) {
         if let State::Seat(seat) = &mut self.0 {

@@ -1,61 +1,81 @@
 //! Stage 7: the upstream's own copy of the head, with the key in it.
 //!
 //! In comes a copy of the client's head, made by Pingora for this attempt; out goes what is sent. The
-//! client's own head never holds the key. Hop-by-hop headers and whatever `Connection` names are gone
-//! before this runs, so nobody can have the key taken out again.
+//! client's own head never holds the key, nor does its target: what logs and errors tell is that of the client. Hop-by-hop
+//! headers and whatever `Connection` names are gone before this runs, so nobody can have the key taken out again.
 //!
 //! Proven between: the target is the one that policy judged; what clients may not send is out; the key's
-//! own bounds allow this very request. [`Admitted`] is demanded, so no key is opened before admission.
+//! own bounds allow this very request. [`Admitted`] is demanded, so no key is opened before admission. The key comes last,
+//! over everything else that is sent: a signature covers the head as it leaves, and each attempt has its own.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use attest_core::target::{Scheme, Target};
+use attest_core::time::UnixTime;
 use attest_core::token::claims::Claims;
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, EXPECT, HOST};
-use http::uri::Uri;
-use http::{HeaderName, HeaderValue};
-use keystore::{Guard, OutgoingRequest};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderName, HeaderValue, Method};
+use keystore::{Guard, KeyError, OpenKey, OutgoingRequest};
+use operations::Operation;
 use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use recipes::{ApplyError, Changes, Draft, DraftBody, Needs};
 
 use super::admit::Admitted;
 use super::verify::Identity;
 use crate::context::{Context, Extracted, Place, Progress};
 use crate::internal::Internal;
-use crate::keys::{Injected, LiveKey};
+use crate::keys::{InUse, Injected, LiveKey, ToMint};
 use crate::refusal::Stop;
 use crate::route::{Route, names};
 use crate::runtime::Runtime;
 use crate::telemetry::traces::Trace;
 
 /// The whole stage, once per attempt.
-pub(crate) fn prepare(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> pingora_error::Result<()> {
-    // A retry plays the body again from its beginning.
+pub(crate) async fn prepare(
+    session: &mut Session,
+    upstream: &mut RequestHeader,
+    ctx: &mut Context,
+    runtime: &Runtime,
+) -> pingora_error::Result<()> {
+    // A retry plays the body again from its beginning, and carries a credential of its own.
     ctx.body_in = 0;
+    (ctx.body_out, ctx.injected, ctx.token) = (None, None, None);
     ctx.scrubber = None;
-    ctx.times.handed_over = Some(std::time::Instant::now());
     ctx.times.body_sent = None;
-    if let Err(stop) = dress(upstream, ctx, runtime) {
+    let dressed = match dress(session, upstream, ctx, runtime) {
+        Ok(Some(to_mint)) => carry_minted(to_mint, upstream, ctx, runtime).await,
+        Ok(None) => Ok(()),
+        Err(stop) => Err(stop),
+    };
+    if let Err(stop) = dressed {
         let status = stop.status().as_u16();
         ctx.stop = Some(stop);
         return Err(Error::new(ErrorType::HTTPStatus(status)).into_in());
     }
+    ctx.times.handed_over = Some(Instant::now());
     if let Some(caller) = ctx.identity.as_mut().and_then(|identity| identity.caller.as_mut()) {
         caller.handed_over();
     }
     if let Some(charge) = &mut ctx.charge {
-        if charge.reads_usage() {
-            // A compressed answer does not tell what it used.
-            put(upstream, ACCEPT_ENCODING, IDENTITY);
-        }
         charge.handed_over();
     }
     Ok(())
 }
 
-fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> Result<(), Stop> {
+/// Everything but a token that has to be minted first.
+fn dress(
+    session: &mut Session,
+    upstream: &mut RequestHeader,
+    ctx: &mut Context,
+    runtime: &Runtime,
+) -> Result<Option<ToMint>, Stop> {
     let request = ctx.request.as_ref().ok_or(Stop::Internal)?;
     set_target(upstream, request)?;
     match (&request.place, &ctx.progress) {
@@ -64,7 +84,7 @@ fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> 
             to_service(internal, request.address, upstream);
         }
         (Place::Route(route), Progress::Admitted(admitted)) => {
-            strip(route, upstream);
+            strip(route, request.operation(), upstream);
             let identity = ctx.identity.as_deref();
             if let Some(shown) = identity.and_then(|identity| identity.caller.as_ref()?.credential()) {
                 // It has done its part; to the upstream it says nothing that the caller's name does not.
@@ -74,6 +94,13 @@ fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> 
                 // We said "continue" ourselves, and have the body.
                 upstream.remove_header(&EXPECT);
             }
+            if ctx.charge.as_ref().is_some_and(|charge| charge.reads_usage()) {
+                // A compressed answer does not tell what it used.
+                put(upstream, ACCEPT_ENCODING, IDENTITY);
+            }
+            if route.settings.identity_headers {
+                put_identity(admitted, identity.and_then(Identity::caller_name), upstream);
+            }
             match &route.key {
                 None => {
                     to_own_upstream(route, request, upstream);
@@ -82,20 +109,26 @@ fn dress(upstream: &mut RequestHeader, ctx: &mut Context, runtime: &Runtime) -> 
                     }
                 }
                 Some(key) => {
-                    let (guard, injected) = inject(admitted, key, route, upstream)?;
-                    injected.count_use(runtime.clock.now(), &runtime.metrics);
-                    ctx.scrubber = route.settings.guard_body.then(|| guard.stream());
-                    ctx.guard = Some(guard);
-                    ctx.injected = Some(injected);
+                    let body = match &ctx.body {
+                        Some(body) if body.is_empty() => DraftBody::Empty,
+                        Some(body) => DraftBody::Whole(body),
+                        None if session.is_body_empty() => DraftBody::Empty,
+                        None => DraftBody::Unread,
+                    };
+                    let wanted = Wanted { route, key, body, next: ctx.next_version, now: runtime.clock.now() };
+                    let carried = inject(admitted, &wanted, upstream)?;
+                    carried.injected.count_use(wanted.now, &runtime.metrics);
+                    ctx.scrubber = route.settings.guard_body.then(|| carried.guard.stream());
+                    ctx.guard = Some(carried.guard);
+                    ctx.injected = Some(carried.injected);
+                    ctx.body_out = carried.body;
+                    return Ok(carried.to_mint);
                 }
-            }
-            if route.settings.identity_headers {
-                put_identity(admitted, ctx.identity.as_deref().and_then(Identity::caller_name), upstream);
             }
         }
         _ => return Err(Stop::Internal),
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Origin-form, whatever the client wrote: the canonical target after `rewrite`, and nothing else.
@@ -107,12 +140,13 @@ fn set_target(upstream: &mut RequestHeader, request: &Extracted) -> Result<(), S
 }
 
 /// One pass over the names; what goes is removed before anything is added, which leaves room for it.
-fn strip(route: &Route, upstream: &mut RequestHeader) {
+fn strip(route: &Route, operation: Option<&Operation>, upstream: &mut RequestHeader) {
     let mut gone: Vec<HeaderName> = Vec::new();
     let key = route.key.as_ref().map(|key| key.in_use());
     for name in upstream.headers.keys() {
         let slot = || key.as_ref().is_some_and(|key| key.handle.is_credential_slot(name.as_str()));
-        if route.stripped.contains(name.as_str()) || slot() {
+        let unlisted = || operation.is_some_and(|one| !one.headers().lets(name)) && !route.forwards_token_in(name);
+        if route.stripped.contains(name.as_str()) || slot() || unlisted() {
             gone.push(name.clone());
         }
     }
@@ -121,36 +155,165 @@ fn strip(route: &Route, upstream: &mut RequestHeader) {
     }
 }
 
+/// The key that a route wants in one attempt.
+struct Wanted<'a> {
+    route: &'a Route,
+    key: &'a LiveKey,
+    body: DraftBody<'a>,
+    /// The version that comes after the next rotation, since the API refused the current one.
+    next: bool,
+    now: UnixTime,
+}
+
+/// What came of it.
+struct Carried {
+    guard: Arc<Guard>,
+    injected: Injected,
+    /// With the key in it.
+    body: Option<Bytes>,
+    /// It is used through a token.
+    to_mint: Option<ToMint>,
+}
+
 /// To somebody else's API, with our key: its own name, our credential, nothing about the client.
-fn inject(
-    admitted: &Admitted,
-    key: &LiveKey,
-    route: &Route,
-    upstream: &mut RequestHeader,
-) -> Result<(Arc<Guard>, Injected), Stop> {
+fn inject(admitted: &Admitted, wanted: &Wanted<'_>, upstream: &mut RequestHeader) -> Result<Carried, Stop> {
+    let Wanted { route, key, body, next, now } = *wanted;
     put(upstream, HOST, route.upstream.host.clone());
-    let right = admitted.permit().unseal().ok_or(Stop::KeyUnavailable)?;
-    let to = &route.upstream;
-    let sent = OutgoingRequest {
-        scheme: to.settings.scheme,
-        host: &to.settings.host,
-        port: to.settings.port,
-        method: &upstream.method,
-        path: upstream.uri.path(),
-        trust: to.settings.trust,
-    };
-    let in_use = key.in_use();
-    let injection = in_use.handle.render(right, &sent).map_err(|why| {
-        tracing::warn!(route = %route.name, "{why}");
-        Stop::KeyUnavailable
-    })?;
-    put(upstream, injection.name, injection.value);
     if route.settings.guard_body {
         // A compressed answer can't be searched.
         put(upstream, ACCEPT_ENCODING, IDENTITY);
     }
-    let uses = in_use.uses_of(in_use.handle.version()).ok_or(Stop::Internal)?;
-    Ok((injection.guard, Injected { key: key.name.clone(), version: uses.clone() }))
+    let in_use = key.in_use();
+    strip_query(&in_use, upstream)?;
+    let sent = outgoing(route, &upstream.method, upstream.uri.path());
+    let open = open(admitted, &in_use, &sent, next, now).map_err(|why| stop_of(route, &why))?;
+    let uses = in_use.uses_of(open.version()).ok_or(Stop::Internal)?;
+    let injected = Injected { key: key.name.clone(), version: uses.clone() };
+    if open.recipe().needs() == Needs::Minted {
+        let guard = open.guard().clone();
+        let to_mint = ToMint { id: open.id(), minter: open.minter(), guard: guard.clone(), key: key.name.clone() };
+        return Ok(Carried { guard, injected, body: None, to_mint: Some(to_mint) });
+    }
+    let draft = Draft {
+        method: &upstream.method,
+        scheme: sent.scheme,
+        host: route.upstream.host.to_str().map_err(|_| Stop::Internal)?,
+        path: upstream.uri.path(),
+        query: upstream.uri.query(),
+        headers: &upstream.headers,
+        body,
+        now,
+    };
+    let changes = open.apply(&draft).map_err(|why| stop_of(route, &NoKey::Refused(why)))?;
+    let guard = open.guard().clone();
+    let (guard, body) = match changes {
+        Changes::Many { derived, headers, target, body } => {
+            // A signature or a rendered credential that is too short to be looked for is none.
+            let guard = guard.with(&derived).map_err(|_| Stop::KeyUnavailable)?;
+            for (name, value) in headers {
+                put(upstream, name, value);
+            }
+            if let Some(target) = target {
+                upstream.set_uri(Uri::from(target));
+            }
+            (guard, body)
+        }
+        Changes::Header(name, value) => {
+            put(upstream, name, value);
+            (guard, None)
+        }
+        // Shown in the handshake.
+        Changes::Nothing => (guard, None),
+    };
+    Ok(Carried { guard, injected, body, to_mint: None })
+}
+
+/// Opens the version of a key that an attempt carries.
+pub(super) fn open<'a>(
+    admitted: &Admitted,
+    in_use: &'a InUse,
+    sent: &OutgoingRequest<'a>,
+    next: bool,
+    now: UnixTime,
+) -> Result<OpenKey<'a>, NoKey> {
+    let right = admitted.permit().unseal().ok_or(NoKey::NotAllowed)?;
+    let seat = admitted.seat().ok_or(NoKey::NotAdmitted)?;
+    let handle = &in_use.handle;
+    // A rotation may have come between: then the current version is the one that was to be tried.
+    let opened = if next && handle.has_next() { handle.open_next(right, seat, sent, now) } else { handle.open(right, seat, sent, now) };
+    opened.map_err(NoKey::Refused)
+}
+
+/// Why an attempt has no key.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoKey {
+    /// No decision gave it.
+    #[error("the decision gives no key")]
+    NotAllowed,
+    /// It has no seat any more.
+    #[error("the request has no seat")]
+    NotAdmitted,
+    /// The key itself says so.
+    #[error(transparent)]
+    Refused(KeyError),
+}
+
+/// The request as the key's bounds know it.
+pub(super) fn outgoing<'a>(route: &'a Route, method: &'a Method, path: &'a str) -> OutgoingRequest<'a> {
+    let to = &route.upstream.settings;
+    OutgoingRequest { scheme: to.scheme, host: &to.host, port: to.port, method, path, trust: to.trust }
+}
+
+/// What the client learns: where its own request has no place for the key, that; else that we can't serve it now.
+pub(super) fn stop_of(route: &Route, why: &NoKey) -> Stop {
+    if let NoKey::Refused(KeyError::NotApplied { why, .. }) = why {
+        match why {
+            ApplyError::BodyTooLarge => return Stop::BodyTooLarge,
+            ApplyError::NoBody | ApplyError::BodyType | ApplyError::BodyForm => return Stop::BadRequest("key_in_body"),
+            ApplyError::PathTooShort | ApplyError::Target => return Stop::BadRequest("key_in_target"),
+            ApplyError::SignedHeader | ApplyError::SignedChunks | ApplyError::UnsignedBody => {
+                return Stop::BadRequest("signed_parts");
+            }
+            _ => {}
+        }
+    }
+    tracing::warn!(route = %route.name, "{why}");
+    Stop::KeyUnavailable
+}
+
+/// The client's own value in a parameter of the key's, or of another of the vendor's credentials.
+fn strip_query(in_use: &InUse, upstream: &mut RequestHeader) -> Result<(), Stop> {
+    let Some(query) = upstream.uri.query().and_then(|query| in_use.handle.recipe().slots().strip_query(query)) else {
+        return Ok(());
+    };
+    let path = upstream.uri.path();
+    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let target = PathAndQuery::try_from(target).map_err(|_| Stop::Internal)?;
+    upstream.set_uri(Uri::from(target));
+    Ok(())
+}
+
+/// Waits for the token that the key is used through, and adds it.
+async fn carry_minted(
+    to_mint: ToMint,
+    upstream: &mut RequestHeader,
+    ctx: &mut Context,
+    runtime: &Runtime,
+) -> Result<(), Stop> {
+    let route = ctx.route().ok_or(Stop::Internal)?.clone();
+    let place = route.tokens.as_ref().ok_or(Stop::Internal)?;
+    let patience = route.upstream.settings.timeouts.connect;
+    // Told once, by whoever asked the endpoint.
+    let token = runtime.minted.get(&to_mint, place, &runtime.clock, patience, &runtime.metrics).await;
+    let token = token.map_err(|_| Stop::KeyUnavailable)?;
+    match to_mint.minter.apply(&token.token) {
+        Ok(Changes::Header(name, value)) => put(upstream, name, value),
+        _ => return Err(Stop::KeyUnavailable),
+    }
+    ctx.scrubber = route.settings.guard_body.then(|| token.guard.stream());
+    ctx.guard = Some(token.guard.clone());
+    ctx.token = Some((to_mint.id, token));
+    Ok(())
 }
 
 /// To an API of our own: where the request came from, under the name that the client used, unless the
