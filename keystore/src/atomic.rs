@@ -76,6 +76,11 @@ pub(crate) fn supersede(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes what a writer that was killed may have left beside `path`. That it is still there harms nobody but the eye.
+pub(crate) fn clear_temporary(path: &Path) {
+    let _ = fs::remove_file(beside(path, "tmp"));
+}
+
 /// A lock against a second writer of `path`, held until it is dropped or its process dies.
 ///
 /// The lock is on an empty file beside it, which stays: removing it would let two writers lock two different files.

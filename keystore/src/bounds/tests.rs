@@ -1,7 +1,7 @@
 //! Bounds refused, bounds compared.
 
 use super::*;
-use crate::api_key::{ApiKey, KeyName};
+use crate::api_key::KeyName;
 
 fn text() -> BoundsText {
     BoundsText {
@@ -174,12 +174,4 @@ fn a_configuration_that_points_elsewhere_is_refused_in_words_an_operator_can_act
         words(UseDescription { trust: private, ..good }),
         format!("key \"openai\" is bound to root certificates public; the upstream's trust is sha256:{hash}")
     );
-}
-
-#[test]
-fn the_rendered_value_is_sensitive() {
-    let bounds = Bounds::parse(&text()).unwrap();
-    let value = bounds.recipe().render(&ApiKey::parse(b"sk-0123456789abcdef").unwrap()).unwrap();
-    assert_eq!(value.as_bytes(), b"Bearer sk-0123456789abcdef");
-    assert_eq!(format!("{value:?}"), "Sensitive");
 }

@@ -70,5 +70,6 @@ pub fn rotate_kek_in_place(
         editor.commit(memory)?;
     }
     atomic::supersede(&next_file, &key_file).map_err(io)?;
+    atomic::clear_temporary(&next_file);
     Ok(KekRotated { id: next.id(), before: (!replaced).then(|| current.id()), resumed })
 }

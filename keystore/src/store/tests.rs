@@ -1,6 +1,9 @@
-//! What a store refuses, each by its name; what a kill leaves; what a rotation does.
+//! What a store refuses, each by its name; what a rotation does.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod kek;
+mod killed;
+mod pending;
+mod scale;
 
 use attest_core::random::SystemRandom;
 use serde_json::Value;
@@ -8,8 +11,8 @@ use serde_json::Value;
 use super::tests_support::{Sample, bounds, name_of};
 use super::*;
 use crate::ApiKey;
-use crate::atomic::Step;
 use crate::bounds::Bounds;
+use crate::document::FileDocument;
 
 /// Opens the sample's file after a change of its JSON.
 fn after(change: impl FnOnce(&mut Value)) -> StoreError {
@@ -95,8 +98,8 @@ fn refuses_a_record_whose_bounds_were_changed_by_name() {
 
 #[test]
 fn refuses_a_downgraded_and_a_newer_format_by_name() {
-    assert!(matches!(after(|file| file["format_version"] = 0.into()), StoreError::DowngradedFormat { found: 0, .. }));
-    assert!(matches!(after(|file| file["format_version"] = 2.into()), StoreError::NewerFormat { found: 2, .. }));
+    assert!(matches!(after(|file| file["format_version"] = 1.into()), StoreError::DowngradedFormat { found: 1, .. }));
+    assert!(matches!(after(|file| file["format_version"] = 3.into()), StoreError::NewerFormat { found: 3, .. }));
     assert!(matches!(after(|file| file["format"] = "other".into()), StoreError::Malformed { .. }));
 }
 
@@ -110,6 +113,120 @@ fn refuses_an_older_generation_than_this_machine_has_seen_and_takes_it_on_a_fres
     assert!(matches!(error, StoreError::RolledBack { found: 3, seen: 4, .. }), "{error}");
     assert!(Keystore::edit(&sample.path, &sample.master, &sample.memory).is_err(), "nor is it changed");
     assert_eq!(sample.open().unwrap().generation(), 3);
+}
+
+#[test]
+fn refuses_what_is_below_the_pinned_minimum_even_on_a_fresh_machine() {
+    let sample = Sample::new();
+    let pinned = |least| GenerationMemory::in_process().at_least(least);
+    let error = Keystore::open(&sample.path, &sample.master, &pinned(4)).unwrap_err();
+    assert!(matches!(error, StoreError::BelowMinimum { found: 3, least: 4, .. }), "{error}");
+    assert!(Keystore::open(&sample.path, &sample.master, &pinned(3)).is_ok());
+}
+
+#[test]
+fn an_accepted_rollback_is_remembered_and_the_pinned_minimum_is_not_lifted_by_it() {
+    let sample = Sample::new();
+    let old = sample.text();
+    sample.put("third", "sk-third-0123456789abcdef", "api.example.com");
+    sample.write(old);
+    let document = FileDocument::to_read(&sample.path);
+    let pinned = GenerationMemory::in_process().at_least(4);
+    assert!(matches!(
+        Keystore::accept_rollback(&document, &sample.master, &pinned),
+        Err(StoreError::BelowMinimum { .. })
+    ));
+    assert_eq!(Keystore::accept_rollback(&document, &sample.master, &sample.memory).unwrap(), (3, Some(4)));
+    assert_eq!(Keystore::open(&sample.path, &sample.master, &sample.memory).unwrap().generation(), 3);
+}
+
+#[test]
+fn refuses_to_write_over_what_was_changed_without_the_lock() {
+    let sample = Sample::new();
+    let old = sample.text();
+    sample.put("third", "sk-third-0123456789abcdef", "api.example.com");
+    let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
+    editor.remove(&name_of("openai")).unwrap();
+    // What a checkout from Git does.
+    sample.write(&old);
+    let error = editor.commit(&sample.memory).unwrap_err();
+    assert!(matches!(error, StoreError::ChangedMeanwhile { .. }), "{error}");
+    assert_eq!(sample.text(), old);
+}
+
+#[test]
+fn refuses_a_secret_that_the_recipe_can_not_use_and_leaves_the_store_as_it_is() {
+    let sample = Sample::new();
+    let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
+    let two_lines = ApiKey::parse(b"sk-0123456789abcdef\r\nX-Evil: 1").unwrap();
+    let bounds = Bounds::parse(&bounds("api.example.com")).unwrap();
+    let error = editor.put(&name_of("third"), &two_lines, bounds, &SystemRandom).unwrap_err();
+    assert!(matches!(&error, StoreError::SecretRefused { .. }), "{error}");
+    assert!(!error.to_string().contains("0123456789"));
+    assert!(editor.commit(&sample.memory).unwrap().key("third").is_none());
+}
+
+#[test]
+fn a_disabled_key_is_off_until_its_end_or_until_it_is_enabled() {
+    let sample = Sample::new();
+    let edit = |change: &dyn Fn(&mut Editor)| {
+        let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
+        change(&mut editor);
+        editor.commit(&sample.memory).unwrap();
+        sample.open().unwrap()
+    };
+    let (openai, stripe, at) = (name_of("openai"), name_of("stripe"), UnixTime::from_secs(1_000));
+    let store = edit(&|editor| {
+        assert!(matches!(editor.disable(&name_of("absent"), None), Err(StoreError::NoSuchKey { .. })));
+        editor.disable(&openai, Some(at)).unwrap();
+        editor.disable(&stripe, None).unwrap();
+    });
+    let off = |store: &Keystore, name, now| store.key(name).unwrap().is_disabled(UnixTime::from_secs(now));
+    assert!(off(&store, "openai", 999) && !off(&store, "openai", 1_000));
+    assert!(off(&store, "stripe", 999) && off(&store, "stripe", i64::MAX / 1_000_000_000));
+    assert_eq!(store.list()[0].disabled, Some(Disabled { until: Some(at) }));
+    assert!(sample.text().contains("\"until\": 1000") && sample.text().contains("\"until\": null"));
+
+    let longer = sample.text().replace("\"until\": null", "\"until\": 1");
+    let genuine = sample.text();
+    sample.write(longer);
+    assert!(matches!(sample.open(), Err(StoreError::ManifestChanged { .. })));
+    sample.write(genuine);
+    let store = edit(&|editor| {
+        assert!(editor.enable(&stripe).unwrap());
+        assert!(!editor.enable(&stripe).unwrap());
+        editor.remove(&openai).unwrap();
+    });
+    assert!(!off(&store, "stripe", 999) && store.key("openai").is_none());
+}
+
+#[test]
+fn refuses_a_head_that_was_changed() {
+    let changes: [&dyn Fn(&mut Value); 5] = [
+        &|file| file["kek"]["provider"] = serde_json::json!({ "kind": "environment" }),
+        &|file| file["generation"] = 9.into(),
+        &|file| file["inner_key"] = file["recipient"]["private_key"].clone(),
+        &|file| file["recipient"]["public_key"] = file["manifest"]["mac"].clone(),
+        &|file| {
+            let key = file["recipient"]["public_key"].clone();
+            file["operators"] = serde_json::json!([{ "name": "mallory", "public_key": key }]);
+        },
+    ];
+    for change in changes {
+        let error = after(change);
+        assert!(matches!(error, StoreError::ManifestChanged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_head_is_read_without_any_key() {
+    let sample = Sample::new();
+    let head = Keystore::head(&FileDocument::to_read(&sample.path)).unwrap();
+    let store = sample.open().unwrap();
+    assert_eq!((head.generation, head.kek.id(), head.public_key), (3, sample.master.id().as_str(), store.public_key()));
+    assert_eq!(head.kek.provider().kind(), "file");
+    let absent = Keystore::head(&FileDocument::to_read(sample.dir.path().join("absent")));
+    assert!(matches!(absent, Err(StoreError::Absent { .. })));
 }
 
 #[test]
@@ -134,7 +251,7 @@ fn refuses_fields_that_are_unknown_or_there_twice() {
     assert!(matches!(after(|file| file["records"][0]["extra"] = 1.into()), StoreError::Malformed { .. }));
     let sample = Sample::new();
     sample.write(sample.text().replacen("\"generation\"", "\"generation\": 9,\n  \"generation\"", 1));
-    assert!(matches!(sample.open(), Err(StoreError::Malformed { line: 7, .. })));
+    assert!(matches!(sample.open(), Err(StoreError::Malformed { line: 6, .. })));
 }
 
 #[test]
@@ -210,45 +327,6 @@ fn a_list_tells_all_but_the_value() {
     let fingerprint = store.key("openai").unwrap().fingerprint().to_string();
     assert_eq!(fingerprint.len(), 16);
     assert_ne!(fingerprint, store.key("stripe").unwrap().fingerprint().to_string());
-}
-
-#[test]
-fn killed_at_any_step_of_a_write_it_opens_with_the_old_content_or_the_new() {
-    let steps = [
-        Step::CreateTemporary,
-        Step::WriteFirstHalf,
-        Step::WriteSecondHalf,
-        Step::SyncTemporary,
-        Step::Rename,
-        Step::SyncDirectory,
-        Step::Finished,
-    ];
-    for fatal in steps {
-        let sample = Sample::new();
-        let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
-        let secret = ApiKey::parse(b"sk-third-0123456789abcdef").unwrap();
-        editor
-            .put(&name_of("third"), &secret, Bounds::parse(&bounds("api.example.com")).unwrap(), &SystemRandom)
-            .unwrap();
-        // Unwinding runs no clean-up of the writer's: all that is left is what a kill would leave.
-        let killed = catch_unwind(AssertUnwindSafe(|| {
-            editor.commit_step_by_step(&sample.memory, &mut |step| assert_ne!(step, fatal, "killed here"))
-        }));
-        assert!(killed.is_err(), "{fatal:?} is never reached");
-
-        let store = Keystore::open(&sample.path, &sample.master, &sample.memory).unwrap();
-        let is_new = matches!(fatal, Step::SyncDirectory | Step::Finished);
-        assert_eq!(
-            (store.generation(), store.key("third").is_some()),
-            if is_new { (4, true) } else { (3, false) },
-            "{fatal:?}"
-        );
-        sample.put("after", "sk-after-0123456789abcdef", "api.example.com");
-        assert!(sample.open().unwrap().key("after").is_some(), "{fatal:?}: the next writer is not hindered");
-        let names: Vec<_> =
-            std::fs::read_dir(sample.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 2, "{fatal:?}: the store and its lock alone, not {names:?}");
-    }
 }
 
 #[test]
