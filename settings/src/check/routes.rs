@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         CredentialSource, HostPattern, IssuerRef, IssuerSettings, OurFaults, Rewrite, RouteMatcher, RouteSettings,
-        TokenSource,
+        SharedStateDown, TokenSource,
     },
     shape::{Fault, Field},
 };
@@ -87,6 +87,17 @@ impl Check<'_, '_> {
         let own_tokens = !matches!(&token, Some(TokenSource { issuer: IssuerRef::Named(_), .. }));
         let scope = Scope { injects, own_tokens, shared_state: known.shared_state };
         let (our_faults, accept_expired_may_unseal) = self.route_faults(raw.our_faults.good(), known.our_faults, scope);
+        if let (false, SharedStateDown::CountLocally, Some(at)) =
+            (ceilings.is_empty(), our_faults.shared_state_down, raw.our_faults.at.filter(|_| known.shared_state))
+        {
+            let fault =
+                Fault::new("while the shared state is away, each gateway lets the whole of every ceiling through");
+            self.warn(
+                at,
+                "ceiling_counted_locally",
+                fault.hint("write shared_state_down: refuse, or take the line out"),
+            );
+        }
         let danger_inject_unattested = self.flag(&raw.danger_inject_unattested, false);
         if let (true, false, Some(at)) = (danger_inject_unattested, injects, raw.danger_inject_unattested.at) {
             let fault = Fault::new("`danger_inject_unattested` does nothing on a route without a key");
@@ -103,6 +114,21 @@ impl Check<'_, '_> {
                 self.warn(at, "unguarded_body", fault.hint("take the line out, unless you know that it never does"));
             }
             _ => {}
+        }
+        let retry_unauthorized = self.flag(&raw.retry_unauthorized, false);
+        if let (true, Some(at)) = (retry_unauthorized, raw.retry_unauthorized.at) {
+            if injects {
+                let fault =
+                    Fault::new("an API that refuses requests for reasons of its own is sent some of them twice");
+                self.warn(
+                    at,
+                    "sent_twice",
+                    fault.hint("take the line out once the key is rotated by `assay key rotate`"),
+                );
+            } else {
+                let fault = Fault::new("`retry_unauthorized` does nothing on a route without a key");
+                self.refuse(at, "does_nothing", fault.hint("take the line out"));
+            }
         }
         let callers = self.route_callers(&raw.callers, token.as_ref(), known);
         let user = raw.user.good().map(|(user, at)| self.route_user(user, at, token.as_ref(), known));
@@ -148,6 +174,7 @@ impl Check<'_, '_> {
             danger_inject_unattested,
             identity_headers: self.flag(&raw.identity_headers, !injects),
             guard_body,
+            retry_unauthorized,
             accept_expired_may_unseal,
             matcher: matcher?,
             callers,

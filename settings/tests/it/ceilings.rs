@@ -34,7 +34,7 @@ fn what_bounds_nothing_is_refused() {
     refuses("ceilings: { device: { } }", "does_nothing", "requests: 60/1h");
     refuses("ceilings: { device: { requests: 0/1h } }", "invalid_value", "zero would let nothing pass");
     refuses("ceilings: { device: { requests: 60 } }", "invalid_value", "60/1h");
-    refuses("ceilings: { user: { requests: 60/1h } }", "unknown_field", "`device`");
+    refuses("ceilings: { user: { requests: 60/1h }, key: { requests: 60/1h } }", "unknown_field", "`device`");
 }
 
 #[test]
@@ -118,11 +118,20 @@ fn a_key_that_nothing_bounds_is_told() {
 fn routes_that_share_the_ceiling_of_a_key_have_the_same_one() {
     let other = |amount: &str| {
         let images = format!(
-            "  images:\n    match: {{ host: api.example.com, path: \"/images/**\" }}\n    rewrite: {{ strip: /images }}\n    upstream: openai\n    key: openai\n    operations: [{{ call: POST /v1/images }}]\n    ceilings: {{ key: {{ requests: {amount} }} }}\n    policy: {{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}] }}\nlog: {{"
+            "  images:\n    match: {{ host: api.example.com, path: \"/images/**\" }}\n    rewrite: {{ strip: /images }}\n    upstream: openai\n    key: openai\n    operations: [{{ call: GET /v1/images }}]\n    ceilings: {{ key: {{ requests: {amount} }} }}\n    policy: {{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}] }}\nlog: {{"
         );
         Folder::new().takes(with("log: {", &images)).1
     };
     assert_eq!(other("10000/1d"), [""; 0]);
     assert_eq!(other("10/1h"), [""; 0], "another window is another count");
     assert_eq!(other("10/1d"), ["shared_count"]);
+}
+
+#[test]
+fn ceilings_that_each_gateway_counts_alone_are_told() {
+    let folder = Folder::new();
+    let shared = with("state: { dir: state }", "state: { dir: state, shared: { url: redis://127.0.0.1:6379 } }");
+    assert_eq!(folder.takes(&shared).1, [""; 0], "by default nobody has the key then");
+    let locally = format!("{OLD}\n    our_faults: {{ shared_state_down: count_locally }}");
+    assert_eq!(folder.takes(shared.replace(OLD, &locally)).1, ["ceiling_counted_locally"]);
 }

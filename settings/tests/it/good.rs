@@ -74,7 +74,7 @@ fn routes_have_the_defaults_of_what_they_are() {
     assert_eq!(chat.our_faults.accept_expired, None, "the file's `accept_expired` opens no route with a key");
     assert!(!chat.accept_expired_may_unseal);
     assert_eq!(chat.our_faults.keys_stale, Duration::from_secs(12 * 3600));
-    assert_eq!(chat.operations[0].max_body, Some(256 * 1024));
+    assert_eq!(chat.operations[0].body().limit(), Some(256 * 1024));
     assert_eq!(chat.token.from.len(), 2);
     assert_eq!(settings.upstream_of(chat).unwrap().host, "api.openai.com");
 }

@@ -12,6 +12,7 @@ mod key_places;
 mod keys;
 mod lists;
 mod meaning;
+mod operations;
 mod order;
 mod parties;
 mod planned;

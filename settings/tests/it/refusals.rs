@@ -242,7 +242,8 @@ fn names_that_routes_refer_to() {
     let without_keys = with("keys:\n  store: secrets/keys.sealed\n  unlock: { file: secrets/kek.key }\n", "");
     let own_unlock = without_keys.replace("address: 127.0.0.1:8082 }", "unlock: { file: secrets/kek.key } }");
     refuses_text(&own_unlock, "no_keystore", "openai", "write keys: {");
-    refuses_text(&without_keys.replace("    key: openai\n", ""), "missing_field", "{", "unlock: { file");
+    let without_key = "    key: openai\n    ceilings: { device: { requests: 60/1h }, key: { requests: 10000/1d } }\n";
+    refuses_text(&without_keys.replace(without_key, ""), "missing_field", "{", "unlock: { file");
     refuses("path: \"/old/**\"", "path: \"/**\"", "equal_match", "{", "more specific");
     refuses("  chat:\n", "  Chat GPT:\n", "bad_name", "Chat GPT", "write chat-gpt");
     refuses(
@@ -391,7 +392,7 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
         .replace("lifetime: 5m", "lifetime: 5")
         .replace("profile: approov", "profile: aproov")
         .replace("url: https://api.openai.com", "url: http://api.openai.com")
-        .replace("    key: openai\n", "    key: openai\n    ceilings: {}\n")
+        .replace("device: { requests: 60/1h }", "device: {}")
         .replace(
             "{ name: genuine, when: { verdict: attested }, then: allow }]",
             "{ name: genuine, when: { verdict: atested }, then: allow }]",
