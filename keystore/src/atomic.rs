@@ -86,7 +86,7 @@ pub(crate) fn clear_temporary(path: &Path) {
 /// The lock is on an empty file beside it, which stays: removing it would let two writers lock two different files.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -104,7 +104,14 @@ impl Lock {
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside(path, "lock"))?;
         flock(&file, how)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that is being started has a copy of the descriptor until it runs.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
