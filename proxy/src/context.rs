@@ -12,8 +12,8 @@ use attest_core::target::Target;
 use attest_core::time::UnixTime;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use operations::Operation;
 use keystore::VersionId;
+use operations::Operation;
 use policies::{Permit, Refused};
 
 use crate::admission::Held;

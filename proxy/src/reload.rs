@@ -122,8 +122,12 @@ impl Reloader {
             watched: Mutex::default(),
             watched_keys: Mutex::default(),
         };
+        let keys = reloader.key_files();
+        if from.is_none() {
+            sources.retain(|file| !keys.contains(file));
+        }
         *reloader.watched() = prints(&reloader.with_others(sources));
-        *reloader.watched_keys() = prints(&reloader.key_files());
+        *reloader.watched_keys() = prints(&keys);
         if let Some(from) = from {
             let taken = from.taken.secs();
             let report = &from.report.report;
@@ -236,6 +240,11 @@ impl Reloader {
             let mut watch = before;
             for source in &sources {
                 watch.entry(source.clone()).or_insert_with(|| print(source));
+            }
+            if let Ok(settings) = &loaded {
+                // These are watched by themselves: a change of keys is none of the configuration.
+                let keys = key_files(settings);
+                watch.retain(|file, _| !keys.contains(file));
             }
             *self.watched() = watch;
             if still {

@@ -77,11 +77,7 @@ pub(super) fn key_source(settings: &Settings, running: Option<&Generation>) -> O
 }
 
 /// Opens the store.
-pub(super) async fn open_keys(
-    source: &KeySource,
-    settings: &Settings,
-    now: UnixTime,
-) -> Result<Keys, GenerationError> {
+pub(super) async fn open_keys(source: &KeySource, settings: &Settings, now: UnixTime) -> Result<Keys, GenerationError> {
     let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
     let opened = source.open(&memory).await.map_err(|why| GenerationError::Keystore(why.to_string()))?;
     Ok(Keys { store: opened.store, audit: opened.audit, taken: now })

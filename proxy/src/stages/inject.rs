@@ -240,7 +240,11 @@ pub(super) fn open<'a>(
     let seat = admitted.seat().ok_or(NoKey::NotAdmitted)?;
     let handle = &in_use.handle;
     // A rotation may have come between: then the current version is the one that was to be tried.
-    let opened = if next && handle.has_next() { handle.open_next(right, seat, sent, now) } else { handle.open(right, seat, sent, now) };
+    let opened = if next && handle.has_next() {
+        handle.open_next(right, seat, sent, now)
+    } else {
+        handle.open(right, seat, sent, now)
+    };
     opened.map_err(NoKey::Refused)
 }
 

@@ -16,6 +16,7 @@ mod key_changes;
 mod keys;
 mod last_good;
 mod modes;
+mod operations;
 mod operators;
 mod orders;
 mod protocols;

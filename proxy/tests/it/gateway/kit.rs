@@ -16,10 +16,12 @@ mod clock;
 mod files;
 mod issuer;
 mod remote;
+pub(crate) mod tls_api;
 mod wire;
 
-pub(crate) use api::{Api, scripted};
+pub(crate) use api::{Api, closes_under_the_second, scripted};
 pub(crate) use clock::MovedClock;
+pub(crate) use files::{MoreKey, edit_keys, seal};
 pub(crate) use issuer::{Issuer, Token};
 pub(crate) use remote::elsewhere;
 pub(crate) use wire::{Answer, Kept, parse, raw};
@@ -80,6 +82,8 @@ pub(crate) struct Parts {
     pub(crate) remote: Option<String>,
     /// The one answer of the API, instead of those by path; it then remembers nothing.
     pub(crate) script: Option<&'static [u8]>,
+    /// Keys beside the canary.
+    pub(crate) keys: Vec<MoreKey>,
     /// Secret files beside the configuration.
     pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
@@ -105,8 +109,8 @@ pub(crate) const KEY_ROUTE: &str = r#"
     key: vendor
     token: { from: [Assay-Token, bearer] }
     operations:
-      - { call: "GET /v1/**" }
-      - { call: "POST /v1/**", body: { limit: 1KiB } }
+      - { call: "GET /v1/**", query: any }
+      - { call: "POST /v1/**", query: any, body: { limit: 1KiB } }
     policy:
       default: block
       rules:
@@ -132,11 +136,14 @@ impl Rig {
 
     async fn build(issuer: Arc<Issuer>, service: SocketAddr, parts: Parts) -> Self {
         let api = match parts.script {
-            Some(script) => Api { address: scripted(script).await, seen: Arc::default() },
+            Some(script) => Api { address: scripted(script).await, seen: Arc::default(), accepted: Arc::default() },
             None => Api::start().await,
         };
         let folder = TempDir::new().unwrap();
         files::write_keys(folder.path(), api.address);
+        for key in &parts.keys {
+            seal(folder.path(), key, api.address);
+        }
         for (name, content) in &parts.files {
             files::write_secret(&folder.path().join(name), content);
         }

@@ -24,16 +24,26 @@ pub(crate) struct Seen {
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     pub(super) seen: Arc<Mutex<Vec<Seen>>>,
+    /// The keys that `checked` takes.
+    pub(super) accepted: Accepted,
 }
+
+pub(super) type Accepted = Arc<Mutex<Vec<String>>>;
 
 impl Api {
     pub(crate) async fn start() -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = axum::Router::new().fallback(answer).with_state(seen.clone());
+        let accepted = Accepted::default();
+        let app = axum::Router::new().fallback(answer).with_state((seen.clone(), accepted.clone()));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { address, seen }
+        Self { address, seen, accepted }
+    }
+
+    /// From now on `checked` answers 401 to all other keys.
+    pub(crate) fn accept(&self, keys: &[&str]) {
+        *self.accepted.lock().unwrap() = keys.iter().map(|key| (*key).to_owned()).collect();
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -45,7 +55,7 @@ impl Api {
     }
 }
 
-async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> Response {
+async fn answer(State((seen, accepted)): State<(Arc<Mutex<Vec<Seen>>>, Accepted)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default().to_vec();
@@ -116,7 +126,13 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
             let asked = seen.lock().unwrap().iter().filter(|seen| seen.target.starts_with("/token")).count();
             let lives = query.parse().unwrap_or(3600);
             let token = format!("minted-{asked:04}-for-this-test-alone");
-            serde_json::json!({ "access_token": token, "token_type": "Bearer", "expires_in": lives }).to_string().into_response()
+            serde_json::json!({ "access_token": token, "token_type": "Bearer", "expires_in": lives })
+                .to_string()
+                .into_response()
+        }
+        "checked" => {
+            let good = accepted.lock().unwrap().iter().any(|accepted| key == accepted.as_str());
+            (if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED }, "checked").into_response()
         }
         "status" => (StatusCode::from_bytes(query.as_bytes()).unwrap(), "no").into_response(),
         "endless" => {
@@ -149,4 +165,37 @@ pub(crate) async fn scripted(answer: &'static [u8]) -> SocketAddr {
         }
     });
     address
+}
+
+/// A listener whose first connection ends under its second request; the others answer as often as they are asked. With all
+/// heads that it saw.
+pub(crate) async fn closes_under_the_second() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = heads.clone();
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let mut left = if std::mem::take(&mut first) { 1 } else { usize::MAX };
+            let seen = seen.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                let mut piece = [0; 4096];
+                while let Ok(read @ 1..) = tcp.read(&mut piece).await {
+                    head.extend_from_slice(&piece[..read]);
+                    if !head.ends_with(b"\r\n\r\n") {
+                        continue;
+                    }
+                    seen.lock().unwrap().push(String::from_utf8_lossy(&std::mem::take(&mut head)).into_owned());
+                    if left == 0 {
+                        return;
+                    }
+                    left -= 1;
+                    let _ = tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                }
+            });
+        }
+    });
+    (address, heads)
 }

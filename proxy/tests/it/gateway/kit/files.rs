@@ -11,7 +11,7 @@ use keystore::sealed::VersionState;
 use super::{AUDIENCE, CANARY, ISSUER, Parts};
 
 pub(super) fn configuration(parts: &Parts, api: SocketAddr) -> String {
-    let Parts { upstreams, api: more, routes, token, state, top, public, remote, script: _, files: _ } = parts;
+    let Parts { upstreams, api: more, routes, token, state, top, public, remote, script: _, files: _, keys: _ } = parts;
     let serve = "serve: { host: attest.test, path: /assay/v1, unlock: { file: service.key } }".to_owned();
     let source = remote.as_ref().unwrap_or(&serve);
     // Where the service runs elsewhere, so do its apps.
@@ -54,6 +54,52 @@ pub(super) fn write_keys(folder: &Path, api: SocketAddr) {
     let store = folder.join("keys.sealed");
     Keystore::create(&store, &kek, &GenerationMemory::in_process(), &random).unwrap();
     put_key(folder, &kek, CANARY, api);
+}
+
+/// A key beside the canary, with what an API wants it like.
+pub(crate) struct MoreKey {
+    pub(crate) name: &'static str,
+    pub(crate) secret: Vec<u8>,
+    /// `PORT` in it becomes the recording API's port.
+    pub(crate) recipe: serde_json::Value,
+    /// `https://host:port` and the hash of the roots, where it is not for the recording API.
+    pub(crate) elsewhere: Option<(String, String)>,
+}
+
+/// Seals it; under the name of one that is there, it is the next version.
+pub(crate) fn seal(folder: &Path, key: &MoreKey, api: SocketAddr) -> VersionState {
+    let kek = MasterKey::from_file(&folder.join("kek.key")).unwrap();
+    let recipe = key.recipe.to_string().replace("PORT", &api.port().to_string());
+    let (scheme, host, trust) = match &key.elsewhere {
+        Some((url, trust)) => {
+            let (scheme, host) = url.split_once("://").unwrap();
+            (scheme.to_owned(), host.to_owned(), trust.clone())
+        }
+        None => ("http".to_owned(), format!("127.0.0.1:{}", api.port()), "public".to_owned()),
+    };
+    let bounds = BoundsText {
+        schemes: vec![scheme],
+        hosts: vec![host],
+        methods: vec!["GET".to_owned(), "POST".to_owned()],
+        paths: vec!["/v1/**".to_owned()],
+        recipe: serde_json::from_str(&recipe).unwrap(),
+        trust,
+    };
+    let memory = GenerationMemory::in_process();
+    let mut editor = Keystore::edit(&folder.join("keys.sealed"), &kek, &memory).unwrap();
+    let (name, secret) = (KeyName::parse(key.name).unwrap(), ApiKey::parse(&key.secret).unwrap());
+    let put = editor.put(&name, &secret, Bounds::parse(&bounds).unwrap(), &SystemRandom).unwrap();
+    editor.commit(&memory).unwrap();
+    put.state
+}
+
+/// Makes a change of the store, as the commands do.
+pub(crate) fn edit_keys(folder: &Path, change: impl FnOnce(&mut keystore::Editor)) {
+    let kek = MasterKey::from_file(&folder.join("kek.key")).unwrap();
+    let memory = GenerationMemory::in_process();
+    let mut editor = Keystore::edit(&folder.join("keys.sealed"), &kek, &memory).unwrap();
+    change(&mut editor);
+    editor.commit(&memory).unwrap();
 }
 
 /// Seals a key; under the name of the one that is there, it takes its place.
