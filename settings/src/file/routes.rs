@@ -74,6 +74,10 @@ pub(crate) struct RawRoute {
     /// Searches response bodies for the key and masks it. Default, and only possible, with a key: true.
     #[serde(default)]
     pub(crate) guard_body: Field<bool>,
+    /// Where the API answers 401 to the current version of the key, tries the next one, once for a request and once a minute
+    /// for a key; only requests whose body is still at hand. Default false.
+    #[serde(default)]
+    pub(crate) retry_unauthorized: Field<bool>,
 }
 
 /// When enforcement gives way by itself.

@@ -53,6 +53,8 @@ pub struct RouteSettings {
     pub identity_headers: bool,
     /// Whether response bodies are searched for the key. Default: true with a key, false without.
     pub guard_body: bool,
+    /// `retry_unauthorized:` where the API refuses the current version of the key, the next one is tried.
+    pub retry_unauthorized: bool,
     /// Whether a token accepted by `accept_expired` may still have the key: the route named `accept_expired` itself.
     pub accept_expired_may_unseal: bool,
 }
