@@ -91,19 +91,28 @@ fn response(request: &Value) -> Reply {
     if request["stream"] != true {
         return Reply::json(200, &whole);
     }
-    let mut events: Vec<String> = ANSWER
-        .iter()
-        .enumerate()
-        .map(|(number, word)| {
-            let delta = json!({
-                "type": "response.output_text.delta", "sequence_number": number, "item_id": "msg_1", "output_index": 0,
-                "content_index": 0, "delta": word, "logprobs": [],
-            });
-            format!("event: response.output_text.delta\n{}", event(&delta))
-        })
-        .collect();
-    let done = json!({ "type": "response.completed", "sequence_number": ANSWER.len(), "response": whole });
-    events.push(format!("event: response.completed\n{}", event(&done)));
+    let part = json!({ "type": "output_text", "text": "", "annotations": [] });
+    let item = json!({ "type": "message", "id": "msg_1", "status": "in_progress", "role": "assistant", "content": [] });
+    let mut begun = whole.clone();
+    begun["status"] = json!("in_progress");
+    begun["output"] = json!([]);
+    begun["usage"] = Value::Null;
+    let mut events = vec![
+        named(&json!({ "type": "response.created", "sequence_number": 0, "response": begun })),
+        named(&json!({ "type": "response.output_item.added", "sequence_number": 1, "output_index": 0, "item": item })),
+        named(&json!({
+            "type": "response.content_part.added", "sequence_number": 2, "item_id": "msg_1", "output_index": 0,
+            "content_index": 0, "part": part,
+        })),
+    ];
+    let words = (3..).zip(ANSWER).map(|(number, word)| {
+        named(&json!({
+            "type": "response.output_text.delta", "sequence_number": number, "item_id": "msg_1", "output_index": 0,
+            "content_index": 0, "delta": word, "logprobs": [],
+        }))
+    });
+    events.extend(words);
+    events.push(named(&json!({ "type": "response.completed", "sequence_number": 99, "response": whole })));
     Reply::events(events)
 }
 
@@ -132,6 +141,11 @@ fn transcription(call: &Call) -> Reply {
         return error(400, "invalid_request", "file and model are required");
     }
     Reply::json(200, &json!({ "text": format!("heard {} bytes", call.body.len()) }))
+}
+
+/// An event that is told by its type, too.
+fn named(data: &Value) -> String {
+    format!("event: {}\n{}", data["type"].as_str().unwrap_or_default(), event(data))
 }
 
 fn event(data: &Value) -> String {

@@ -23,9 +23,8 @@ pub fn start(issued: Issued, region: &str) -> Vendor {
             return error(403, code);
         }
         let mut parts = call.path().trim_start_matches('/').splitn(2, '/');
-        let (Some(bucket), key) = (parts.next(), parts.next().unwrap_or_default().to_owned()) else {
-            return error(400, "InvalidBucketName");
-        };
+        let bucket = parts.next().unwrap_or_default();
+        let key = sigv4::unescaped(parts.next().unwrap_or_default());
         let query = call.query();
         let mut buckets = lock(&buckets);
         let bucket = buckets.entry(bucket.to_owned()).or_default();
@@ -96,13 +95,16 @@ fn list(bucket: &Bucket, call: &Call, query: &[(String, String)]) -> Reply {
     if call.method != "GET" || !query.iter().any(|(name, value)| name == "list-type" && value == "2") {
         return error(405, "MethodNotAllowed");
     }
+    let escapes = query.iter().any(|(name, value)| name == "encoding-type" && value == "url");
+    let shown = |key: &str| if escapes { sigv4::escaped(key) } else { key.to_owned() };
     let prefix = query.iter().find(|(name, _)| name == "prefix").map_or("", |(_, value)| value.as_str());
     let found: String = bucket
         .objects
         .iter()
         .filter(|(key, _)| key.starts_with(prefix))
         .map(|(key, body)| {
-            format!("<Contents><Key>{key}</Key><LastModified>2022-10-12T17:50:00.000Z</LastModified><Size>{}</Size></Contents>", body.len())
+            let (key, size) = (shown(key), body.len());
+            format!("<Contents><Key>{key}</Key><LastModified>2022-10-12T17:50:00.000Z</LastModified><Size>{size}</Size></Contents>")
         })
         .collect();
     Reply::whole(

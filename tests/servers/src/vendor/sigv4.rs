@@ -179,12 +179,14 @@ fn canonical(call: &Call, claimed: &Claimed, names: &[&str]) -> String {
     format!("{}\n{path}\n{query}\n{headers}\n{signed}\n{}", call.method, claimed.payload)
 }
 
-fn escaped(text: &str) -> String {
+/// As AWS escapes: all but the unreserved characters of RFC 3986.
+pub(super) fn escaped(text: &str) -> String {
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-fn unescaped(segment: &str) -> String {
+/// The text that a segment stands for.
+pub(super) fn unescaped(segment: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = segment.as_bytes();
     while let [first, after @ ..] = rest {

@@ -33,6 +33,11 @@ pub fn start(key: &str) -> Vendor {
             ("POST", "/v1/ephemeral_keys") => once(&answered, call, || {
                 Ok(json!({ "id": "ephkey_1", "object": "ephemeral_key", "secret": "ek_test_1", "livemode": false }))
             }),
+            // On files.stripe.com, in truth.
+            ("POST", "/v1/files") if call.contains("name=\"purpose\"") => Reply::json(
+                200,
+                &json!({ "id": "file_1", "object": "file", "purpose": "dispute_evidence", "size": call.body.len() }),
+            ),
             // What a secret key opens beside these: a test that gets here has found a hole.
             ("POST", "/v1/refunds" | "/v1/payouts") => Reply::json(200, &json!({ "id": "re_1", "object": "refund" })),
             ("GET", "/v1/customers") => Reply::json(
