@@ -27,7 +27,7 @@ pub(crate) struct SigningKey {
 }
 
 enum Key {
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
     Ecdsa(Box<EcdsaKeyPair>),
     Ed25519(Box<Ed25519KeyPair>),
@@ -72,7 +72,7 @@ impl SigningKey {
                 algorithm: algorithm.as_str(),
                 why: "a shared secret has as many bytes as the hash (RFC 7518 section 3.2)",
             }),
-            _ => Ok(Key::Shared(hmac::Key::new(hash, secret))),
+            _ => Ok(Key::Shared(Box::new(hmac::Key::new(hash, secret)))),
         };
         let key = match algorithm {
             JwtAlgorithm::HS256 => shared(hmac::HMAC_SHA256, 32)?,

@@ -95,7 +95,8 @@ fn fold_parameter(name: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
     name.map(|byte| if byte == b'.' || byte == b' ' { b'-' } else { fold_byte(byte) })
 }
 
-fn is_well_known_header(name: &str) -> bool {
+/// Whether a header of this name proves a caller, or chooses an account, at some well-known API.
+pub fn is_well_known_header(name: &str) -> bool {
     let mut folded = [0; well_known::LONGEST_HEADER];
     let Some(folded) = folded.get_mut(..name.len()) else { return false };
     folded.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = fold_byte(from));

@@ -48,7 +48,7 @@ fn basic_is_what_the_rfc_s_example_says() {
 fn basic_as_stripe_and_twilio_have_it() {
     let decoded = |text: &RecipeText| {
         let seen = Sample::get("/v1").with(text, SECRET).unwrap();
-        let text = data_encoding::BASE64.decode(seen.header("authorization")[6..].as_bytes()).unwrap();
+        let text = data_encoding::BASE64.decode(&seen.header("authorization").as_bytes()[6..]).unwrap();
         String::from_utf8(text).unwrap()
     };
     let stripe = RecipeText::Basic { user: "{key}".into(), password: String::new() };

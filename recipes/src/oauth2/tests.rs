@@ -132,7 +132,7 @@ fn basic_is_what_the_rfc_s_example_says() {
 #[test]
 fn basic_escapes_both_halves_and_sends_what_the_recipe_fixes() {
     let request = request(&text(ClientAuthentication::Basic), b"s3cret:with/+colon ok");
-    let basic = BASE64.decode(authorization(&request).unwrap()[6..].as_bytes()).unwrap();
+    let basic = BASE64.decode(&authorization(&request).unwrap().as_bytes()[6..]).unwrap();
     assert_eq!(String::from_utf8(basic).unwrap(), "my%20app:s3cret%3Awith%2F%2Bcolon%20ok");
     let form = "grant_type=client_credentials&scope=read%20write&resource=https%3A%2F%2Fapi.example.com%2F";
     assert_eq!(body(&request), form);
