@@ -21,6 +21,13 @@ impl Headers {
         Self::Listed(Vec::new())
     }
 
+    /// Whether a header of this name, which chooses an account, was let through by name: on a route with a key it is taken
+    /// out otherwise, whatever else passes.
+    #[must_use]
+    pub fn lets_choose_account(&self, name: &HeaderName) -> bool {
+        matches!(self, Self::Listed(listed) if CHOOSE_ACCOUNT.contains(&name.as_str()) && listed.contains(name))
+    }
+
     /// Whether a header of this name goes upstream, in lower case as [`HeaderName`] has it.
     #[must_use]
     pub fn lets(&self, name: &HeaderName) -> bool {
@@ -30,6 +37,18 @@ impl Headers {
         }
     }
 }
+
+/// Headers that choose for which account of ours a key acts. They prove nobody, so that an operator may let them through;
+/// what proves a caller never passes on a route with a key.
+pub const CHOOSE_ACCOUNT: [&str; 7] = [
+    "anthropic-organization",
+    "openai-organization",
+    "openai-project",
+    "stripe-account",
+    "stripe-context",
+    "x-amz-target-account",
+    "x-goog-user-project",
+];
 
 /// Headers that say how a request is framed, in what form an answer is wanted, and which program asks: with them nobody
 /// acts for another, and hardly a client works without them.
@@ -74,6 +93,9 @@ mod tests {
         {
             assert!(!listed.lets(&HeaderName::from_static(other)), "{other}");
         }
-        assert!(Headers::Any.lets(&stripe));
+        assert!(Headers::Any.lets(&stripe) && !Headers::Any.lets_choose_account(&stripe));
+        assert!(listed.lets_choose_account(&stripe));
+        let secret = HeaderName::from_static("x-api-key");
+        assert!(!Headers::Listed(vec![secret.clone()]).lets_choose_account(&secret));
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use operations::{Refusal, Side};
 use pingora_http::ResponseHeader;
 use policies::Limit;
 use policies::{Group, RefusalBody};
@@ -30,6 +31,8 @@ pub(crate) enum Stop {
     NoRoute,
     /// Extract: the route does not offer this method and path.
     NoOperation,
+    /// Extract or admit: something in query or body is not what the operation allows.
+    NotAllowed(Box<Refusal>),
     /// Extract or exchange: more body than the operation takes.
     BodyTooLarge,
     /// Decide: no token, or one whose own, unverified `exp` has passed.
@@ -114,6 +117,18 @@ impl Stop {
             Self::BadRequest(_) => row(StatusCode::BAD_REQUEST, "bad_request", "The request is malformed", "13"),
             Self::NoRoute => row(StatusCode::NOT_FOUND, "no_route", "Nothing is served here", "12"),
             Self::NoOperation => row(StatusCode::NOT_FOUND, "no_operation", "This route does not offer that", "12"),
+            Self::NotAllowed(refusal) => match refusal.side() {
+                Side::NotAllowed => {
+                    row(StatusCode::BAD_REQUEST, "not_allowed", "Something in the request is not allowed here", "3")
+                }
+                Side::TooLarge => Self::BodyTooLarge.row(),
+                Side::Type => row(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_type",
+                    "A body of this type or encoding is not taken here",
+                    "3",
+                ),
+            },
             Self::BodyTooLarge => row(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large", "8"),
             Self::AttestationRequired => {
                 row(StatusCode::UNAUTHORIZED, "attestation_required", "An attestation token is required", "16")
@@ -162,6 +177,7 @@ impl Stop {
     pub(crate) fn detail(&self) -> &'static str {
         match self {
             Self::BadRequest(what) | Self::UpstreamRefused(what) => what,
+            Self::NotAllowed(refusal) => refusal.word(),
             Self::Overloaded(shed) => shed.as_str(),
             Self::SharedStateDown => "shared_state_down",
             Self::UserRefused => "user",
@@ -181,6 +197,7 @@ impl Stop {
             Self::BadRequest(_)
             | Self::NoRoute
             | Self::NoOperation
+            | Self::NotAllowed(_)
             | Self::BodyTooLarge
             | Self::BodyTimeout
             | Self::UpstreamUnreachable

@@ -33,6 +33,7 @@ use crate::recorder::Recorder;
 use crate::reload::{self, FromLastGood, LoadSettings, Reloader, Taken};
 use crate::runtime::{Runtime, Telling};
 use crate::telemetry::access_log::{AccessLog, Writer};
+use crate::telemetry::key_audit::{AuditWriter, KeyAudit};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::{self, Exporter};
 
@@ -89,6 +90,9 @@ pub enum StartError {
     /// The state that machines share can't be asked at all; one that is only away is no reason not to start.
     #[error("state.shared: {0}")]
     SharedState(#[from] shared_state::ConnectError),
+    /// The audit log of keys.
+    #[error("keys.audit: {0}")]
+    Audit(#[from] audit::AuditError),
     /// The file that records go to.
     #[error("log.record: {0}")]
     Record(std::io::Error),
@@ -167,8 +171,8 @@ struct Parts {
     /// Where requests are traced.
     exporter: Option<Exporter>,
     keeper: Arc<Keeper>,
-    /// Last, so that they are dropped last: they write what is left of log and records.
-    writers: [Writer; 2],
+    /// Last, so that they are dropped last: they write what is left of log, records and audit log.
+    writers: ([Writer; 2], AuditWriter),
 }
 
 impl Parts {
@@ -195,6 +199,8 @@ impl Parts {
         let lost = metrics.settlements_lost.clone();
         let shared = aside.block_on(shared_limits(shared_state, failures, lost))?;
         let (log, writer) = access_log(access, dependencies.access_log)?;
+        let dropped = metrics.key_audit_dropped.clone();
+        let (key_audit, audit_writer) = KeyAudit::start(generation.audit_place(), clock.clone(), dropped)?;
         let traced = traces.map(|traces| traces::start(&traces, aside.handle(), metrics.traces_dropped.clone()));
         let (traces, exporter) = traced.transpose().map_err(StartError::Traces)?.unzip();
         let runtime = Runtime::new(
@@ -202,7 +208,7 @@ impl Parts {
             Instant::now(),
             generation,
             shared,
-            Telling { metrics, log, traces, observed },
+            Telling { metrics, log, key_audit, traces, observed },
         );
         runtime.limits.restore(&kept::path(&state_dir), runtime.clock.now());
         let runtime = Arc::new(runtime);
@@ -222,7 +228,17 @@ impl Parts {
         };
         runtime.metrics.listeners.watch(edge.stats().clone());
         let keeper = Arc::new(Keeper::default());
-        Ok(Self { requests, aside, edge, runtime, reloader, service, exporter, keeper, writers: [writer, records] })
+        Ok(Self {
+            requests,
+            aside,
+            edge,
+            runtime,
+            reloader,
+            service,
+            exporter,
+            keeper,
+            writers: ([writer, records], audit_writer),
+        })
     }
 
     /// Serves until told to stop, and then for as long as open requests may take.

@@ -4,5 +4,6 @@
 //! waits: a full log or queue drops and counts, and a counter is one atomic addition.
 
 pub(crate) mod access_log;
+pub(crate) mod key_audit;
 pub(crate) mod metrics;
 pub(crate) mod traces;

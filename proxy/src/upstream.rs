@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use attest_core::target::Scheme;
 use http::HeaderValue;
+use keystore::Trust;
 use outbound::place::bare;
 use outbound::{AddressRules, Dialer};
 use pingora_core::protocols::ALPN;
@@ -90,7 +91,7 @@ impl Upstream {
         admission: Arc<Admission>,
         dialer: Dialer,
     ) -> Result<Self, UpstreamError> {
-        let roots = settings.ca_file.as_deref().map(|path| roots(&settings.name, path)).transpose()?;
+        let roots = settings.ca_file.as_deref().map(|path| roots(&settings, path)).transpose()?;
         let template = template(&settings, roots);
         let host = host_header(&settings).ok_or_else(|| UpstreamError::Host { name: settings.name.clone() })?;
         let upstream = Self {
@@ -214,10 +215,14 @@ fn host_header(settings: &UpstreamSettings) -> Option<HeaderValue> {
     }
 }
 
-/// The certificates of a PEM file.
-fn roots(name: &str, path: &Path) -> Result<Arc<CaType>, UpstreamError> {
-    let problem = |why: String| UpstreamError::Roots { name: name.to_owned(), path: path.display().to_string(), why };
+/// The certificates of a PEM file: of the very bytes that keys are bound to.
+fn roots(settings: &UpstreamSettings, path: &Path) -> Result<Arc<CaType>, UpstreamError> {
+    let name = settings.name.clone();
+    let problem = |why: String| UpstreamError::Roots { name: name.clone(), path: path.display().to_string(), why };
     let pem = std::fs::read(path).map_err(|why| problem(why.to_string()))?;
+    if Trust::in_private_roots(&pem) != settings.trust {
+        return Err(problem("it changed since the configuration was read".to_owned()));
+    }
     let mut store = rustls::RootCertStore::empty();
     let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

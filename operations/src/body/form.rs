@@ -129,8 +129,11 @@ impl Document for Form {
         if self.fields.iter().any(blocked) {
             return false;
         }
-        self.fields.retain(|field| !field.segments.starts_with(at.segments()));
-        self.fields.push(Field { segments: at.segments().to_vec(), value: value.into_owned() });
+        let is_below = |field: &Field| field.segments.starts_with(at.segments());
+        let place = self.fields.iter().position(is_below).unwrap_or(self.fields.len());
+        self.fields.retain(|field| !is_below(field));
+        // All that was there before the first of them is there still.
+        self.fields.insert(place, Field { segments: at.segments().to_vec(), value: value.into_owned() });
         true
     }
 }

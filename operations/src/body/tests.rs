@@ -262,7 +262,7 @@ fn a_form_is_written_anew() {
     assert_eq!(sent("amount=999999"), "amount=5000&currency=eur&card%5Busage%5D=once");
     assert_eq!(
         sent("amount=1&expand[]=a&expand%5B%5D=b%20c&card[number]=4&card[usage][x]=1&confirm=true"),
-        "amount=1&expand%5B%5D=a&expand%5B%5D=b+c&card%5Bnumber%5D=4&confirm=true&currency=eur&card%5Busage%5D=once&off_session=false"
+        "amount=1&expand%5B%5D=a&expand%5B%5D=b+c&card%5Bnumber%5D=4&card%5Busage%5D=once&confirm=true&currency=eur&off_session=false"
     );
     // Nothing can be added to a body that is not there.
     let fixed = BodyText { limit: 9, kind: BodyType::Form, fixed: pairs(&[("/a", "1")]), ..BodyText::default() };

@@ -45,8 +45,8 @@ impl Remote {
         let bearer =
             std::fs::read_to_string(token).map(Zeroizing::new).map_err(|why| unreadable(token, why.to_string()))?;
         let bearer = Zeroizing::new(["Bearer ", bearer.trim_end()].concat());
-        let mut authorization = HeaderValue::from_str(&bearer)
-            .map_err(|_| unreadable(token, "it holds more than a token".to_owned()))?;
+        let mut authorization =
+            HeaderValue::from_str(&bearer).map_err(|_| unreadable(token, "it holds more than a token".to_owned()))?;
         authorization.set_sensitive(true);
         let pinned = FeedPublicKey::parse(settings.feed_key.as_str())
             .map_err(|why| unreadable(&settings.feed_key_file, why.to_string()))?;

@@ -75,8 +75,8 @@ fn short(digest: &[u8; 32]) -> String {
 fn counts(routes: &[Arc<crate::route::Route>]) -> GatewayCounts {
     let mut counts = GatewayCounts::default();
     for route in routes {
-        let [allowed, deprioritized, blocked, limited, shed, no_user] = route.meters.requests.by_action();
-        counts.requests += allowed + deprioritized + blocked + limited + shed + no_user;
+        let [allowed, deprioritized, blocked, limited, shed, no_user, not_allowed] = route.meters.requests.by_action();
+        counts.requests += allowed + deprioritized + blocked + limited + shed + no_user + not_allowed;
         counts.refused += blocked + no_user;
         counts.limited += limited;
         counts.overloaded += shed;

@@ -26,8 +26,7 @@ impl Alarms {
         // Only routes with a key have ceilings.
         let Some(key) = &route.key else { return };
         let Limited { name, quota, units, retry_after } = limited;
-        let labels =
-            CeilingLabels { route: route.name.clone(), key: key.name.clone(), ceiling: (&**name).into() };
+        let labels = CeilingLabels { route: route.name.clone(), key: key.name.clone(), ceiling: (&**name).into() };
         runtime.metrics.ceiling_reached.get_or_create(&labels).inc();
         if self.is_news(&route.name, name, quota.window_of(now)) {
             tracing::warn!(

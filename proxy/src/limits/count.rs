@@ -175,8 +175,12 @@ impl Limits {
                     Count::Exceeded { retry_after } => Err((0, retry_after)),
                 },
                 Kind::Fixed => {
-                    let reserved =
-                        self.ledger.reserve(short(subject.digest(limit, source)), budget(limit), limit.reserve, ctx.wall);
+                    let reserved = self.ledger.reserve(
+                        short(subject.digest(limit, source)),
+                        budget(limit),
+                        limit.reserve,
+                        ctx.wall,
+                    );
                     reserved.map_err(|exhausted| (exhausted.remaining, exhausted.retry_after)).map(|held| {
                         let found = (held.remaining, held.ends_in);
                         parts.push(Part::new(limit, Place::Here(self.ledger.clone(), held)));

@@ -144,10 +144,16 @@ mod tests {
         let one = limit("a", Unit::Tokens, Count::Fixed);
         let user = |issuer, subject| Subject::User("r", issuer, subject).digest(&one, Source::Policy);
         assert_ne!(user("ab", "c"), user("a", "bc"));
-        assert_ne!(Subject::Device("r", "x").digest(&one, Source::Policy), Subject::App("r", "x").digest(&one, Source::Policy));
+        assert_ne!(
+            Subject::Device("r", "x").digest(&one, Source::Policy),
+            Subject::App("r", "x").digest(&one, Source::Policy)
+        );
         assert_ne!(Subject::Route("r").digest(&one, Source::Policy), Subject::Route("s").digest(&one, Source::Policy));
         for other in [limit("b", Unit::Tokens, Count::Fixed), limit("a", Unit::Bytes, Count::Fixed)] {
-            assert_ne!(Subject::Route("r").digest(&one, Source::Policy), Subject::Route("r").digest(&other, Source::Policy));
+            assert_ne!(
+                Subject::Route("r").digest(&one, Source::Policy),
+                Subject::Route("r").digest(&other, Source::Policy)
+            );
         }
         let [sliding, fixed] = [Count::Sliding, Count::Fixed].map(|count| limit("a", Unit::Requests, count));
         assert_ne!(Subject::All.digest(&sliding, Source::Policy), Subject::All.digest(&fixed, Source::Policy));
@@ -156,10 +162,19 @@ mod tests {
     #[test]
     fn a_key_has_one_count_whatever_its_limits_are_called() {
         let [one, other] = ["chat.1", "images.1"].map(|name| limit(name, Unit::Tokens, Count::Fixed));
-        assert_eq!(Subject::Key("openai").digest(&one, Source::Policy), Subject::Key("openai").digest(&other, Source::Policy));
-        assert_ne!(Subject::Key("openai").digest(&one, Source::Policy), Subject::Key("stripe").digest(&one, Source::Policy));
+        assert_eq!(
+            Subject::Key("openai").digest(&one, Source::Policy),
+            Subject::Key("openai").digest(&other, Source::Policy)
+        );
+        assert_ne!(
+            Subject::Key("openai").digest(&one, Source::Policy),
+            Subject::Key("stripe").digest(&one, Source::Policy)
+        );
         let daily = Limit { window: Duration::from_secs(86_400), ..other };
-        assert_ne!(Subject::Key("openai").digest(&one, Source::Policy), Subject::Key("openai").digest(&daily, Source::Policy));
+        assert_ne!(
+            Subject::Key("openai").digest(&one, Source::Policy),
+            Subject::Key("openai").digest(&daily, Source::Policy)
+        );
     }
 
     #[test]

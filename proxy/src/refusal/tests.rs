@@ -17,6 +17,8 @@ fn stops() -> Vec<Stop> {
         Stop::BadRequest("dot segment"),
         Stop::NoRoute,
         Stop::NoOperation,
+        Stop::NotAllowed(Box::new(Refusal::Missing("/model".into()))),
+        Stop::NotAllowed(Box::new(Refusal::Type)),
         Stop::BodyTooLarge,
         Stop::AttestationRequired,
         Stop::Refused,

@@ -2,7 +2,7 @@
 //!
 //! In comes the [`Permit`]; out goes an [`Admitted`], or 429 or 503 before any key is opened. Proven
 //! between: the policy's limits have room, the upstream has a seat for this class, and nobody holds one while his body is
-//! still on the way: a small body is read first, whoever sends it; a larger one comes only from the upper two classes, and
+//! still on the way: a small body is read first, whoever sends it, and judged where the operation has rules for it; a larger one comes only from the upper two classes, and
 //! takes a place among the uploads instead, of which one client gets its share.
 //!
 //! An [`Admitted`] comes from here alone. Stage 7 demands one, so a stage that is skipped does not compile:
@@ -24,14 +24,16 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::ACCEPT;
 use pingora_proxy::Session;
 use policies::{Class, Permit};
+use recipes::{LargeBody, Needs};
 
 use super::extract::{self, REPLAY_BYTES};
 use crate::admission::{self, Held, Seat, Shed, Who};
 use crate::connection::client_left;
-use crate::context::{Context, Progress, Times};
+use crate::context::{Context, Extracted, Progress, Times};
 use crate::internal::Internal;
 use crate::limits;
 use crate::refusal::Stop;
@@ -51,6 +53,11 @@ impl Admitted {
     /// What the policy said.
     pub fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// The seat, until an answer is on its way.
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.held.seat()
     }
 
     /// What it holds at its upstream.
@@ -86,9 +93,16 @@ pub(crate) async fn admit(
         count_shed(upstream, class, shed, runtime);
         return Err((permit, Stop::Overloaded(shed)));
     }
+    let needed = needed_whole(session, route, ctx);
     // A client that trickles its body would hold a seat for as long as it likes.
-    let whole_body = !session.is_body_done() && (waits_for_body(class) || has_small_body(session));
-    if whole_body && let Err(stop) = extract::body_in(session, REPLAY_BYTES, |_| {}).await {
+    let whole_body = !session.is_body_done() && (needed || waits_for_body(class) || has_small_body(session));
+    if whole_body {
+        let most = ctx.request.as_ref().and_then(|request| request.most_body).unwrap_or(REPLAY_BYTES);
+        if let Err(stop) = extract::body_in(session, most, |_| {}).await {
+            return Err((permit, stop));
+        }
+    }
+    if needed && let Err(stop) = judge_body(session, ctx) {
         return Err((permit, stop));
     }
     if wants_stream(session) && !upstream.admission.has_room_for_stream(who) {
@@ -109,6 +123,33 @@ pub(crate) async fn admit(
             Err((permit, Stop::Overloaded(shed)))
         }
     }
+}
+
+/// Whether its body is needed whole before anything of it is sent: the operation has rules for it, or the credential is made
+/// from it.
+fn needed_whole(session: &mut Session, route: &Route, ctx: &Context) -> bool {
+    let operation = ctx.request.as_ref().and_then(Extracted::operation);
+    if operation.is_some_and(|operation| operation.body().has_rules()) {
+        return true;
+    }
+    let Some(key) = &route.key else { return false };
+    match key.in_use().handle.recipe().needs() {
+        Needs::WholeBody => true,
+        // What is too large to be hashed is sent unsigned.
+        Needs::BodyHash { large: LargeBody::Unsigned } => session.is_body_done() || has_small_body(session),
+        Needs::BodyHash { large: LargeBody::Refuse } => true,
+        Needs::Nothing | Needs::Minted | Needs::ClientCertificate => false,
+    }
+}
+
+/// Keeps the body that is sent: as the operation's rules wrote it, or as it came.
+fn judge_body(session: &mut Session, ctx: &mut Context) -> Result<(), Stop> {
+    let body = extract::whole_body(session).ok_or(Stop::BodyTooLarge)?;
+    let operation = ctx.request.as_ref().and_then(Extracted::operation);
+    let judged = operation.map(|operation| operation.body().judge(&body)).transpose();
+    let written = judged.map_err(|refusal| Stop::NotAllowed(Box::new(refusal)))?.flatten();
+    ctx.body = Some(written.map_or(body, Bytes::from));
+    Ok(())
 }
 
 /// A seat for a request to the service of this process, once its body is in: whoever trickles his would

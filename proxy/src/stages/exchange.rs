@@ -6,10 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
-use http::header::RETRY_AFTER;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{HeaderValue, StatusCode};
 use pingora_error::{Error, ErrorSource, ErrorType};
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use crate::connection;
@@ -48,6 +49,30 @@ pub(crate) fn body_passed(end: bool, ctx: &mut Context) {
             held.body_is_in(now);
         }
     }
+}
+
+/// Says how long the body is that [`swap_body`] sends, where it is not the client's own.
+pub(crate) fn frame_body(upstream: &mut RequestHeader, ctx: &Context) -> pingora_error::Result<()> {
+    let Some(body) = sent_body(ctx) else { return Ok(()) };
+    upstream.remove_header(&TRANSFER_ENCODING);
+    if body.is_empty() {
+        // Nothing of it is on the wire, and some methods say nothing of a body they don't have.
+        return Ok(());
+    }
+    upstream.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))
+}
+
+/// Sends the body that was judged, or what this attempt's credential made of it, in the place of the client's own, which
+/// Pingora plays from its buffer once more for every attempt.
+pub(crate) fn swap_body(piece: &mut Option<Bytes>, end: bool, ctx: &Context) {
+    if let Some(body) = sent_body(ctx) {
+        // An empty piece is not sent; the whole goes with the end.
+        *piece = Some(if end { body.clone() } else { Bytes::new() });
+    }
+}
+
+fn sent_body(ctx: &Context) -> Option<&Bytes> {
+    ctx.body_out.as_ref().or(ctx.body.as_ref())
 }
 
 /// The final head of an answer: how long the upstream took from when it had the whole request, or that it refused it.

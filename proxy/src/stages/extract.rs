@@ -20,13 +20,13 @@ use crate::context::{Context, Extracted, Place};
 use crate::generation::Generation;
 use crate::internal;
 use crate::refusal::Stop;
-use crate::route::names;
+use crate::route::{Outgoing, names};
 use crate::runtime::Runtime;
 
 mod body;
 mod token;
 
-pub(crate) use body::{REPLAY_BYTES, body_in};
+pub(crate) use body::{REPLAY_BYTES, body_in, whole_body};
 pub(crate) use token::Presented;
 use token::presented;
 
@@ -75,15 +75,29 @@ fn place(head: &RequestHeader, target: Target, address: IpAddr, generation: &Gen
             place: Place::Internal(internal.clone()),
             presented: Presented::Nothing,
             address,
+            operation: None,
+            not_offered: None,
             most_body: Some(internal::MOST_BODY),
             target,
         });
     }
     let route = generation.table.find(target.host(), target.path()).ok_or(Stop::NoRoute)?;
-    let (upstream_target, most_body) =
-        route.upstream_target(target.method(), target.path_and_query()).ok_or(Stop::NoOperation)?;
+    let (outgoing, not_offered) = match route.outgoing(target.method(), target.path_and_query()) {
+        Ok(outgoing) => (outgoing, None),
+        Err(stop) => (Outgoing { target: target.path_and_query().clone(), operation: None }, Some(stop)),
+    };
     let presented = presented(route, &head.headers, target.query());
-    Ok(Extracted { upstream_target, place: Place::Route(route.clone()), presented, address, most_body, target })
+    let operation = outgoing.operation.and_then(|index| route.settings.operations.get(index));
+    Ok(Extracted {
+        most_body: operation.and_then(|operation| operation.body().limit()),
+        upstream_target: outgoing.target,
+        operation: outgoing.operation,
+        not_offered,
+        place: Place::Route(route.clone()),
+        presented,
+        address,
+        target,
+    })
 }
 
 fn refuse_findings(session: &Session) -> Result<(), Stop> {
@@ -210,8 +224,19 @@ fn forwarded_over_tls(headers: &HeaderMap) -> bool {
     last.is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
-/// Refuses a body that says it is too long, before anything of it is read.
-pub(crate) fn check_length(session: &Session, request: &Extracted) -> Result<(), Stop> {
+/// Refuses what the route does not offer, and a body whose head says that it is too long or of another type, before anything
+/// of it is read.
+pub(crate) fn check_offer(session: &mut Session, request: &Extracted) -> Result<(), Stop> {
+    if let Some(stop) = &request.not_offered {
+        return Err(stop.clone());
+    }
+    if let Some(operation) = request.operation() {
+        let has_body = !session.is_body_empty();
+        operation
+            .body()
+            .check_head(&session.req_header().headers, has_body)
+            .map_err(|why| Stop::NotAllowed(Box::new(why)))?;
+    }
     let Some(most) = request.most_body else { return Ok(()) };
     match content_length(session) {
         Some(length) if length > most => Err(Stop::BodyTooLarge),

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, EXPECT, HOST};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderName, HeaderValue, Method};
+use keystore::bounds::Bound;
 use keystore::{Guard, KeyError, OpenKey, OutgoingRequest};
 use operations::Operation;
 use pingora_error::{Error, ErrorType};
@@ -144,7 +145,9 @@ fn strip(route: &Route, operation: Option<&Operation>, upstream: &mut RequestHea
     let mut gone: Vec<HeaderName> = Vec::new();
     let key = route.key.as_ref().map(|key| key.in_use());
     for name in upstream.headers.keys() {
-        let slot = || key.as_ref().is_some_and(|key| key.handle.is_credential_slot(name.as_str()));
+        // What chooses an account, and proves nobody, passes where the operator named it.
+        let chosen = || operation.is_some_and(|one| one.headers().lets_choose_account(name));
+        let slot = || key.as_ref().is_some_and(|key| key.handle.is_credential_slot(name.as_str())) && !chosen();
         let unlisted = || operation.is_some_and(|one| !one.headers().lets(name)) && !route.forwards_token_in(name);
         if route.stripped.contains(name.as_str()) || slot() || unlisted() {
             gone.push(name.clone());
@@ -270,6 +273,12 @@ pub(super) fn outgoing<'a>(route: &'a Route, method: &'a Method, path: &'a str) 
 
 /// What the client learns: where its own request has no place for the key, that; else that we can't serve it now.
 pub(super) fn stop_of(route: &Route, why: &NoKey) -> Stop {
+    if let NoKey::Refused(KeyError::OutOfBounds(violation)) = why
+        && matches!(violation.bound(), Bound::Method | Bound::Path)
+    {
+        // A route that lets through all that its key allows.
+        return Stop::NoOperation;
+    }
     if let NoKey::Refused(KeyError::NotApplied { why, .. }) = why {
         match why {
             ApplyError::BodyTooLarge => return Stop::BodyTooLarge,

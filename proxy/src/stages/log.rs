@@ -6,6 +6,7 @@
 
 mod span;
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use attest_core::feed::OrderKind;
@@ -23,6 +24,7 @@ use crate::refusal::Stop;
 use crate::route::Route;
 use crate::runtime::Runtime;
 use crate::telemetry::access_log::{Line, field};
+use crate::telemetry::key_audit::Use;
 use crate::telemetry::metrics::{AnswerLabels, RequestLabels, RouteLabels, RuleLabels, WhyLabels};
 use crate::telemetry::traces::Trace;
 
@@ -37,6 +39,12 @@ pub(crate) fn finish(session: &mut Session, ctx: &mut Context, runtime: &Runtime
         let bytes = (session.body_bytes_read(), session.body_bytes_sent());
         runtime.log.line(|out| write(&mut Line::new(out), ctx, status, scrubbed, bytes, now));
     }
+    if let Some(injected) = ctx.injected.take()
+        && let Some(route) = ctx.route().map(|route| route.name.clone())
+    {
+        let (at, id, device) = (ctx.wall, ctx.id, ctx.device);
+        runtime.key_audit.used(Use { at, id, route, injected, device, status });
+    }
 }
 
 /// What became of a request that was decided.
@@ -47,6 +55,8 @@ enum Outcome {
     Shed,
     /// Let through, but the route wants a user.
     NoUser,
+    /// Let through, but the operation does not allow its body.
+    NotAllowed,
 }
 
 impl Outcome {
@@ -54,6 +64,7 @@ impl Outcome {
         match (&ctx.progress, &ctx.stop) {
             (Progress::NotAdmitted(_), Some(Stop::Limited(_))) => Self::Limited,
             (Progress::NotAdmitted(_), Some(Stop::UserRequired | Stop::UserRefused)) => Self::NoUser,
+            (Progress::NotAdmitted(_), Some(Stop::NotAllowed(_))) => Self::NotAllowed,
             (Progress::NotAdmitted(_), _) => Self::Shed,
             _ => Self::Action(why.action()),
         }
@@ -65,6 +76,7 @@ impl Outcome {
             Self::Limited => "limited",
             Self::Shed => "shed",
             Self::NoUser => "no_user",
+            Self::NotAllowed => "not_allowed",
         }
     }
 
@@ -76,6 +88,7 @@ impl Outcome {
             Self::Limited => 3,
             Self::Shed => 4,
             Self::NoUser => 5,
+            Self::NotAllowed => 6,
         }
     }
 }
@@ -116,8 +129,31 @@ fn count(ctx: &Context, status: Option<StatusCode>, scrubbed: u64, runtime: &Run
     }
     if scrubbed > 0 {
         meters.scrubbed.count_by(scrubbed, &metrics.scrubbed, || RouteLabels { route: route.name.clone() });
+        alert(ctx, route, scrubbed);
     }
 }
+
+/// Somebody has to know that an API hands out the key it was given: at most once a minute for each route.
+fn alert(ctx: &Context, route: &Route, places: u64) {
+    let (now, last) = (ctx.wall.secs(), route.meters.alerted.load(Ordering::Relaxed));
+    if now.saturating_sub(last) < ALERT_EVERY
+        || route.meters.alerted.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+    {
+        return;
+    }
+    tracing::warn!(
+        target: "assay::guard",
+        route = %route.name,
+        key = ctx.injected.as_ref().map(|injected| &*injected.key),
+        upstream = %route.upstream.name,
+        decision = ctx.id.text().as_str(),
+        places,
+        "an answer of the upstream contained the key, or what was made from it; it was masked"
+    );
+}
+
+/// Seconds between two alerts of a route.
+const ALERT_EVERY: i64 = 60;
 
 fn count_rules(route: &Route, why: &policies::Why, runtime: &Runtime) {
     let hit = |rule: &str, outcome: &'static str, at: usize| {
@@ -191,6 +227,10 @@ fn write(
         .text(field!("end"), ctx.end.as_str());
     if let Some(stop) = &ctx.stop {
         line.text(field!("code"), stop.code()).text_if(field!("detail"), Some(stop.detail()));
+        if let Stop::NotAllowed(refusal) = stop {
+            // Which rule: the operator's own words, and names of the client's that are short and plain.
+            line.text(field!("not_allowed"), &refusal.to_string());
+        }
         if let Stop::Limited(limited) = stop {
             line.object(field!("limit"), |line| {
                 line.text(field!("name"), &limited.name).millis(field!("retry_ms"), limited.retry_after);

@@ -48,6 +48,10 @@ pub(crate) fn head(
     if let Some(injected) = &ctx.injected {
         injected.count_answer(head.status, &runtime.metrics);
     }
+    if let (StatusCode::UNAUTHORIZED, Some((version, token))) = (head.status, &ctx.token) {
+        // It may have been taken back before its time.
+        runtime.minted.reject(version, token, runtime.clock.now());
+    }
     if let Some(charge) = &mut ctx.charge {
         charge.answered(head.status, &head.headers);
     }
@@ -73,6 +77,11 @@ pub(crate) fn head(
     }
     if route.key.is_some() {
         keep_location_inside(head, route);
+    }
+    if route.upstream.settings.http2 && speaks_grpc(&session.req_header().headers) && speaks_grpc(&head.headers) {
+        // Messages may be compressed one by one, which nothing in the head says: `assay check` tells that bodies of gRPC
+        // are not searched. The head and the trailers are.
+        ctx.scrubber = None;
     }
     if route.settings.rate_limit_headers {
         put_remaining(head, &ctx.remaining);
@@ -278,7 +287,7 @@ pub(crate) async fn refuse(session: &mut Session, ctx: &mut Context, stop: Stop)
         return Ok(());
     }
     let id = ctx.id.text();
-    let grpc = speaks_grpc(session);
+    let grpc = speaks_grpc(&session.req_header().headers);
     let worded = stop.group().and_then(|group| ctx.route()?.settings.policy.refusal(group));
     let answer = stop.answer(id.as_str(), grpc, ctx.id.spread(), worded);
     ctx.stop = Some(stop);
@@ -325,8 +334,10 @@ fn settle_unread_body(session: &mut Session) {
 
 const DRAINED: u64 = 64 * 1024;
 
-fn speaks_grpc(session: &Session) -> bool {
-    session.req_header().headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+/// `application/grpc`, `application/grpc+proto`; and not `application/grpc-web`, which browsers speak over HTTP/1.1.
+fn speaks_grpc(headers: &HeaderMap) -> bool {
+    let rest = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// Answers for an exchange that failed, where there is still somebody to answer and nothing was said.

@@ -19,8 +19,8 @@ mod listeners;
 pub(crate) use gauges::Gauges;
 pub(crate) use histogram::Histogram;
 pub(crate) use labels::{
-    AnswerLabels, CeilingLabels, ClassLabels, DifferenceLabels, KeyAnswerLabels, KeyLabels, LimitLabels, MintLabels, ModeLabels, RequestLabels,
-    RouteLabels, RuleLabels, ShedLabels, UnitLabels, UpstreamLabels, WhyLabels,
+    AnswerLabels, CeilingLabels, ClassLabels, DifferenceLabels, KeyAnswerLabels, KeyLabels, LimitLabels, MintLabels,
+    ModeLabels, RequestLabels, RouteLabels, RuleLabels, ShedLabels, UnitLabels, UpstreamLabels, WhyLabels,
 };
 pub(crate) use lazy::{ByStatus, ByVerdict, Lazy};
 pub(crate) use listeners::Listeners;

@@ -21,7 +21,13 @@ impl Resolve for Changing {
 }
 
 fn upstream(host: &str, answers: Vec<io::Result<Vec<IpAddr>>>) -> Result<Upstream, UpstreamError> {
-    let settings = UpstreamSettings {
+    let settings = settings(host);
+    let admission = admission::open(&settings);
+    Upstream::build(settings, admission, Dialer::new(Arc::new(Changing(Mutex::new(answers)))))
+}
+
+fn settings(host: &str) -> UpstreamSettings {
+    UpstreamSettings {
         name: "api".to_owned(),
         scheme: Scheme::Https,
         host: host.to_owned(),
@@ -34,11 +40,9 @@ fn upstream(host: &str, answers: Vec<io::Result<Vec<IpAddr>>>) -> Result<Upstrea
         streams: 2,
         timeouts: Timeouts::default(),
         ca_file: None,
-        trust: keystore::Trust::PublicRoots,
+        trust: Trust::PublicRoots,
         http2: false,
-    };
-    let admission = admission::open(&settings);
-    Upstream::build(settings, admission, Dialer::new(Arc::new(Changing(Mutex::new(answers)))))
+    }
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -76,4 +80,19 @@ async fn a_name_that_turns_to_the_metadata_service_is_not_followed() {
     upstream.resolve().await;
     assert_eq!(upstream.addresses(), ["10.0.4.8:443"]);
     assert_eq!(upstream.peer(0).unwrap().sni, "api.example.com", "the certificate is still that of the name");
+}
+
+#[test]
+fn roots_that_changed_since_keys_were_held_against_them_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let certificate = || rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap().cert.pem();
+    let checked = certificate();
+    std::fs::write(&path, &checked).unwrap();
+    let trust = Trust::in_private_roots(checked.as_bytes());
+    let settings = UpstreamSettings { ca_file: Some(path.clone()), trust, ..settings("api.example.com") };
+    let build = || Upstream::build(settings.clone(), admission::open(&settings), Dialer::system());
+    assert!(build().is_ok());
+    std::fs::write(&path, certificate()).unwrap();
+    assert!(matches!(build(), Err(UpstreamError::Roots { why, .. }) if why.contains("changed")));
 }

@@ -4,9 +4,12 @@
 //! place; on a route with a key everything that is not written down is shut.
 
 mod body;
+mod named;
+
+pub(crate) use named::Vocabulary;
 
 use attest_core::target::PathGlob;
-use http::Method;
+use http::{HeaderName, Method};
 use operations::{Body, Headers, Mistake, Operation, Parameters, Query, QueryText, Rule};
 use policies::yaml::Place;
 
@@ -26,7 +29,7 @@ pub(crate) type Placed = (Operation, Place);
 
 impl Check<'_, '_> {
     /// The operations of a route.
-    pub(crate) fn operations(&self, raw: &RawRoute, injects: bool) -> Vec<Placed> {
+    pub(crate) fn operations(&self, raw: &RawRoute, injects: bool, vocabulary: Vocabulary<'_>) -> Vec<Placed> {
         let Some((operations, at)) = raw.operations.good() else {
             if let (true, true, Some(at)) = (injects, raw.operations.is_absent(), raw.key.at) {
                 let fault = Fault::new("a route with a key needs `operations`: all that the key can be used for");
@@ -39,7 +42,7 @@ impl Check<'_, '_> {
             return Vec::new();
         };
         let operations = match operations {
-            Either::Plain(AllWord::All) => return self.everything(at, injects),
+            Either::Plain(AllWord::All) => return self.everything(at, injects, vocabulary),
             Either::Structured(operations) => operations,
         };
         if operations.is_empty() {
@@ -53,7 +56,7 @@ impl Check<'_, '_> {
         }
         let mut seen: Vec<Placed> = Vec::new();
         for (raw, at) in operations.iter().filter_map(Field::good) {
-            let Some(operation) = self.operation_or_named(raw, at, injects) else { continue };
+            let Some(operation) = self.operation_or_named(raw, at, injects, vocabulary) else { continue };
             let same = |other: &Operation| other.method() == operation.method() && other.path() == operation.path();
             if seen.iter().any(|(other, _)| same(other)) {
                 self.refuse(at, "duplicate", Fault::new("this operation stands twice").hint("take one of them out"));
@@ -63,23 +66,31 @@ impl Check<'_, '_> {
         seen
     }
 
-    fn operation_or_named(&self, raw: &OperationRef, at: Place, injects: bool) -> Option<Operation> {
+    fn operation_or_named(
+        &self,
+        raw: &OperationRef,
+        at: Place,
+        injects: bool,
+        vocabulary: Vocabulary<'_>,
+    ) -> Option<Operation> {
         match raw {
-            Either::Structured(raw) => self.operation(raw, at, injects),
-            Either::Plain(Name(name)) => {
-                let fault = Fault::new(format!("there is no operation `{name}`: the route's upstream has no preset"));
-                self.refuse(at, "unknown_name", fault.hint("write it out: { call: POST /v1/embeddings }"));
-                None
-            }
+            Either::Structured(raw) if raw.preset.is_absent() => self.operation(raw, at, injects),
+            Either::Structured(raw) => self.narrowed(raw, vocabulary),
+            Either::Plain(Name(name)) => self.named(name, at, vocabulary).and_then(|text| self.compiled(text, at)),
         }
     }
 
     /// `all`: with a key a warning, without one what is there anyway.
-    fn everything(&self, at: Place, injects: bool) -> Vec<Placed> {
+    fn everything(&self, at: Place, injects: bool, vocabulary: Vocabulary<'_>) -> Vec<Placed> {
         if !injects {
             let fault = Fault::new("`operations: all` does nothing on a route without a key");
             self.refuse(at, "does_nothing", fault.hint("take the line out"));
             return Vec::new();
+        }
+        match vocabulary {
+            Vocabulary::Preset(preset) => return self.all_of(preset, at),
+            Vocabulary::Unknown => return Vec::new(),
+            Vocabulary::Empty => {}
         }
         let fault = Fault::new("whoever may use this route may do with the key all that the key itself can");
         self.warn(at, "all_operations", fault.hint("list the calls that your app makes"));
@@ -147,6 +158,13 @@ impl Check<'_, '_> {
             if operations::headers::HARMLESS.contains(&name.as_str()) {
                 let fault = Fault::new(format!("`{name}` goes upstream by default"));
                 self.refuse(at, "does_nothing", fault.hint("take it out"));
+            } else if injects && recipes::slots::is_well_known_header(name.as_str()) && !chooses_account(name) {
+                let fault = Fault::new(format!("`{name}` proves a caller, and is taken out on every route with a key"));
+                self.refuse(
+                    at,
+                    "does_nothing",
+                    fault.hint("take it out: what the API needs there, the key's recipe writes"),
+                );
             } else if names.contains(name) {
                 self.refuse(at, "duplicate", Fault::new(format!("`{name}` stands twice")).hint("take one of them out"));
             } else {
@@ -221,6 +239,10 @@ impl Check<'_, '_> {
     fn refuse_rule(&self, mistake: &Mistake, at: Place) {
         self.refuse(at, "bad_rule", Fault::new(mistake.why.to_string()).hint(body::remedy(mistake)));
     }
+}
+
+fn chooses_account(name: &HeaderName) -> bool {
+    operations::headers::CHOOSE_ACCOUNT.contains(&name.as_str())
 }
 
 const METHODS: [Method; 7] =

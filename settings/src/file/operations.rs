@@ -32,8 +32,13 @@ pub(crate) enum AllWord {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Operation")]
 pub(crate) struct RawOperation {
-    /// Method and path, as the upstream sees them after `rewrite`: POST /v1/embeddings.
+    /// Method and path, as the upstream sees them after `rewrite`: POST /v1/embeddings. Default: those of `use`; without it
+    /// they have to be there.
+    #[serde(default)]
     pub(crate) call: Field<Call>,
+    /// An operation of the upstream's preset, by name; rules in `body` stand beside its own. Default: none.
+    #[serde(default, rename = "use")]
+    pub(crate) preset: Field<Name>,
     /// Sends it to another path; where `call` ends in `/**`, so does this. Default: the path of `call`.
     #[serde(default)]
     pub(crate) to: Field<Paths>,
@@ -88,7 +93,9 @@ pub(crate) struct RawQuery {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Body")]
 pub(crate) struct RawBody {
-    /// The most that is taken; more is 413. Up to 1GiB, with rules about fields up to 64KiB.
+    /// The most that is taken; more is 413. Up to 1GiB, with rules about fields up to 64KiB. Default: that of `use`; without
+    /// it it has to be there.
+    #[serde(default)]
     pub(crate) limit: Field<Size>,
     /// Its type; another is 415. Default: json with rules about fields, else any.
     #[serde(default, rename = "type")]

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::EXPECT;
 use pingora_proxy::Session;
 use tokio::time::timeout;
@@ -43,4 +44,14 @@ pub(crate) async fn body_in(session: &mut Session, most: u64, mut piece: impl Fn
         Ok(length)
     };
     timeout(BODY_PATIENCE, whole).await.unwrap_or(Err(Stop::BodyTimeout))
+}
+
+/// The whole body, where it is in: what Pingora would play to the upstream. `None`: it is not in, or was too long to be kept.
+pub(crate) fn whole_body(session: &mut Session) -> Option<Bytes> {
+    if session.is_body_empty() {
+        return Some(Bytes::new());
+    }
+    let kept = session.is_body_done() && !session.retry_buffer_truncated();
+    // An empty chunked body leaves no buffer.
+    kept.then(|| session.get_retry_buffer().unwrap_or_default())
 }

@@ -36,7 +36,7 @@ impl Lazy {
 
 /// A counter for each verdict and action of one route.
 #[derive(Debug)]
-pub(crate) struct ByVerdict([[Lazy; 6]; Verdict::ALL.len()]);
+pub(crate) struct ByVerdict([[Lazy; 7]; Verdict::ALL.len()]);
 
 impl Default for ByVerdict {
     fn default() -> Self {
@@ -51,7 +51,7 @@ impl ByVerdict {
     }
 
     /// What was counted so far of each action, whatever the verdict.
-    pub(crate) fn by_action(&self) -> [u64; 6] {
+    pub(crate) fn by_action(&self) -> [u64; 7] {
         std::array::from_fn(|action| self.0.iter().filter_map(|of| of.get(action)).map(Lazy::so_far).sum())
     }
 }

@@ -13,18 +13,23 @@ use crate::{
 };
 
 /// Where the entries of each list stand.
-type Places = Vec<(Rule, Vec<Place>)>;
+pub(super) type Places = Vec<(Rule, Vec<Place>)>;
 
 impl Check<'_, '_> {
     pub(super) fn body(&self, raw: &RawBody, at: Place) -> Option<Body> {
-        let limit = self.need(&raw.limit, at, "limit", "64KiB");
+        self.need(&raw.limit, at, "limit", "64KiB");
+        let (text, places) = self.rules(raw, 1);
+        let body = self.placed(Body::new(text), &places, at);
+        raw.limit.good().and(body)
+    }
+
+    /// The rules as they are written, and where. `limit`: what stands in where none is written.
+    pub(super) fn rules(&self, raw: &RawBody, limit: u64) -> (BodyText, Places) {
         let size = self.size(&raw.limit, "limit", (1, 1 << 30));
-        let mut places: Places = vec![
-            (Rule::Limit, limit.map(|(_, at)| at).into_iter().collect()),
-            (Rule::Type, raw.kind.at.into_iter().collect()),
-        ];
+        let mut places: Places =
+            vec![(Rule::Limit, raw.limit.at.into_iter().collect()), (Rule::Type, raw.kind.at.into_iter().collect())];
         let mut text = BodyText {
-            limit: size.unwrap_or(1),
+            limit: size.unwrap_or(limit),
             kind: BodyType::Any,
             required: paths(Rule::Required, &raw.required, &mut places),
             fixed: self.values(Rule::Fixed, &raw.fixed, &mut places),
@@ -46,17 +51,19 @@ impl Check<'_, '_> {
             None if text.has_rules() => BodyType::Json,
             None => BodyType::Any,
         };
-        match Body::new(text) {
-            Ok(body) => size.map(|_| body),
-            Err(mistakes) => {
-                for mistake in mistakes {
-                    let list = places.iter().find(|(rule, _)| *rule == mistake.rule);
-                    let place = list.and_then(|(_, places)| places.get(mistake.index).or(places.last()));
-                    self.refuse_rule(&mistake, place.copied().unwrap_or(at));
-                }
-                None
+        (text, places)
+    }
+
+    /// What came of the rules; mistakes are told at their places.
+    pub(super) fn placed(&self, made: Result<Body, Vec<Mistake>>, places: &Places, at: Place) -> Option<Body> {
+        let refuse = |mistakes: Vec<Mistake>| {
+            for mistake in mistakes {
+                let list = places.iter().find(|(rule, _)| *rule == mistake.rule);
+                let place = list.and_then(|(_, places)| places.get(mistake.index).or(places.last()));
+                self.refuse_rule(&mistake, place.copied().unwrap_or(at));
             }
-        }
+        };
+        made.map_err(refuse).ok()
     }
 
     fn values(&self, rule: Rule, table: &Field<Table<FieldValue>>, places: &mut Places) -> Vec<(String, Json)> {
