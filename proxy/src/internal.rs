@@ -75,6 +75,7 @@ fn upstream_settings(serve: &ServeSettings, address: SocketAddr) -> UpstreamSett
         ca_file: None,
         trust: Trust::PublicRoots,
         http2: false,
+        preset: None,
     }
 }
 

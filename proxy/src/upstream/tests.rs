@@ -42,6 +42,7 @@ fn settings(host: &str) -> UpstreamSettings {
         ca_file: None,
         trust: Trust::PublicRoots,
         http2: false,
+        preset: None,
     }
 }
 
