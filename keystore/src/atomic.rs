@@ -182,8 +182,10 @@ pub(crate) mod tests {
     use std::cell::RefCell;
     use std::os::unix::fs::PermissionsExt;
 
+    type Hook = Box<dyn FnMut(Step)>;
+
     thread_local! {
-        static HOOK: RefCell<Option<Box<dyn FnMut(Step)>>> = const { RefCell::new(None) };
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     }
 
     /// From now on `hook` is told of every step that this thread takes.

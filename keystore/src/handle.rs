@@ -191,6 +191,15 @@ impl KeyHandle {
         self.bounds().admit_use(self.name(), wanted)
     }
 
+    /// The same of the version that the next rotation makes the current one; nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`KeyHandle::check_config`].
+    pub fn check_next_config(&self, wanted: &UseDescription<'_>) -> Result<(), BoundViolation> {
+        let next = self.0.next().and_then(|at| self.0.versions.get(at));
+        next.map_or(Ok(()), |version| version.record.bounds.admit_use(self.name(), wanted))
+    }
+
     /// Opens the current version for `request`, which is the request as it is about to be sent. Whether the key is disabled
     /// at `now`, and its bounds, are looked at each time.
     ///

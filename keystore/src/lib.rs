@@ -1,22 +1,23 @@
 //! Third-party API keys: sealed at rest, opened for one purpose, scrubbed on the way back.
 //!
-//! A secret comes in once (`assay key put`), is sealed together with the bounds it may be used in, and leaves only as a
-//! header of a request that lies inside those bounds, against an [`attest_core::token::verify::UnsealRight`] that a decision
-//! handed out. What the upstream answers passes the [`guard`].
+//! A secret comes in once (`assay key put`), is sealed together with the bounds it may be used in, and leaves only in a
+//! request that lies inside those bounds, against the right that a decision hands out and the seat that admission does.
+//! What the upstream answers passes the [`guard`].
 //!
 //! | step | file | proven after it |
 //! | --- | --- | --- |
-//! | the wrapping key is read | [`master_key`] | 32 bytes from a file that nobody else may read |
-//! | a secret is taken in | [`api_key`] | 16 bytes to 8 KiB of printable ASCII, wiped when dropped |
+//! | where the wrapping key comes from is read | [`kek`] | a known provider, its parameters within bounds |
+//! | the wrapping key is read | [`master_key`] | 32 bytes; a file is one that nobody else may read |
+//! | a secret is taken in | [`api_key`] | 16 bytes to 8 KiB that its recipe can use, wiped when dropped |
 //! | its bounds are stated | [`bounds`] | schemes, hosts, methods, paths, recipe, trust: none absent, none open-ended |
 //! | both are sealed | [`sealed`] | a record whose bounds can't be changed without making it unusable |
-//! | the file is written and read | [`store`] | one whole generation: nothing altered, swapped, dropped or rolled back |
-//! | a request is about to be sent | [`handle`] | it lies inside the bounds; only then the header value |
+//! | or sealed by somebody who can't read | [`pending`] | nothing, until it is accepted or an [`operator`] signed it |
+//! | the document is read and written | [`document`], [`store`] | one whole generation: nothing altered, swapped, dropped or rolled back |
+//! | a request is about to be sent | [`handle`] | it lies inside the bounds; only then what changes it |
 //! | the answer comes back | [`guard`] | no form of the key that we know of is in it |
 //!
-//! [`envelope`] seals anything else under the same kind of file (the attestation service's own secrets), and [`slots`]
-//! names the request headers that a client may not bring to a route that injects. The format of the file is described
-//! field by field in `docs/keystore-format.md`.
+//! [`envelope`] seals anything else under the same kind of key (the attestation service's own secrets). The format of the
+//! document is described field by field in `docs/keystore-format.md`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod api_key;
@@ -34,7 +35,6 @@ pub mod operator;
 pub mod pending;
 mod recipient;
 pub mod sealed;
-pub mod slots;
 pub mod store;
 mod store_keys;
 

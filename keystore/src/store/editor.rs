@@ -84,7 +84,7 @@ impl Editor {
         let refused = |why| StoreError::SecretRefused { name: name.clone(), why };
         bounds.recipe().credential(secret.expose()).map_err(refused)?;
         if self.contents.is_full() {
-            return Err(StoreError::Full { most: MAX_RECORDS });
+            return Err(StoreError::Full { what: "versions of keys", most: MAX_RECORDS });
         }
         if let Some(version) = self.contents.version_of(name, VersionState::Next) {
             return Err(StoreError::NextExists { name: name.clone(), version });
@@ -195,7 +195,7 @@ impl Editor {
     pub fn add_operator(&mut self, name: &KeyName, key: OperatorPublicKey) -> Result<(), StoreError> {
         let operators = &mut self.contents.head.operators;
         if operators.len() >= MAX_OPERATORS {
-            return Err(StoreError::Full { most: MAX_OPERATORS });
+            return Err(StoreError::Full { what: "operators", most: MAX_OPERATORS });
         }
         if operators.iter().any(|(other, listed)| other == name || *listed == key) {
             return Err(StoreError::OperatorExists { name: name.clone() });
@@ -325,7 +325,7 @@ pub(super) fn append_pending(document: &dyn SealedDocument, record: PendingRecor
     let fingerprint = record.fingerprint();
     parsed.pending.retain(|other| other.fingerprint() != fingerprint);
     if parsed.pending.len() >= MAX_PENDING {
-        return Err(StoreError::Full { most: MAX_PENDING });
+        return Err(StoreError::Full { what: "pending records", most: MAX_PENDING });
     }
     parsed.pending.push(record);
     let bytes = file::write(&parsed.manifest, parsed.records.iter(), parsed.pending.iter())

@@ -213,8 +213,10 @@ pub enum StoreError {
         place: String,
     },
     /// No room for one more.
-    #[error("the store is full: it has room for {most} versions of keys")]
+    #[error("the store is full: it has room for {most} {what}")]
     Full {
+        /// What there is no more room for.
+        what: &'static str,
         /// How many there is room for.
         most: usize,
     },

@@ -1,5 +1,6 @@
 //! What a store refuses, each by its name; what a rotation does.
 
+mod hostile;
 mod kek;
 mod killed;
 mod pending;

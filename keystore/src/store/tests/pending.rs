@@ -230,5 +230,5 @@ fn refuses_more_than_there_is_room_for_and_takes_a_record_again_with_its_signatu
     sample.write(format!("{file:#}\n"));
     let more = sealed(&sample, "fifth", "sk-fifth-0123456789abcdef");
     let refused = Keystore::append_pending(&FileDocument::to_write(&sample.path).unwrap(), more);
-    assert!(matches!(refused, Err(StoreError::Full { most: MAX_PENDING })));
+    assert!(matches!(refused, Err(StoreError::Full { most: MAX_PENDING, .. })));
 }

@@ -36,5 +36,5 @@ fn refuses_one_key_too_many() {
     for number in 2..MAX_RECORDS {
         put(&mut editor, number).unwrap();
     }
-    assert!(matches!(put(&mut editor, MAX_RECORDS), Err(StoreError::Full { most: MAX_RECORDS })));
+    assert!(matches!(put(&mut editor, MAX_RECORDS), Err(StoreError::Full { most: MAX_RECORDS, .. })));
 }
