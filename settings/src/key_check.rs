@@ -3,11 +3,13 @@
 //! In: a checked configuration and the opened keystore. Out: a problem for every use that a key's own bounds forbid, at the place
 //! in the configuration that asks for it. Configuration can narrow what a key may be used for, never widen it.
 
+use attest_core::target::Scheme;
 use keystore::{
     Keystore, UseDescription,
-    bounds::{Bound, Operation},
+    bounds::{BoundViolation, Operation},
 };
 use policies::{Problem, yaml::Place};
+use recipes::{Needs, Recipe};
 
 use crate::{
     Settings,
@@ -32,13 +34,39 @@ impl Settings {
             match store.key(key) {
                 None => problems.push(
                     at(places.key, "unknown_key", format!("the key `{key}` is not in the store"))
-                        .with_hint(format!("assay key put {key}; `assay key list` shows what is there")),
+                        .with_hint(format!("{}; `assay key list` shows what is there", put(key, upstream))),
                 ),
                 Some(handle) => {
                     for (place, violation) in outside(route, upstream, &places, |wanted| handle.check_config(wanted)) {
                         problems.push(at(place, "key_out_of_bounds", violation).with_hint(
                             "a key goes only where it was sealed for: change the route back, or put the key again with other bounds",
                         ));
+                    }
+                    if handle.recipe().needs() == Needs::ClientCertificate && upstream.scheme != Scheme::Https {
+                        let message =
+                            format!("the key `{key}` is a client certificate, and `{}` has no TLS", upstream.name);
+                        problems.push(at(places.key, "key_needs_tls", message).with_hint("write https:// in its url"));
+                    }
+                    let meant = upstream.preset.as_ref().and_then(|preset| Recipe::parse(&preset.recipe()).ok());
+                    if let Some(meant) = meant.filter(|meant| meant.describe() != handle.recipe().describe()) {
+                        let bound = handle.recipe().describe();
+                        let message =
+                            format!("the key `{key}` is bound to {bound}, and the preset writes {}", meant.describe());
+                        let warning = Problem::warning(places.key, "key_recipe_differs", message);
+                        problems.push(warning.in_file(&self.path.display().to_string()).with_hint(
+                            "the key goes out as it was sealed: put it again with --preset, if the API refuses it",
+                        ));
+                    }
+                    for (place, violation) in
+                        outside(route, upstream, &places, |wanted| handle.check_next_config(wanted))
+                    {
+                        let message = format!("after a rotation this would be refused: {violation}");
+                        let warning = Problem::warning(place, "next_key_out_of_bounds", message);
+                        problems.push(
+                            warning
+                                .in_file(&self.path.display().to_string())
+                                .with_hint("put the next version again, with bounds that allow what this route does"),
+                        );
                     }
                 }
             }
@@ -47,31 +75,41 @@ impl Settings {
     }
 }
 
+/// The command that puts a key for this upstream.
+fn put(key: &str, upstream: &UpstreamSettings) -> String {
+    match &upstream.preset {
+        Some(preset) => format!("assay key put {key} --preset {}", preset.preset().name()),
+        None => format!("assay key put {key}"),
+    }
+}
+
 /// What of a route lies outside: its origin once, else each operation that does.
 fn outside(
     route: &RouteSettings,
     upstream: &UpstreamSettings,
     places: &RoutePlaces,
-    check: impl Fn(&UseDescription<'_>) -> Result<(), keystore::bounds::BoundViolation>,
+    check: impl Fn(&UseDescription<'_>) -> Result<(), BoundViolation>,
 ) -> Vec<(Place, String)> {
-    let mut found = Vec::new();
-    for (index, operation) in route.operations.iter().enumerate() {
-        let one = [Operation { method: operation.method(), path: operation.sent_path() }];
-        let wanted = UseDescription {
-            scheme: upstream.scheme,
-            host: &upstream.host,
-            port: upstream.port,
-            trust: upstream.trust,
-            operations: &one,
-        };
-        if let Err(violation) = check(&wanted) {
-            if matches!(violation.bound(), Bound::Origin | Bound::Trust) {
-                return vec![(places.key, violation.to_string())];
-            }
-            found.push((places.operations.get(index).copied().unwrap_or(places.key), violation.to_string()));
-        }
+    let wanted = UseDescription {
+        scheme: upstream.scheme,
+        host: &upstream.host,
+        port: upstream.port,
+        trust: upstream.trust,
+        operations: &[],
+    };
+    if let Err(violation) = check(&wanted) {
+        return vec![(places.key, violation.to_string())];
     }
-    found
+    if places.operations.is_empty() {
+        // `all` stands for what the key itself allows: it asks for nothing beyond that.
+        return Vec::new();
+    }
+    let outside = route.operations.iter().enumerate().filter_map(|(index, operation)| {
+        let one = [Operation { method: operation.method(), path: operation.sent_path() }];
+        let violation = check(&UseDescription { operations: &one, ..wanted }).err()?;
+        Some((places.operations.get(index).copied().unwrap_or(places.key), violation.to_string()))
+    });
+    outside.collect()
 }
 
 impl RoutePlaces {

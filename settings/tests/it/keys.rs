@@ -7,21 +7,32 @@ use settings::{Problem, Settings};
 use crate::folder::{Folder, GOOD, with};
 
 fn store(folder: &Folder) -> Keystore {
-    let (master, memory) = (MasterKey::generate(&SystemRandom).unwrap(), GenerationMemory::in_process());
-    let path = folder.path("secrets/real.sealed");
-    Keystore::create(&path, &master, &memory, &SystemRandom).unwrap();
-    let mut editor = Keystore::edit(&path, &master, &memory).unwrap();
-    let bounds = Bounds::parse(&BoundsText {
+    store_of(folder, &[&bounds()])
+}
+
+/// The bounds of the key that the good configuration names.
+fn bounds() -> BoundsText {
+    BoundsText {
         schemes: vec!["https".into()],
         hosts: vec!["api.openai.com".into()],
         methods: vec!["POST".into()],
         paths: vec!["/v1/chat/completions".into(), "/v1/embeddings".into()],
         recipe: RecipeText::Header { name: "authorization".into(), template: "Bearer {key}".into() },
         trust: "public".into(),
-    })
-    .unwrap();
-    let secret = ApiKey::parse(b"sk-openai-0123456789abcdef").unwrap();
-    editor.put(&KeyName::parse("openai").unwrap(), &secret, bounds, &SystemRandom).unwrap();
+    }
+}
+
+/// With a version of the key for each of these bounds: the first is the current one, the second the next.
+fn store_of(folder: &Folder, versions: &[&BoundsText]) -> Keystore {
+    let (master, memory) = (MasterKey::generate(&SystemRandom).unwrap(), GenerationMemory::in_process());
+    let path = folder.path("secrets/real.sealed");
+    Keystore::create(&path, &master, &memory, &SystemRandom).unwrap();
+    let mut editor = Keystore::edit(&path, &master, &memory).unwrap();
+    for (number, bounds) in versions.iter().enumerate() {
+        let secret = ApiKey::parse(format!("sk-openai-{number}-123456789abcdef").as_bytes()).unwrap();
+        let name = KeyName::parse("openai").unwrap();
+        editor.put(&name, &secret, Bounds::parse(bounds).unwrap(), &SystemRandom).unwrap();
+    }
     editor.commit(&memory).unwrap()
 }
 
@@ -66,4 +77,49 @@ fn a_key_that_is_not_in_the_store_is_told_with_the_command() {
     let (problems, _) = checked(with("key: openai\n", "key: stripe\n"));
     assert_eq!((problems.len(), problems[0].code), (1, "unknown_key"));
     assert!(problems[0].hint.as_ref().unwrap().contains("assay key put stripe"));
+}
+
+#[test]
+fn a_next_version_that_is_bound_elsewhere_is_told_before_it_is_rotated_to() {
+    let folder = Folder::new();
+    let settings = folder.load(GOOD).unwrap_or_else(|report| panic!("{report}")).settings;
+    let elsewhere = BoundsText { hosts: vec!["eu.api.openai.com".into()], ..bounds() };
+    let problems = settings.check_keys(&store_of(&folder, &[&bounds(), &elsewhere]));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!((problems[0].code, problems[0].severity), ("next_key_out_of_bounds", settings::Severity::Warning));
+    assert_eq!(settings.check_keys(&store_of(&Folder::new(), &[&bounds(), &bounds()])), []);
+}
+
+#[test]
+fn a_key_that_goes_out_otherwise_than_its_preset_says_is_told() {
+    let folder = Folder::new();
+    let text = with("openai: { url: https://api.openai.com }", "openai: { preset: openai }");
+    let settings = folder.load(&text).unwrap_or_else(|report| panic!("{report}")).settings;
+    assert_eq!(settings.check_keys(&store(&folder)), []);
+    let recipe = RecipeText::Header { name: "x-api-key".into(), template: "{key}".into() };
+    let problems = settings.check_keys(&store_of(&Folder::new(), &[&BoundsText { recipe, ..bounds() }]));
+    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["key_recipe_differs"]);
+}
+
+#[test]
+fn all_operations_are_those_that_the_key_allows_at_its_own_host() {
+    let all = |text: &str| {
+        let (before, after) = text
+            .split_once("    operations:\n      - call: POST /v1/chat/completions\n        body: { limit: 256KiB }\n")
+            .unwrap();
+        format!("{before}    operations: all\n{after}")
+    };
+    assert_eq!(checked(all(GOOD)).0, []);
+    let (problems, _) = checked(all(&with("https://api.openai.com", "https://attacker.example.com")));
+    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["key_out_of_bounds"]);
+}
+
+#[test]
+fn a_second_try_after_a_401_is_for_keys_and_told_aloud() {
+    let folder = Folder::new();
+    let asked = |upstream: &str| with(upstream, &format!("{upstream}    retry_unauthorized: true\n"));
+    folder.refuses(asked("  shop-api:\n"), "does_nothing", "take the line out");
+    let (settings, problems) = folder.takes(asked("  chat:\n"));
+    assert!(settings.route("chat").unwrap().retry_unauthorized);
+    assert!(problems.contains(&"sent_twice"), "{problems:?}");
 }
