@@ -106,7 +106,11 @@ async fn while_a_key_is_rotated_at_gateway_and_api_no_401_reaches_a_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waited_while_the_key_was_rotated_carries_the_new_one() {
     let key_route = KEY_ROUTE.to_owned();
-    let parts = Parts { routes: format!("{OWN_ROUTE}{key_route}"), api: ", concurrency: 1, queue: { deadline: 10s, length: 10 }", ..Parts::default() };
+    let parts = Parts {
+        routes: format!("{OWN_ROUTE}{key_route}"),
+        api: ", concurrency: 1, queue: { deadline: 10s, length: 10 }",
+        ..Parts::default()
+    };
     let rig = Arc::new(Rig::start(parts).await);
     let first = tokio::spawn({
         let rig = rig.clone();
