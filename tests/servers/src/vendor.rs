@@ -10,8 +10,10 @@
 //! | [`github`] | GitHub REST | bearer; a `User-Agent` has to be there |
 //! | [`google_cloud`] | Google Cloud with a service account | RS256 of the assertion, its claims, then the token it was changed for |
 //! | [`google_maps`] | Google Maps web services | `key`, once, in the query |
+//! | [`oauth2`] | any behind OAuth2 client credentials | basic, body or a signed assertion; then the token |
 //! | [`openai`] | OpenAI | bearer |
 //! | [`s3`] | Amazon S3 | Signature Version 4, computed anew from what arrived |
+//! | [`signed`] | any that wants requests signed | HMAC-SHA-256 over the parts that arrived, its time, never twice |
 //! | [`stripe`] | Stripe | basic or bearer |
 //! | [`twilio`] | Twilio | basic, the account in the path being the user |
 
@@ -24,8 +26,10 @@ pub mod github;
 pub mod google_cloud;
 pub mod google_maps;
 mod http;
+pub mod oauth2;
 pub mod openai;
 pub mod s3;
+pub mod signed;
 pub mod sigv4;
 pub mod stripe;
 pub mod twilio;

@@ -108,20 +108,22 @@ fn error(status: u16, name: &str, message: &str) -> Reply {
     Reply::json(status, &json!({ "error": { "code": status, "message": message, "status": name } }))
 }
 
-fn pem(der: &[u8]) -> String {
+/// A PKCS #8 key in PEM.
+pub(super) fn pem(der: &[u8]) -> String {
     let lines = data_encoding::BASE64.encode(der);
     let lines: Vec<&str> = lines.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
 }
 
-fn random() -> String {
+/// 32 hex digits.
+pub(super) fn random() -> String {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     data_encoding::HEXLOWER.encode(&bytes)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a server of its own, with a clock of its own")]
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 }
