@@ -1,4 +1,4 @@
-//! Stages 7 and 9: the header with the key, its bounds checked against the request; and the search for the key in an
+//! Stages 7 and 9: a key opened and its header made, its bounds checked against the request; and the search for the key in an
 //! answer of 1 MiB that comes in pieces of 16 KiB, as JSON and as bytes without any order.
 
 #![allow(
@@ -8,18 +8,22 @@
 )]
 
 use std::hint::black_box;
+use std::time::Instant;
 
+use admission::{Admission, Capacity, Class, Limit, Seat, Who};
 use attest_core::random::{Random, SystemRandom};
 use attest_core::target::Scheme;
+use attest_core::time::UnixTime;
 use attest_core::token::danger::{DangerInjectUnattested, unseal_unattested};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use http::Method;
+use http::{HeaderMap, Method};
 use keystore::bounds::RecipeText;
 use keystore::{
     ApiKey, Bounds, BoundsText, GenerationMemory, Guard, KeyHandle, KeyName, Keystore, MasterKey, OutgoingRequest,
     Trust,
 };
+use recipes::{Draft, DraftBody};
 
 const SECRET: &str = "sk-bench-0123456789abcdef0123456789abcdef";
 const MIB: usize = 1 << 20;
@@ -45,9 +49,16 @@ fn handle() -> KeyHandle {
     editor.commit(&memory).expect("a disk").key("api").expect("the key")
 }
 
-fn render(c: &mut Criterion) {
+fn seat() -> Seat {
+    let now = Instant::now();
+    let house = Admission::new(Capacity::of(Limit::Fixed(1)), now, 1);
+    house.try_enter(Who { class: Class::Attested, client: 1 }, now).expect("a free seat")
+}
+
+fn open(c: &mut Criterion) {
     let handle = handle();
     let right = unseal_unattested(DangerInjectUnattested::read_from_configuration());
+    let (seat, headers, now) = (seat(), HeaderMap::new(), UnixTime::from_secs(1_800_000_000));
     let request = OutgoingRequest {
         scheme: Scheme::Https,
         host: "api.bench",
@@ -56,7 +67,22 @@ fn render(c: &mut Criterion) {
         path: "/v1/files/7",
         trust: Trust::PublicRoots,
     };
-    c.bench_function("inject_render", |b| b.iter(|| handle.render(&right, black_box(&request)).is_ok()));
+    let draft = Draft {
+        method: request.method,
+        scheme: request.scheme,
+        host: request.host,
+        path: request.path,
+        query: None,
+        headers: &headers,
+        body: DraftBody::Empty,
+        now,
+    };
+    c.bench_function("inject_header", |b| {
+        b.iter(|| {
+            let key = handle.open(&right, &seat, black_box(&request), now).expect("within its bounds");
+            key.apply(black_box(&draft)).is_ok()
+        });
+    });
 }
 
 fn guard(c: &mut Criterion) {
@@ -84,5 +110,5 @@ fn guard(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, render, guard);
+criterion_group!(benches, open, guard);
 criterion_main!(benches);
