@@ -9,6 +9,7 @@ use std::path::PathBuf;
 mod admin;
 mod app;
 mod device;
+mod kek;
 mod key;
 mod keyset;
 mod panic;
@@ -20,6 +21,7 @@ mod verifier;
 pub(crate) use admin::*;
 pub(crate) use app::*;
 pub(crate) use device::*;
+pub(crate) use kek::*;
 pub(crate) use key::*;
 pub(crate) use keyset::*;
 pub(crate) use panic::*;
@@ -74,6 +76,9 @@ pub(crate) enum Command {
     /// Seal, list, rotate and remove third-party API keys
     #[command(subcommand, after_help = "Example: assay key list -c gw/assay.yaml")]
     Key(Key),
+    /// Show and rotate the key-encryption key, which opens the store of third-party keys
+    #[command(subcommand, after_help = "Example: assay kek show -c gw/assay.yaml")]
+    Kek(Kek),
     /// Register, list and retire the builds that are vouched for
     #[command(
         subcommand,

@@ -11,6 +11,7 @@ pub(crate) mod device;
 pub(crate) mod fleet;
 pub(crate) mod gateway;
 pub(crate) mod init;
+pub(crate) mod kek;
 pub(crate) mod key;
 pub(crate) mod keyset;
 pub(crate) mod panic;

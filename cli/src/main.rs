@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod feed;
 mod logging;
+mod memory;
 mod output;
 mod span;
 mod verifier;
@@ -38,10 +39,8 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.json);
-    // Nothing of this process goes into a core dump: it holds keys in the clear.
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
-        output::note(&format!("warning: core dumps can't be switched off: {error}"));
-    }
+    // Every command may hold secrets in the clear.
+    memory::shut();
     // Before anything of TLS or of tokens is built: the first provider wins.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     attest_core::install_crypto();
@@ -64,9 +63,10 @@ async fn run(command: &Command, output: Output) -> Result<End, Stop> {
         Command::Run(args) => commands::run::run(Parts::All, args, output).await,
         Command::Gateway(args) => commands::run::run(Parts::Gateway, args, output).await,
         Command::Service(args) => commands::run::run(Parts::Service, args, output).await,
-        Command::Check(args) => commands::check::run(args, output),
+        Command::Check(args) => commands::check::run(args, output).await,
         Command::Token(args) => commands::token::run(args, output).await,
-        Command::Key(args) => commands::key::run(args, output),
+        Command::Key(args) => commands::key::run(args, output).await,
+        Command::Kek(args) => commands::kek::run(args, output).await,
         Command::App(args) => commands::app::run(args, output).await,
         Command::Device(args) => commands::device::run(args, output).await,
         Command::Keyset(args) => commands::keyset::run(args, output).await,

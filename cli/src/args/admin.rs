@@ -102,6 +102,9 @@ pub(crate) struct AuditVerify {
     /// A checkpoint that was kept, or the service's log; repeat for several
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub(crate) checkpoints: Vec<PathBuf>,
+    /// Verify the audit log of keys instead of the service's: that of the configuration, or a copy of it in DIR
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["remote", "token_file", "ca_file"])]
+    pub(crate) keys: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(crate) admin: AdminArg,
 }

@@ -1,4 +1,4 @@
-//! `assay audit`: who changed what, and whether the log of it is whole.
+//! `assay audit`: who changed what, and whether the log of it is whole: the service's, or that of the keys.
 //!
 //! In: checkpoints that were kept elsewhere. Out: 0 only where no entry was changed, dropped or cut.
 
@@ -8,19 +8,20 @@ use crate::verifier::{Verifier, stop};
 use crate::words::{columns, moment, more};
 use attest_admin::types::{self, AuditEntry, AuditReport, Checkpoint, PageQuery};
 use attest_core::time::{Clock, SystemClock};
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
-/// Bytes of a line with a checkpoint; one takes some 350.
-const LONGEST_LINE: u64 = 64 << 10;
-/// Checkpoints that differ, of all files together: a service that is changed every minute makes as many in a week.
-const MOST_CHECKPOINTS: usize = 10_000;
+mod kept;
+mod keys;
+
+/// What a verification can't know without an anchor.
+const UNANCHORED: &str = "note: no checkpoint was given, so a log that was turned back as a whole would look intact";
 
 /// Runs one of the `audit` commands.
 pub(crate) async fn run(command: &Audit, output: Output) -> Result<End, Stop> {
     match command {
         Audit::List(args) => list(args, output).await,
+        Audit::Verify(AuditVerify { keys: Some(dir), admin, checkpoints }) => {
+            keys::verify(dir.as_deref(), &admin.config, checkpoints, output).await
+        }
         Audit::Verify(args) => verify(args, output).await,
         Audit::Checkpoint(args) => checkpoint(args, output).await,
     }
@@ -47,13 +48,10 @@ async fn list(args: &AuditList, output: Output) -> Result<End, Stop> {
 }
 
 async fn verify(args: &AuditVerify, output: Output) -> Result<End, Stop> {
-    let mut checkpoints = Kept::default();
-    for path in &args.checkpoints {
-        checkpoints.read(path)?;
-    }
-    let report = held_against(&Verifier::open(&args.admin)?, checkpoints.found).await?;
+    let checkpoints = kept::read(&args.checkpoints)?;
+    let report = held_against(&Verifier::open(&args.admin)?, checkpoints).await?;
     if args.checkpoints.is_empty() {
-        note("note: no checkpoint was given, so a log that was turned back as a whole would look intact");
+        note(UNANCHORED);
     }
     output.answer(&report, || {
         let mut lines: Vec<_> = report
@@ -66,14 +64,14 @@ async fn verify(args: &AuditVerify, output: Output) -> Result<End, Stop> {
             })
             .collect();
         lines.extend(report.problems.iter().map(|p| format!("✗ {} entry {}: {}", p.writer, p.number, p.what)));
-        lines.push(if report.intact {
-            "intact".to_owned()
-        } else {
-            "NOT intact: treat what it says with care".to_owned()
-        });
+        lines.push(conclusion(report.intact));
         lines.join("\n")
     });
     Ok(report.intact.into())
+}
+
+fn conclusion(intact: bool) -> String {
+    if intact { "intact".to_owned() } else { "NOT intact: treat what it says with care".to_owned() }
 }
 
 async fn checkpoint(args: &AdminArg, output: Output) -> Result<End, Stop> {
@@ -107,62 +105,4 @@ async fn held_against(verifier: &Verifier, checkpoints: Vec<Checkpoint>) -> Resu
             }
         }
     }
-}
-
-/// Checkpoints that were kept: those that say the same of the same chain count once, whenever they were made.
-#[derive(Default)]
-struct Kept {
-    found: Vec<Checkpoint>,
-    seen: BTreeSet<(String, u64, String)>,
-}
-
-impl Kept {
-    /// Takes those of a file: lines as `audit checkpoint` prints them, or the service's log. What has nothing to do with
-    /// checkpoints in a log is passed over; a line that names one and holds none is not.
-    fn read(&mut self, path: &Path) -> Result<(), Stop> {
-        let unreadable = |e: std::io::Error| Stop::usage(format!("{}: {e}", path.display()));
-        let mut file = BufReader::new(std::fs::File::open(path).map_err(unreadable)?);
-        let (mut line, mut number, mut any) = (Vec::new(), 0_u64, false);
-        loop {
-            line.clear();
-            let read = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(unreadable)?;
-            if read == 0 {
-                break;
-            }
-            number += 1;
-            let Some(checkpoint) = checkpoint_of(&line) else { continue };
-            let wrong = |e: serde_json::Error| Stop::usage(format!("{}:{number}: no checkpoint: {e}", path.display()));
-            any = true;
-            self.take(checkpoint.map_err(wrong)?)?;
-        }
-        if any { Ok(()) } else { Err(Stop::usage(format!("{} holds no checkpoint", path.display()))) }
-    }
-
-    fn take(&mut self, checkpoint: Checkpoint) -> Result<(), Stop> {
-        let end = &checkpoint.checkpoint;
-        if self.seen.insert((end.writer.clone(), end.count, end.head.clone())) {
-            self.found.push(checkpoint);
-        }
-        if self.found.len() <= MOST_CHECKPOINTS {
-            return Ok(());
-        }
-        Err(Stop::usage(format!("more than {MOST_CHECKPOINTS} checkpoints")).hint("verify a part of the log at a time"))
-    }
-}
-
-/// The checkpoint in a line, if it has to do with one.
-fn checkpoint_of(line: &[u8]) -> Option<serde_json::Result<Checkpoint>> {
-    const NAME: &[u8] = b"\"checkpoint\"";
-    if !line.windows(NAME.len()).any(|part| part == NAME) {
-        return None;
-    }
-    let line: serde_json::Value = match serde_json::from_slice(line) {
-        Ok(line) => line,
-        Err(error) => return Some(Err(error)),
-    };
-    Some(match line.get("checkpoint")? {
-        // A line of the service's log carries it as a text.
-        serde_json::Value::String(text) => serde_json::from_str(text),
-        _ => serde_json::from_value(line),
-    })
 }

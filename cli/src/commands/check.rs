@@ -8,7 +8,7 @@ use crate::commands::config;
 use crate::commands::problems::{self, Found};
 use crate::output::{End, Output, Stop};
 use attest_core::time::{Clock, SystemClock};
-use keystore::{GenerationMemory, Keystore, MasterKey};
+use key_sources::KeySource;
 use policies::Problem;
 use rustix::fs::{Access, access};
 use serde_json::json;
@@ -16,7 +16,7 @@ use settings::{Overrides, Settings};
 use std::path::Path;
 
 /// Checks the file.
-pub(crate) fn run(args: &Check, output: Output) -> Result<End, Stop> {
+pub(crate) async fn run(args: &Check, output: Output) -> Result<End, Stop> {
     problems::check(args.format, output)?;
     let path = config::path(&args.config)?;
     let mut found = Found::default();
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Check, output: Output) -> Result<End, Stop> {
             }
             // The loader keeps only the texts that it found problems in.
             let text = std::fs::read_to_string(&path).unwrap_or_default();
-            for problem in state_folder(&loaded.settings).into_iter().chain(keys(&loaded.settings)) {
+            for problem in state_folder(&loaded.settings).into_iter().chain(keys(&loaded.settings).await) {
                 let rendered = problem.render(&text);
                 found.push(problem, rendered);
             }
@@ -68,17 +68,14 @@ fn state_folder(settings: &Settings) -> Option<Problem> {
 }
 
 /// What only the key store can tell: whether it opens, and whether each key may go where the routes send it.
-fn keys(settings: &Settings) -> Vec<Problem> {
+async fn keys(settings: &Settings) -> Vec<Problem> {
     let Some(keys) = &settings.keys else { return Vec::new() };
-    let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
-    let opened = MasterKey::from_file(&keys.unlock)
-        .map_err(|e| e.to_string())
-        .and_then(|master| Keystore::inspect(&keys.store, &master, &memory).map_err(|e| e.to_string()));
-    match opened {
-        Ok(store) => settings.check_keys(&store),
-        Err(why) => vec![
-            Problem::error(policies::yaml::Place::default(), "keystore", why)
-                .in_file(&keys.store.display().to_string()),
-        ],
+    let source = KeySource::new(keys);
+    match source.inspect(&source.memory()).await {
+        Ok(opened) => settings.check_keys(&opened.store),
+        Err(why) => {
+            let place = source.document().map_or_else(|_| "keys.store".to_owned(), |document| document.place());
+            vec![Problem::error(policies::yaml::Place::default(), "keystore", why.to_string()).in_file(&place)]
+        }
     }
 }

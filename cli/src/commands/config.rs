@@ -7,7 +7,6 @@ use crate::args::ConfigArg;
 use crate::output::{Stop, note};
 use crate::words::moment;
 use attest_core::time::{Clock, SystemClock};
-use keystore::GenerationMemory;
 use settings::{Loaded, Overrides, Report, Settings};
 use std::path::PathBuf;
 
@@ -65,11 +64,4 @@ pub(crate) fn load_with(path: &std::path::Path, overrides: &Overrides) -> Result
 /// Problems for a person; the file was read, and is bad.
 pub(crate) fn refused(report: &Report) -> Stop {
     Stop::problems(report.to_string())
-}
-
-/// What remembers the newest generation of the key store that this machine has opened.
-pub(crate) fn generation_memory(settings: &Settings) -> Result<GenerationMemory, Stop> {
-    std::fs::create_dir_all(&settings.state.dir)
-        .map_err(|e| Stop::unknown(format!("state.dir {}: {e}", settings.state.dir.display())))?;
-    Ok(GenerationMemory::file(settings.state.dir.join("keystore-generations.json")))
 }

@@ -5,6 +5,7 @@
 
 use crate::args::Run;
 use crate::commands::config;
+use crate::memory;
 use crate::output::{End, Output, Stop, note};
 use async_trait::async_trait;
 use attest_core::feed::{FeedPublicKey, GatewayFacts, SignedDocument};
@@ -39,6 +40,11 @@ pub(crate) async fn run(parts: Parts, args: &Run, output: Output) -> Result<End,
     let path = config::path(&args.config)?;
     let overrides = Overrides { dev: args.dev, now: Some(SystemClock.now()), ..Overrides::default() };
     let (settings, from_last_good) = read(&path, &overrides, parts)?;
+    if settings.danger_core_dumps {
+        memory::open()
+    } else {
+        memory::seal()
+    }
     let mut signals = Signals::new()?;
     let service = match parts {
         Parts::Gateway => None,

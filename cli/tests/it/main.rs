@@ -9,6 +9,7 @@ mod apps;
 mod audit;
 mod devices;
 mod docs;
+mod key_store;
 mod keys;
 mod panic;
 mod policies;

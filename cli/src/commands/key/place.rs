@@ -1,0 +1,207 @@
+//! Which store a command is about. In: the configuration, or a store and its key's file by name. Out: the store, opened to
+//! look or to change; proven before a change: it is in the audit log.
+
+use crate::args::KeyStoreArg;
+use crate::commands::config;
+use crate::output::{Stop, note};
+use attest_core::time::{Clock, SystemClock};
+use audit::{AuditError, AuditKey, Chain, Change, Event, KeyChange, Limits, WriterName};
+use key_sources::{KeySource, SourceError, UnlockError};
+use keystore::document::DocumentError;
+use keystore::{Editor, GenerationMemory, Keystore, MasterKey, StoreError};
+use settings::{KeyStorePlace, KeysSettings, Settings, Unlock};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A store, what opens it, and what remembers its generation.
+pub(crate) struct Place {
+    pub(crate) source: KeySource,
+    pub(crate) memory: GenerationMemory,
+    /// The configuration, where the store is that of one.
+    pub(crate) settings: Option<Settings>,
+}
+
+impl Place {
+    /// The store that the command names.
+    pub(crate) async fn of(args: &KeyStoreArg) -> Result<Self, Stop> {
+        let place = match (&args.store, &args.unlock) {
+            (Some(store), Some(unlock)) => Self::named(store, unlock)?,
+            _ => Self::configured(config::load(&args.config)?)?,
+        };
+        if args.accept_rollback {
+            place.accept_rollback().await?;
+        }
+        Ok(place)
+    }
+
+    /// A store without a configuration: nothing remembers its generation, and its audit log stands beside it.
+    fn named(store: &Path, unlock: &Path) -> Result<Self, Stop> {
+        // Before anything else: a key that can't be used is the first thing to mend.
+        MasterKey::from_file(unlock).map_err(|e| Stop::usage(e.to_string()))?;
+        let folder = store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let settings = KeysSettings {
+            store: KeyStorePlace::File(store.to_owned()),
+            unlock: Unlock::File(unlock.to_owned()),
+            min_generation: None,
+            state: folder.to_owned(),
+            audit: beside(store, ".audit"),
+        };
+        Ok(Self { source: KeySource::new(&settings), memory: GenerationMemory::in_process(), settings: None })
+    }
+
+    fn configured(settings: Settings) -> Result<Self, Stop> {
+        let keys = settings.keys.as_ref().ok_or_else(|| {
+            Stop::no(format!("{} has no `keys:`", settings.path.display()))
+                .hint("add keys: { store: keys.sealed, unlock: { file: … } }")
+        })?;
+        std::fs::create_dir_all(&keys.state)
+            .map_err(|e| Stop::unknown(format!("state.dir {}: {e}", keys.state.display())))?;
+        let source = KeySource::new(keys);
+        Ok(Self { memory: source.memory(), source, settings: Some(settings) })
+    }
+
+    /// The store, to look at.
+    pub(crate) async fn inspect(&self) -> Result<Keystore, Stop> {
+        Ok(self.source.inspect(&self.memory).await.map_err(|e| refused(&e))?.store)
+    }
+
+    /// Changes the store: `work` does, in memory, and says what it did; that is written to the audit log; then the store is.
+    pub(crate) async fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Editor) -> Result<(T, Entry), StoreError>,
+    ) -> Result<T, Stop> {
+        let mut editor = self.source.edit(&self.memory).await.map_err(|e| refused(&e))?;
+        let (done, entry) = work(&mut editor).map_err(|e| not_done(&e))?;
+        let mut log = self.log(AuditKey::new(editor.audit_key()))?;
+        log.first(entry, || editor.commit(&self.memory).map_err(|e| not_done(&e)))?;
+        Ok(done)
+    }
+
+    /// The log that a change has to be in before it is made.
+    pub(crate) fn log(&self, key: AuditKey) -> Result<Log, Stop> {
+        let dir = &self.source.settings().audit;
+        let chain = Chain::open(dir, &WriterName::keys(), key, Limits::default(), SystemClock.now());
+        let chain = chain.map_err(|e| no_log(&e))?;
+        if let Some(found) = chain.found() {
+            note(&format!("warning: {}: {found}; `assay audit verify --keys {0}` says more", dir.display()));
+        }
+        Ok(Log(chain))
+    }
+
+    /// Names of the routes that use a key.
+    pub(crate) fn routes_of(&self, key: &str) -> Vec<&str> {
+        let routes = self.settings.iter().flat_map(|settings| &settings.routes);
+        routes.filter(|route| route.key.as_deref() == Some(key)).map(|route| route.name.as_str()).collect()
+    }
+
+    async fn accept_rollback(&self) -> Result<(), Stop> {
+        let document = self.source.document().map_err(|e| refused(&e))?;
+        let head = self.source.head().map_err(|e| refused(&e))?;
+        let master = self.source.master_key(&head).await.map_err(|e| refused(&e))?;
+        let store = Keystore::inspect_document(&*document, &master, &GenerationMemory::in_process());
+        let store = store.map_err(|e| not_done(&e))?;
+        let mut entry = Entry::of(Change::AcceptRollback);
+        entry.detail = Some(format!("generation {}", store.generation()));
+        let mut log = self.log(AuditKey::new(store.audit_key()))?;
+        let accept = || Keystore::accept_rollback(&*document, &master, &self.memory).map_err(|e| not_done(&e));
+        let (generation, seen) = log.first(entry, accept)?;
+        match seen {
+            Some(seen) if seen > generation => {
+                note(&format!("took generation {generation} for good; this machine had seen {seen}"));
+            }
+            _ => note("nothing was rolled back: this machine has seen no later generation"),
+        }
+        Ok(())
+    }
+}
+
+/// What is about to be done to a key or a store.
+pub(crate) struct Entry {
+    change: Change,
+    pub(crate) key: Option<String>,
+    pub(crate) version: Option<u32>,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) detail: Option<String>,
+}
+
+impl Entry {
+    /// About the store as a whole.
+    pub(crate) fn of(change: Change) -> Self {
+        Self { change, key: None, version: None, fingerprint: None, detail: None }
+    }
+
+    /// About one key.
+    pub(crate) fn of_key(change: Change, key: impl ToString) -> Self {
+        Self { key: Some(key.to_string()), ..Self::of(change) }
+    }
+}
+
+/// The audit log of key commands, open.
+pub(crate) struct Log(Chain);
+
+impl Log {
+    /// Writes `entry`, then does what it says; where that fails, the log says so too.
+    pub(crate) fn first<T>(&mut self, entry: Entry, then: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+        let Entry { change, key, version, fingerprint, detail } = entry;
+        let told = KeyChange { change, key, version, fingerprint, by: who(), detail };
+        let number = self.0.append(SystemClock.now(), Event::KeyChange(told)).map_err(|e| no_log(&e))?;
+        then().inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.0.append(SystemClock.now(), Event::KeyChangeFailed { entry: number });
+        })
+    }
+}
+
+/// Why a store was not opened.
+pub(crate) fn refused(error: &SourceError) -> Stop {
+    match error {
+        SourceError::Store(error) => not_done(error),
+        SourceError::Document { why: DocumentError::Absent, .. } => absent(error),
+        SourceError::Document { .. } | SourceError::Unlock(UnlockError::Away { .. } | UnlockError::Refused { .. }) => {
+            Stop::unknown(error.to_string())
+        }
+        _ => Stop::usage(error.to_string()),
+    }
+}
+
+/// Why a store was not opened or not changed.
+pub(crate) fn not_done(error: &StoreError) -> Stop {
+    match error {
+        StoreError::Absent { .. } => absent(error),
+        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => absent(error),
+        StoreError::Io { .. }
+        | StoreError::Away { .. }
+        | StoreError::Busy { .. }
+        | StoreError::ChangedMeanwhile { .. } => Stop::unknown(error.to_string()),
+        StoreError::RolledBack { .. } => Stop::no(error.to_string())
+            .hint("restore the newest store; if the old one is meant, say it once: --accept-rollback"),
+        _ => Stop::no(error.to_string()),
+    }
+}
+
+fn absent(error: &dyn std::fmt::Display) -> Stop {
+    Stop::no(error.to_string())
+        .hint("`assay key put NAME …` makes the store; a lost one comes back from a backup or from Git")
+}
+
+fn no_log(error: &AuditError) -> Stop {
+    Stop::unknown(format!("nothing was changed: the audit log of keys can't be written: {error}"))
+}
+
+/// `NAME` with more at its end.
+fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    PathBuf::from(name)
+}
+
+/// The user of this process. What the environment calls him is his own word; the number is the system's.
+fn who() -> String {
+    let name = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+    let name = name.filter(|name| !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_graphic()));
+    let number = rustix::process::getuid().as_raw();
+    match name {
+        Some(name) => format!("{name} (uid {number})"),
+        None => format!("uid {number}"),
+    }
+}
