@@ -70,6 +70,7 @@ impl Check<'_, '_> {
         let (list_sources, lists) = lists::apart(self.table(&raw.lists, |name, raw, at| self.list(name, raw, at)));
         let known = Known {
             upstreams: rows(&raw.upstreams).map(|row| row.name.as_str()).collect(),
+            good_upstreams: &upstreams,
             issuers: &issuer_names,
             callers: rows(&raw.callers)
                 .map(|row| (row.name.as_str(), callers.get(&row.name).map_or_else(Vec::new, CallerSettings::places)))
@@ -132,6 +133,12 @@ impl Check<'_, '_> {
                 self.warn(raw.log.at.unwrap_or(top), "unused", fault.hint(format!("take `{name}` out")));
             }
         }
+        let danger_core_dumps = self.flag(&raw.danger_core_dumps, false);
+        if let (true, Some(at)) = (danger_core_dumps, raw.danger_core_dumps.at) {
+            let fault =
+                Fault::new("a core dump of this process has every secret in use, as has a debugger of its user");
+            self.warn(at, "core_dumps", fault.hint("take the line out once the fault is found"));
+        }
         if let Some((log_raw, _)) = raw.log.good() {
             self.refuse_recording_over_sources(log_raw, &log);
         }
@@ -160,6 +167,7 @@ impl Check<'_, '_> {
             upstreams,
             routes,
             log,
+            danger_core_dumps,
             sources: self.files.sources(),
             digest: self.files.digest(),
             bundle: self.files.bundle(),

@@ -11,7 +11,7 @@ use policies::{
     yaml::{Place, listed, nearest},
 };
 
-use super::{Check, faults::Scope, operations::Placed};
+use super::{Check, faults::Scope, operations::Placed, operations::Vocabulary};
 use crate::{
     file::{
         names::Name,
@@ -21,7 +21,7 @@ use crate::{
     },
     model::{
         CredentialSource, HostPattern, IssuerRef, IssuerSettings, OurFaults, Rewrite, RouteMatcher, RouteSettings,
-        SharedStateDown, TokenSource,
+        SharedStateDown, TokenSource, UpstreamSettings,
     },
     shape::{Fault, Field},
 };
@@ -30,6 +30,8 @@ use crate::{
 pub(crate) struct Known<'a> {
     /// Names of the upstreams in the file, also of those with problems.
     pub(crate) upstreams: Vec<&'a str>,
+    /// The upstreams without problems, by name.
+    pub(crate) good_upstreams: &'a BTreeMap<String, UpstreamSettings>,
     /// Names of the issuers in the file, and what is known of each.
     pub(crate) issuers: &'a [(&'a str, Option<&'a IssuerSettings>)],
     /// Names of the callers in the file, with the places where each shows its secret.
@@ -78,7 +80,7 @@ impl Check<'_, '_> {
         });
         let injects = !raw.key.is_absent();
         let token = self.route_token(&raw.token, owner, known, injects);
-        let operations = self.operations(raw, injects);
+        let operations = self.operations(raw, injects, named_by(raw, known));
         let ceilings = self.ceilings(&raw.ceilings, injects);
         // With a rewrite that is wrong itself, where requests go is not known.
         if let (Some(matcher), true) = (&matcher, raw.rewrite.is_absent() || rewrite.is_some()) {
@@ -248,6 +250,16 @@ impl Check<'_, '_> {
                 );
             }
         }
+    }
+}
+
+/// What an operation by its name alone may be one of.
+fn named_by<'a>(raw: &RawRoute, known: &Known<'a>) -> Vocabulary<'a> {
+    let upstream = raw.upstream.good().and_then(|(Name(name), _)| known.good_upstreams.get(name));
+    match upstream.map(|upstream| &upstream.preset) {
+        Some(Some(preset)) => Vocabulary::Preset(preset),
+        Some(None) => Vocabulary::Empty,
+        None => Vocabulary::Unknown,
     }
 }
 

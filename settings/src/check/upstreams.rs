@@ -4,10 +4,12 @@ use attest_core::target::Scheme;
 use keystore::Trust;
 use policies::yaml::Place;
 
+mod preset;
+
 use super::{Check, Kind, millis, secs};
 use crate::{
     file::{
-        network::{Network, Origin, UrlParts, may_be_listed_as_private},
+        network::{Network, UrlParts, may_be_listed_as_private},
         upstreams::{Limit, RawAdaptive, RawConcurrency, RawQueue, RawTimeouts, RawUpstream, Seats},
     },
     model::{AdaptiveLimit, Concurrency, Queue, Timeouts, UpstreamSettings},
@@ -28,7 +30,8 @@ impl Check<'_, '_> {
             (Some(_), Some((_, content, _))) => Trust::in_private_roots(&content.bytes),
             _ => Trust::PublicRoots,
         };
-        let (Origin(url), at) = self.need(&raw.url, owner, "url", "https://api.example.com")?;
+        let (preset, url, at) = self.preset_and_url(raw, owner)?;
+        let url = &url;
         self.reachable(url, at, danger, &private_addresses);
         if let (true, Some(at), Scheme::Https) = (danger, raw.danger_plaintext_loopback.at, url.scheme) {
             let fault = Fault::new("`danger_plaintext_loopback` does nothing with https");
@@ -45,6 +48,7 @@ impl Check<'_, '_> {
         }
         Some(UpstreamSettings {
             name: name.to_owned(),
+            preset,
             scheme: url.scheme,
             host: url.host.clone(),
             port: url.port,

@@ -6,8 +6,7 @@
 use crate::shape::Fault;
 
 /// Planned, and not part of this version: raw shape, key, what it would be, and what can be done today.
-const PLANNED: [(&str, &str, &str, &str); 7] = [
-    ("RawUpstream", "preset", "presets for well-known APIs", "write `url:` here, and the operations in each route"),
+const PLANNED: [(&str, &str, &str, &str); 6] = [
     ("RawUpstream", "proxy_protocol", "the PROXY protocol", "take the line out"),
     ("RawUpstream", "retries", "retries by configuration", "take the line out"),
     ("RawRoute", "budgets", "budgets beside the policy", COUNTED),

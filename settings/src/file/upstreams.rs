@@ -4,19 +4,28 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    names::FilePath,
+    names::{FilePath, Name},
     network::{Network, Origin},
+    operations::ParameterValue,
     text::text_type,
     units::{Span, shown},
 };
-use crate::shape::{Either, Fault, Field};
+use crate::shape::{Either, Fault, Field, Table};
 
 /// One API behind the gateway.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Upstream")]
 pub(crate) struct RawUpstream {
-    /// Scheme, host and port. https; plain http on loopback only.
+    /// A well-known API: openai, anthropic, google-maps, google-service-account, stripe, twilio, aws-s3 or github. Brings its
+    /// url, and its operations by name. Default: none.
+    #[serde(default)]
+    pub(crate) preset: Field<Name>,
+    /// What the preset has to be told: { bucket: photos, region: eu-central-1 }. Default: nothing.
+    #[serde(default)]
+    pub(crate) set: Field<Table<ParameterValue>>,
+    /// Scheme, host and port. https; plain http on loopback only. Default: the preset's; without one it has to be there.
+    #[serde(default)]
     pub(crate) url: Field<Origin>,
     /// Private networks that may be dialled. Others, and metadata addresses, are refused. Default: none.
     #[serde(default)]

@@ -11,6 +11,8 @@ use keystore::Trust;
 pub struct UpstreamSettings {
     /// Its name in the file; what log and metrics call it.
     pub name: String,
+    /// The well-known API that it is, with its parameters; absent: none.
+    pub preset: Option<presets::Configured>,
     /// `https`, or `http` on loopback only.
     pub scheme: Scheme,
     /// Host name (lower case, no trailing dot) or address; an IPv6 address in brackets, as in a URL.
