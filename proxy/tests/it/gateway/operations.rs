@@ -255,7 +255,7 @@ async fn forms_are_held_to_their_rules_and_no_body_means_none() {
     refused(&post(&rig, "/v1/nothing", &[JSON], b"{}").await, 413, "too_large");
     assert!(rig.api.seen().is_empty());
     assert_eq!(post(&rig, "/v1/pay", &[form], b"amount=99999&currency=usd&meta[a]=b+c").await.status, 200);
-    assert_eq!(rig.api.last().body, b"amount=5000&meta%5Ba%5D=b+c&currency=eur");
+    assert_eq!(rig.api.last().body, b"amount=5000&currency=eur&meta%5Ba%5D=b+c");
     assert_eq!(post(&rig, "/v1/nothing", &[], b"").await.status, 200);
 }
 
@@ -341,11 +341,16 @@ async fn a_second_attempt_sends_the_judged_body_again() {
     let rig = Rig::start(Parts { upstreams, routes: routes.to_owned(), ..Parts::default() }).await;
     let token = rig.issuer.token();
     let headers = [("assay-token", token.as_str()), JSON];
-    for _ in 0..2 {
+    let mut asked = 0;
+    // A connection is back in the pool a moment after its answer: at some request it is used again, and breaks.
+    while bodies.lock().unwrap().len() == asked {
+        assert!(asked < 100, "no request was tried twice");
         assert_eq!(rig.ask("PUT", "own.test", "/v1/put", &headers, br#"{"n":9}"#).await.status, 200);
+        asked += 1;
     }
     let bodies = bodies.lock().unwrap().clone();
-    assert_eq!(bodies, [r#"{"n":1,"longer":"than-it-was"}"#; 3], "the second request was tried twice");
+    assert_eq!(bodies.len(), asked + 1);
+    assert!(bodies.iter().all(|body| body == r#"{"n":1,"longer":"than-it-was"}"#), "{bodies:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
