@@ -65,7 +65,7 @@ pub fn start(proof: Proof, lifetime: u64) -> (Vendor, String) {
                 }
                 Err(code) => Reply::json(if code == "invalid_client" { 401 } else { 400 }, &json!({ "error": code })),
             },
-            _ if !call.bearer().is_some_and(|token| lock(&minted).get(token).is_some_and(|end| now() < *end)) => {
+            _ if call.bearer().is_none_or(|token| lock(&minted).get(token).is_none_or(|end| now() >= *end)) => {
                 Reply::json(401, &json!({ "error": "invalid_token" }))
                     .with("WWW-Authenticate", "Bearer error=\"invalid_token\"")
             }
