@@ -130,6 +130,11 @@ impl Body {
         self.rules.is_some()
     }
 
+    /// Numbers that are capped: where, as a JSON pointer, and at what.
+    pub fn caps(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.rules.iter().flat_map(|rules| &rules.cap).map(|(pointer, cap)| (pointer.as_str(), *cap))
+    }
+
     /// Looks at what a head says of its body. `has_body`: whether one follows.
     ///
     /// # Errors

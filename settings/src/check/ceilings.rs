@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policies::{Count, Limit, Per, Unit, yaml::Place};
 
-use super::Check;
+use super::{Check, operations::Placed};
 use crate::{
     file::{
         ceilings::{CountIn, RawAmounts, RawCeilings, SizeIn},
@@ -24,6 +24,14 @@ const RESERVED_BYTES: u64 = 64 * 1024;
 const MOST: u64 = 1 << 53;
 const DAY: u64 = 86_400;
 
+/// The most tokens that an operation lets a client ask for; 0 where none says.
+fn longest_answer(operations: &[Placed]) -> u64 {
+    let caps = operations.iter().flat_map(|(operation, _)| operation.body().caps());
+    let last =
+        |pointer: &str| pointer.rsplit('/').next().is_some_and(|field| field.to_ascii_lowercase().contains("tokens"));
+    caps.filter(|(pointer, _)| last(pointer)).map(|(_, cap)| cap).max().unwrap_or(0)
+}
+
 /// One amount, as it was written.
 struct Written {
     per: Per,
@@ -35,7 +43,7 @@ struct Written {
 
 impl Check<'_, '_> {
     /// The ceilings of a route, `device` before `key`. None where there are none, or none that are right.
-    pub(crate) fn ceilings(&self, field: &Field<RawCeilings>, injects: bool) -> Vec<Limit> {
+    pub(crate) fn ceilings(&self, field: &Field<RawCeilings>, injects: bool, operations: &[Placed]) -> Vec<Limit> {
         let Some((raw, at)) = field.good() else { return Vec::new() };
         if !injects {
             let fault = Fault::new("`ceilings` bound what is done with a key, and this route has none");
@@ -53,7 +61,17 @@ impl Check<'_, '_> {
         let reserve = raw.reserve.good().map(|(reserve, _)| reserve);
         let tokens = reserve.and_then(|reserve| reserve.tokens.good()).map(|(tokens, at)| (*tokens, at));
         let bytes = reserve.and_then(|reserve| reserve.bytes.good()).map(|(Size(bytes), at)| (*bytes, at));
-        let tokens = self.reserved_of(Unit::Tokens, tokens, RESERVED_TOKENS, &written);
+        let longest = longest_answer(operations);
+        // Zero, and one that nothing takes, are refused below.
+        if let Some((reserve @ 1.., at)) = tokens
+            && reserve < longest
+            && written.iter().any(|ceiling| ceiling.unit == Unit::Tokens)
+        {
+            let fault = Fault::new(format!("an answer may have {longest} tokens, and a request reserves {reserve}"));
+            let hint = "write at least as many, and the prompt: requests at the same moment then overdraw nothing";
+            self.warn(at, "reserve_below_cap", fault.hint(hint));
+        }
+        let tokens = self.reserved_of(Unit::Tokens, tokens, RESERVED_TOKENS.max(longest), &written);
         let bytes = self.reserved_of(Unit::Bytes, bytes, RESERVED_BYTES, &written);
         let limits = written.into_iter().map(|Written { per, unit, amount, window, .. }| Limit {
             name: format!("ceiling.{}.{}", per.as_str(), unit.as_str()).into(),

@@ -81,7 +81,7 @@ impl Check<'_, '_> {
         let injects = !raw.key.is_absent();
         let token = self.route_token(&raw.token, owner, known, injects);
         let operations = self.operations(raw, injects, named_by(raw, known));
-        let ceilings = self.ceilings(&raw.ceilings, injects);
+        let ceilings = self.ceilings(&raw.ceilings, injects, &operations);
         // With a rewrite that is wrong itself, where requests go is not known.
         if let (Some(matcher), true) = (&matcher, raw.rewrite.is_absent() || rewrite.is_some()) {
             self.refuse_unreachable(&operations, &outgoing(matcher.path.literal_prefix(), rewrite.as_ref()));

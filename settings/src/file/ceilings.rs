@@ -50,7 +50,7 @@ pub(crate) struct RawAmounts {
 #[schemars(rename = "CeilingReserve")]
 pub(crate) struct RawReserve {
     /// Best what a request costs at most: its prompt and the length of answer that the route allows. Default: 2000, or the
-    /// smallest ceiling of tokens if that is less.
+    /// largest `cap` of an operation on a field of tokens if that is more; the smallest ceiling of tokens if that is less.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub(crate) tokens: Field<u64>,

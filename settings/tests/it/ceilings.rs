@@ -135,3 +135,22 @@ fn ceilings_that_each_gateway_counts_alone_are_told() {
     let locally = format!("{OLD}\n    our_faults: {{ shared_state_down: count_locally }}");
     assert_eq!(folder.takes(shared.replace(OLD, &locally)).1, ["ceiling_counted_locally"]);
 }
+
+#[test]
+fn a_cap_on_the_answer_is_reserved_and_a_smaller_reservation_is_told() {
+    let capped = |ceilings: &str| {
+        let body = "body: { limit: 64KiB, type: json, cap: { /max_completion_tokens: 4096, /n: 9000 } }";
+        with(OLD, ceilings).replacen("body: { limit: 256KiB }", body, 1)
+    };
+    let folder = Folder::new();
+    let (settings, warnings) = folder.takes(capped("ceilings: { key: { tokens: 20000/1d } }"));
+    let chat = settings.routes.iter().find(|route| route.name == "chat").unwrap();
+    assert_eq!((chat.ceilings[0].reserve, warnings), (4096, vec![]));
+    let told = |reserve: &str| {
+        folder
+            .takes(capped(&format!("ceilings: {{ reserve: {{ tokens: {reserve} }}, key: {{ tokens: 20000/1d }} }}")))
+            .1
+    };
+    assert_eq!(told("4095"), ["reserve_below_cap"]);
+    assert_eq!(told("4096"), [""; 0]);
+}
