@@ -213,4 +213,30 @@ mod tests {
         assert_ne!(one, two);
         assert_ne!(Canonical::new("d").list(&["a", "b"]).bytes(), Canonical::new("d").field(b"a").field(b"b").bytes());
     }
+
+    #[test]
+    fn json_has_one_spelling_and_two_values_never_share_it() {
+        let spelled = |text: &str| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            String::from_utf8(canonical_json(&value).unwrap()).unwrap()
+        };
+        let one = spelled(r#"{ "b": [1, "x,y", {"d": null, "c": true}], "a": "\u00e9\"" }"#);
+        assert_eq!(one, r#"{"a":"é\"","b":[1,"x,y",{"c":true,"d":null}]}"#);
+        assert_eq!(one, spelled(&one));
+        let all = [
+            r#"{}"#,
+            r#"[]"#,
+            r#"[[]]"#,
+            r#"["a,b"]"#,
+            r#"["a","b"]"#,
+            r#"{"a":"b"}"#,
+            r#"{"a":{"b":1}}"#,
+            r#"1"#,
+            r#"1.0"#,
+            r#""1""#,
+        ];
+        for (index, text) in all.iter().enumerate() {
+            assert!(all.iter().skip(index + 1).all(|other| spelled(text) != spelled(other)), "{text}");
+        }
+    }
 }

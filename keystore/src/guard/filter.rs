@@ -21,7 +21,7 @@ pub(super) struct Candidate {
 pub(super) struct Filter {
     stride: usize,
     /// One bit for each hash of a group.
-    bits: Zeroizing<Vec<u64>>,
+    bits: Box<Zeroizing<[u64; GROUP_WORDS]>>,
     /// The groups in order, each with its largest offset in any form.
     groups: Zeroizing<Vec<(u64, usize)>>,
     /// One bit for each hash of a form's first four bytes.
@@ -44,16 +44,22 @@ impl Filter {
         // Largest offset first, and only that one kept: following from too early finds all, from too late might not.
         groups.sort_unstable_by(|one: &(u64, usize), other| one.0.cmp(&other.0).then(other.1.cmp(&one.1)));
         groups.dedup_by_key(|entry| entry.0);
-        let mut bits = Zeroizing::new(vec![0; GROUP_WORDS]);
-        groups.iter().for_each(|(group, _)| set(&mut bits, group_hash(*group)));
+        let mut bits = Box::new(Zeroizing::new([0; GROUP_WORDS]));
+        groups.iter().for_each(|(group, _)| set(bits.as_mut_slice(), group_hash(*group)));
         Self { stride, bits, groups, heads: filter_heads }
+    }
+
+    /// Whether a group may be one of ours.
+    fn may_be(&self, group: u64) -> bool {
+        let hash = usize::try_from(group_hash(group)).unwrap_or_default();
+        self.bits.get(hash / 64 % GROUP_WORDS).is_some_and(|word| word >> (hash % 64) & 1 == 1)
     }
 
     /// The first position at or after `from` where a form may begin.
     pub(super) fn next(&self, text: &[u8], from: usize) -> Option<Candidate> {
         let mut look = from + self.stride - 1;
         while let Some(group) = group(text, look) {
-            if is_set(&self.bits, group_hash(group))
+            if self.may_be(group)
                 && let Ok(found) = self.groups.binary_search_by_key(&group, |entry| entry.0)
             {
                 let offset = self.groups.get(found).map_or(0, |entry| entry.1);

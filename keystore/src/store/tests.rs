@@ -6,7 +6,10 @@ mod killed;
 mod pending;
 mod scale;
 
+use std::num::NonZeroU32;
+
 use attest_core::random::SystemRandom;
+use attest_core::time::UnixTime;
 use serde_json::Value;
 
 use super::tests_support::{Sample, bounds, name_of};

@@ -1,7 +1,7 @@
 //! Another key-encryption key.
 
 use super::*;
-use crate::bounds::RecipeText;
+use crate::bounds::{BoundsText, RecipeText};
 use crate::kek::KekProvider;
 use crate::master_key::next_to;
 
