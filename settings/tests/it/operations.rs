@@ -165,3 +165,24 @@ fn every_rule_is_read() {
     let form = read(body("type: form, cap: { /amount: 50 }"));
     assert_eq!(form.body().judge(b"amount=51").unwrap().unwrap(), b"amount=50");
 }
+
+#[test]
+fn what_the_page_about_smaller_apis_shows_can_be_written() {
+    let page = include_str!("../../../docs/smaller-api.md");
+    let mut shown = 0;
+    for block in page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let (settings, _) = Folder::new().takes(match block.strip_prefix("query: ") {
+            Some(_) => one(&format!("body: none, {}", block.trim())),
+            None => with(BODY, &block.lines().map(|line| format!("      {line}\n")).collect::<String>()),
+        });
+        assert!(!settings.routes[0].operations.is_empty());
+        shown += 1;
+    }
+    let (_, table) = page.split_once("| you want | write |\n").unwrap();
+    for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+        let rules = row.split('`').nth(1).unwrap();
+        assert!(read(body(rules)).body().has_rules(), "{row}");
+        shown += 1;
+    }
+    assert!(shown >= 10, "{shown}");
+}
