@@ -80,6 +80,10 @@ pub(crate) struct RawDocument {
     /// What is told, and where.
     #[serde(default)]
     pub(crate) log: Field<RawLog>,
+    /// Lets the system write core dumps of this process, and its user look into its memory. Both show every secret in use:
+    /// keys, tokens, signing keys. Default: false.
+    #[serde(default)]
+    pub(crate) danger_core_dumps: Field<bool>,
 }
 
 /// What is told, and where. Never a token, key, body or query value.

@@ -83,6 +83,8 @@ pub struct Settings {
     pub routes: Vec<RouteSettings>,
     /// `log:`
     pub log: LogSettings,
+    /// `danger_core_dumps:` Core dumps of this process, with every secret in use, are as the system would have them.
+    pub danger_core_dumps: bool,
     /// Every file that was read, and the configuration file first: what a reload watcher watches.
     pub sources: Vec<PathBuf>,
     /// SHA-256 over the names and contents of all [`Settings::sources`]: the identity of this generation.
