@@ -139,7 +139,7 @@ impl Generation {
         let number = running.map_or(1, |running| running.number + 1);
         let source = parts::key_source(&settings, running);
         let keys = match &source {
-            Some(source) => Some(parts::open_keys(source, &settings, clock.now()).await?),
+            Some(source) => Some(parts::open_keys(source, clock.now()).await?),
             None => None,
         };
         let keystore = keys.as_ref().map(|keys| &keys.store);
@@ -219,7 +219,7 @@ impl Generation {
     /// Which key may not be used so; what was in use stays.
     pub(crate) async fn take_keys(&self, now: UnixTime) -> Result<u64, GenerationError> {
         let Some(source) = &self.source else { return Ok(0) };
-        let keys = parts::open_keys(source, &self.settings, now).await?;
+        let keys = parts::open_keys(source, now).await?;
         parts::check_keys(&self.settings, &keys.store)?;
         let mut taking = Taking::default();
         for name in self.live.keys() {

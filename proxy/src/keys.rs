@@ -73,10 +73,7 @@ impl LiveKey {
 
     /// Whether the next version may be tried now for the current one; if so, not again within a minute.
     pub(crate) fn may_try_next(&self, now: UnixTime) -> bool {
-        let tried = self.next_tried.load(Ordering::Relaxed);
-        let rested = tried.checked_add(BETWEEN_TRIES_SECS).is_none_or(|from| now.secs() >= from || tried > now.secs());
-        let won = || self.next_tried.compare_exchange(tried, now.secs(), Ordering::Relaxed, Ordering::Relaxed);
-        rested && won().is_ok()
+        rested(&self.next_tried, now)
     }
 
     /// From now on this one is. What was counted of versions that stay goes on.
@@ -113,6 +110,13 @@ impl InUse {
 /// Between two tries of a next version.
 const BETWEEN_TRIES_SECS: i64 = 60;
 
+/// Whether a minute is over since what `tried` holds; if so, it begins anew.
+fn rested(tried: &AtomicI64, now: UnixTime) -> bool {
+    let (at, now) = (tried.load(Ordering::Relaxed), now.secs());
+    let rested = at > now || now.saturating_sub(at) >= BETWEEN_TRIES_SECS;
+    rested && tried.compare_exchange(at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
 /// The handles of a store for keys that run, ready to be taken all at once.
 #[derive(Default)]
 pub(crate) struct Taking(Vec<(Arc<LiveKey>, KeyHandle)>);
@@ -140,5 +144,29 @@ impl Taking {
         for (live, handle) in self.0 {
             live.take(handle);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may(tried: &AtomicI64, now: i64) -> bool {
+        rested(tried, UnixTime::from_secs(now))
+    }
+
+    #[test]
+    fn a_next_version_is_tried_once_a_minute_whoever_asks() {
+        let tried = AtomicI64::new(i64::MIN);
+        assert!(may(&tried, 1_000));
+        assert!(!may(&tried, 1_000) && !may(&tried, 1_059));
+        assert!(may(&tried, 1_060));
+        assert!(may(&tried, 500), "a clock that was set back does not end it");
+        let tried = AtomicI64::new(i64::MIN);
+        let won = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| may(&tried, 1_000))).collect();
+            asking.into_iter().filter_map(|thread| thread.join().ok()).filter(|won| *won).count()
+        });
+        assert_eq!(won, 1, "one of eight");
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct Reloader {
     turn: tokio::sync::Mutex<()>,
     last: Mutex<LastReload>,
     watched: Mutex<BTreeMap<PathBuf, Option<Print>>>,
+    /// Why the key store was last refused, until one is taken.
+    keys_problem: Mutex<Option<String>>,
     /// Of the key store, which changes by itself.
     watched_keys: Mutex<BTreeMap<PathBuf, Option<Print>>>,
 }
@@ -120,6 +122,7 @@ impl Reloader {
             turn: tokio::sync::Mutex::new(()),
             last: Mutex::new(last),
             watched: Mutex::default(),
+            keys_problem: Mutex::default(),
             watched_keys: Mutex::default(),
         };
         let keys = reloader.key_files();
@@ -147,6 +150,11 @@ impl Reloader {
     /// Since when the configuration had been in use that the process was started with, while no good file has taken its place.
     pub(crate) fn last_good(&self) -> Option<UnixTime> {
         *self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the key store as it is now is not in use, where it is not.
+    pub(crate) fn keys_problem(&self) -> Option<String> {
+        self.keys_problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the configuration and takes it, if it is good.
@@ -183,6 +191,8 @@ impl Reloader {
         let outcome = generation.take_keys(self.runtime.clock.now()).await;
         let taken = WhyLabels { why: if outcome.is_ok() { "taken" } else { "refused" } };
         self.runtime.metrics.key_reloads.get_or_create(&taken).inc();
+        *self.keys_problem.lock().unwrap_or_else(PoisonError::into_inner) =
+            outcome.as_ref().err().map(ToString::to_string);
         match outcome {
             Ok(number) => {
                 self.runtime.minted.keep(&generation.key_versions());
@@ -218,6 +228,7 @@ impl Reloader {
         self.runtime.generation.store(next.clone());
         self.runtime.key_audit.follow(next.audit_place());
         *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.keys_problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.runtime.metrics.gauges.from_last_good.set(0);
         (self.taken)(&next.settings);
         Ok(number)

@@ -53,6 +53,13 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<Value> {
             "problem": revocations.problem().text(),
         })
     });
+    let keys = generation.keys.load_full().map(|keys| {
+        json!({
+            "generation": keys.store.generation(),
+            "taken_at": keys.taken.secs(),
+            "problem": admin.reloader.keys_problem(),
+        })
+    });
     let shared = runtime.shared.as_ref().map(|shared| json!({ "up": shared.is_up() }));
     let now = runtime.clock.now();
     let routes = generation.routes.iter().map(|told| route(told, now, steady));
@@ -83,6 +90,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<Value> {
         "key_set": key_set,
         "revocations": revocations,
         "shared_state": shared,
+        "keys": keys,
         "orders": orders,
         "records": { "file": recorder.writes(), "dropped": recorder.dropped() },
         "upstreams": upstreams.collect::<Vec<_>>(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use attest_core::time::UnixTime;
 use key_sources::KeySource;
-use keystore::{GenerationMemory, Keystore};
+use keystore::Keystore;
 use settings::{
     AttestationSource, IssuerRef, RouteSettings, ServeLimits, ServeSettings, Settings, TokenSettings, UpstreamSettings,
 };
@@ -76,10 +76,9 @@ pub(super) fn key_source(settings: &Settings, running: Option<&Generation>) -> O
     running.and_then(|running| running.source.clone()).or_else(|| Some(Arc::new(KeySource::new(keys))))
 }
 
-/// Opens the store.
-pub(super) async fn open_keys(source: &KeySource, settings: &Settings, now: UnixTime) -> Result<Keys, GenerationError> {
-    let memory = GenerationMemory::file(settings.state.dir.join("keystore-generations.json"));
-    let opened = source.open(&memory).await.map_err(|why| GenerationError::Keystore(why.to_string()))?;
+/// Opens the store, at no lower generation than this machine has seen and the configuration allows.
+pub(super) async fn open_keys(source: &KeySource, now: UnixTime) -> Result<Keys, GenerationError> {
+    let opened = source.open(&source.memory()).await.map_err(|why| GenerationError::Keystore(why.to_string()))?;
     Ok(Keys { store: opened.store, audit: opened.audit, taken: now })
 }
 

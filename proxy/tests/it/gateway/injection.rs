@@ -283,10 +283,11 @@ async fn a_client_certificate_is_shown_and_its_connections_are_nobody_else_s() {
             assert_eq!((answer.status, answer.text()), (200, format!("client {name}")));
         }
     }
-    // Each connection was one client's from its first request to its last, and kept.
+    // Each connection was one client's from its first request to its last, and kept for more than one.
     let connections = server.connections();
-    assert_eq!(connections.len(), 2, "{connections:?}");
-    assert!(connections.iter().all(|names| names.len() == 3 && BTreeSet::from_iter(names).len() == 1));
+    assert_eq!(connections.iter().map(Vec::len).sum::<usize>(), 6);
+    assert!(connections.iter().all(|names| BTreeSet::from_iter(names).len() == 1), "{connections:?}");
+    assert!(connections.len() < 6, "{connections:?}");
     shows_nowhere(&rig).await;
     assert!(!rig.log_text().contains("PRIVATE KEY"));
 }

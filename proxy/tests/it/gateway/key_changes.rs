@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use attest_core::time::{Clock, SystemClock};
+use key_sources::KeySource;
 use keystore::KeyName;
 use serde_json::{Value, json};
 
@@ -177,12 +178,59 @@ async fn a_store_that_is_no_store_is_refused_and_the_next_good_one_is_taken() {
     std::fs::write(&store, &good[..good.len() / 2]).unwrap();
     rig.until("it is refused", async || rig.metric("assay_key_reloads_total", &["why=\"refused\""]).await >= 1.0).await;
     assert_eq!(paid(&rig, "/paid/v1/items").await, 200);
+    let problem = async || rig.admin("GET", "/status").await.json()["keys"]["problem"].clone();
+    assert!(problem().await.as_str().unwrap().contains("keys.sealed"), "operators are told why");
     std::fs::write(&store, &good).unwrap();
     put_next(&rig);
     rotate(&rig);
     until_current(&rig, 2).await;
     assert_eq!(paid(&rig, "/paid/v1/items").await, 200);
     assert_eq!(rig.api.last().headers["x-api-key"], NEXT);
+    assert_eq!(problem().await, Value::Null);
+}
+
+/// The store that the configuration of this folder names now.
+fn source(rig: &Rig) -> KeySource {
+    let loaded = settings::load(&rig.path(), &settings::Overrides::default()).unwrap_or_else(|why| panic!("{why}"));
+    KeySource::new(loaded.settings.keys.as_ref().unwrap())
+}
+
+/// The bounds of the key in the file, for the same key elsewhere.
+fn bounds(rig: &Rig) -> keystore::Bounds {
+    let kek = keystore::MasterKey::from_file(&rig.folder.path().join("kek.key")).unwrap();
+    let memory = keystore::GenerationMemory::in_process();
+    let store = keystore::Keystore::inspect(&rig.folder.path().join("keys.sealed"), &kek, &memory).unwrap();
+    store.key("vendor").unwrap().bounds().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_gateways_share_is_followed_within_seconds() {
+    let Some(postgres) = test_servers::Postgres::shared() else { return };
+    let url = postgres.fresh_database();
+    let routes = format!("{OWN_ROUTE}{KEY_ROUTE}");
+    let rig = Rig::start(Parts { routes, files: vec![("pg.url", url.into_bytes())], ..Parts::default() }).await;
+    let bounds = bounds(&rig);
+    rig.edit(|text| text.replace("store: keys.sealed", "store: { database: { url_file: pg.url }, name: shop }"));
+    let (shared, memory) = (source(&rig), keystore::GenerationMemory::in_process());
+    let put = async |secret: &str, rotate: bool| {
+        let mut editor = shared.edit(&memory).await.unwrap();
+        let secret = keystore::ApiKey::parse(secret.as_bytes()).unwrap();
+        editor.put(&vendor(), &secret, bounds.clone(), &attest_core::random::SystemRandom).unwrap();
+        if rotate {
+            editor.rotate(&vendor()).unwrap();
+        }
+        tokio::task::block_in_place(|| editor.commit(&memory)).unwrap();
+    };
+    shared.create(&memory).await.unwrap();
+    put("the-shared-canary-0123456789", false).await;
+    rig.gateway.reload().await.unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(paid(&rig, "/paid/v1/items").await, 200);
+    assert_eq!(rig.api.last().headers["x-api-key"], "the-shared-canary-0123456789");
+    put(NEXT, true).await;
+    until_current(&rig, 2).await;
+    assert_eq!(paid(&rig, "/paid/v1/items").await, 200);
+    assert_eq!(rig.api.last().headers["x-api-key"], NEXT);
+    assert_eq!(rig.gateway.generation(), 2, "one reload, for the place of the store");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,7 @@ pub(crate) struct Client {
     pub(crate) pem: String,
 }
 
-fn authority(name: &str) -> (rcgen::Certificate, Authority<'static, KeyPair>) {
+pub(crate) fn authority(name: &str) -> (rcgen::Certificate, Authority<'static, KeyPair>) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
