@@ -14,10 +14,17 @@ use crate::route::Route;
 use crate::runtime::Runtime;
 use crate::telemetry::metrics::CeilingLabels;
 
-/// Which window of a ceiling was told last. Its names are those of a configuration, so there are few.
+/// What was told. Its names are those of a configuration, so there are few.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
-    told: Mutex<HashMap<Arc<str>, Vec<(Box<str>, i64)>>>,
+    told: Mutex<HashMap<Arc<str>, Vec<Told>>>,
+}
+
+/// Which window of a ceiling was told last.
+#[derive(Debug)]
+struct Told {
+    ceiling: Box<str>,
+    window: i64,
 }
 
 impl Alarms {
@@ -44,14 +51,10 @@ impl Alarms {
     fn is_news(&self, route: &Arc<str>, ceiling: &str, window: i64) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let told = told.entry(route.clone()).or_default();
-        match told.iter_mut().find(|(name, _)| &**name == ceiling) {
-            Some((_, last)) if *last == window => false,
-            Some((_, last)) => {
-                *last = window;
-                true
-            }
+        match told.iter_mut().find(|told| &*told.ceiling == ceiling) {
+            Some(told) => std::mem::replace(&mut told.window, window) != window,
             None => {
-                told.push((ceiling.into(), window));
+                told.push(Told { ceiling: ceiling.into(), window });
                 true
             }
         }
