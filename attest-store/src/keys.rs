@@ -121,7 +121,7 @@ impl KeyRing {
         Some(format!(
             "attestation.token asks for {algorithm} with concealment {}, and key set {} is in use with {} and {}: it goes on as \
              it is, for one key set can't hold both. `assay keyset rotate --now` changes it, and makes every token in hand \
-             worthless at once; docs/keys.md has the way without a gap",
+             worthless at once; docs/service-keys.md has the way without a gap",
             concealment.as_str(),
             self.key_set,
             active.algorithm,

@@ -2,7 +2,7 @@
 //! was made exactly once, at the first start that needed it, sealed before it was stored, and opens under the unlock key
 //! given now. None is ever ephemeral: a restart changes no key, no device id, no support code.
 //!
-//! `docs/keys.md` has the table of who holds what. No two are derived from one another.
+//! `docs/service-keys.md` has the table of who holds what. No two are derived from one another.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 

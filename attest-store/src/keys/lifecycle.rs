@@ -120,7 +120,7 @@ pub(super) fn rotate(change: &Change<'_>, when: RotateWhen) -> Result<Rotation, 
             RotateWhen::Now => begin_anew(change, &ring, active),
             RotateWhen::Safe => Err(StoreError::Refused {
                 why: "the configuration asks for another concealment than this key set has, and one key set can't hold both: \
-                      rotate at once, and every app has to fetch a new token; docs/keys.md has the way without a gap",
+                      rotate at once, and every app has to fetch a new token; docs/service-keys.md has the way without a gap",
             }),
         };
     }

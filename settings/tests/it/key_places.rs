@@ -41,8 +41,8 @@ fn a_store_is_opened_in_exactly_one_way() {
     folder.refuses(unlock("{ file: secrets/kek.key, env: ASSAY_KEK }"), "two_sources", "assay kek show");
     folder.refuses(unlock("{ systemd: assay-kek, env: ASSAY_KEK }"), "two_sources", "keep the one");
     folder.refuses(unlock("secrets/kek.key"), "invalid_value", "file: secrets/kek.key");
-    folder.refuses(unlock("{ passphrase: words }"), "unknown_field", "passphrase_file");
-    folder.refuses(unlock("{ kms: x }"), "unknown_field", "aws_kms");
+    folder.refuses(unlock("{ file: secrets/kek.key, passphrase: words }"), "unknown_field", "passphrase_file");
+    folder.refuses(unlock("{ file: secrets/kek.key, kms: x }"), "unknown_field", "aws_kms");
 }
 
 #[test]
