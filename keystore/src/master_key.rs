@@ -310,4 +310,30 @@ mod tests {
         assert_eq!(MasterKey::from_file(&path).unwrap().id(), made.id());
         assert_eq!(format!("{made:?}"), format!("MasterKey({})", made.id()));
     }
+
+    #[test]
+    fn text_and_bytes_of_a_provider_are_held_to_the_same_rules() {
+        let same = MasterKey::from_text(KEY).unwrap().id();
+        for text in [BASE64.encode(KEY), format!("{}\n", BASE64.encode(KEY)), BASE64URL_NOPAD.encode(KEY)] {
+            assert_eq!(MasterKey::from_text(text.as_bytes()).unwrap().id(), same, "{text}");
+        }
+        assert_eq!(MasterKey::from_bytes(Zeroizing::new(*KEY)).unwrap().id(), same);
+        for bad in [&b""[..], &[0; 32], &[b'x'; 33], b"changeme", BASE64.encode(&[7; 32]).as_bytes()] {
+            assert_eq!(MasterKey::from_text(bad).unwrap_err(), NotAKey, "{bad:?}");
+        }
+        assert_eq!(MasterKey::from_bytes(Zeroizing::new([0; 32])).unwrap_err(), NotAKey);
+    }
+
+    #[test]
+    fn the_next_key_is_taken_only_where_it_is_the_one_that_is_asked_for() {
+        let (dir, path) = written(KEY, 0o600);
+        let next = MasterKey::create_file(&next_to(&path), &SystemRandom).unwrap();
+        let first = MasterKey::from_file(&path).unwrap();
+        let asked = |id: &str| MasterKey::from_file_or_next(&path, id).unwrap().id();
+        assert_eq!((asked(&first.id()), asked(&next.id())), (first.id(), next.id()));
+        assert_eq!(asked("0000000000000000"), first.id(), "the store says which key is wrong");
+        fs::set_permissions(next_to(&path), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(asked(&next.id()), first.id(), "nor one that others may read");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
 }

@@ -188,7 +188,7 @@ impl Keystore {
     /// # Errors
     /// As [`Keystore::head`].
     pub fn head_of_bytes(place: &str, bytes: &[u8]) -> Result<UnprovenHead, StoreError> {
-        read::head(place, bytes)
+        file::parse_head(place, bytes)
     }
 
     /// Adds a pending record to a store, without any key. It waits there until it is accepted.

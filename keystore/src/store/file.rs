@@ -9,7 +9,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{Entry, Head, Manifest};
-use super::{Disabled, MAX_OPERATORS, MAX_PENDING, MAX_RECORDS, StoreError};
+use super::{Disabled, MAX_OPERATORS, MAX_PENDING, MAX_RECORDS, StoreError, UnprovenHead};
 use crate::api_key::KeyName;
 use crate::bounds::{Bounds, BoundsText};
 use crate::crypto::{NONCE_LEN, TAG_LEN, fixed};
@@ -33,6 +33,20 @@ pub(super) fn parse(place: &str, bytes: &[u8]) -> Result<Parsed, StoreError> {
     check_head(place, bytes)?;
     let raw: RawFile = json(place, bytes)?;
     raw.decode().map_err(|what| StoreError::Malformed { place: place.to_owned(), line: 0, column: 0, what })
+}
+
+/// Parses what a document says of itself, and passes over the records: ten thousand of them are read when they are proven.
+pub(super) fn parse_head(place: &str, bytes: &[u8]) -> Result<UnprovenHead, StoreError> {
+    check_head(place, bytes)?;
+    let raw: RawUnproven = json(place, bytes)?;
+    let malformed = |what| StoreError::Malformed { place: place.to_owned(), line: 0, column: 0, what };
+    Ok(UnprovenHead {
+        store: fixed(&raw.store).ok_or_else(|| malformed(NOT_A_STORE_ID))?,
+        generation: raw.generation,
+        kek: raw.kek,
+        public_key: fixed(&raw.recipient.public_key).map(PublicKey).ok_or_else(|| malformed(NOT_A_PUBLIC_KEY))?,
+        pending: raw.pending,
+    })
 }
 
 /// Writes a document: one field a line, so that a change of one key is a change of few lines.
@@ -128,6 +142,16 @@ struct RawFile {
     pending: Vec<PendingRecord>,
 }
 
+/// The part of a document that is of use without a key. What else is in it is looked at when the store is opened.
+#[derive(Deserialize)]
+struct RawUnproven {
+    store: String,
+    generation: u64,
+    kek: KekHeader,
+    recipient: RawRecipient,
+    pending: Vec<PendingRecord>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRecipient {
@@ -191,14 +215,12 @@ impl RawFile {
         }
         let sealed_key = |text: &str| fixed::<SEALED_KEY_LEN>(text).map(|bytes| bytes.to_vec());
         let head = Head {
-            store: fixed(&self.store).ok_or("\"store\" is not 16 bytes of base64url")?,
+            store: fixed(&self.store).ok_or(NOT_A_STORE_ID)?,
             generation: self.generation,
             kek: self.kek,
             keys: SealedKeys {
                 inner_key: sealed_key(&self.inner_key).ok_or("\"inner_key\" is not 60 bytes of base64url")?,
-                recipient: fixed(&self.recipient.public_key)
-                    .map(PublicKey)
-                    .ok_or("the recipient's \"public_key\" is not 32 bytes of base64url")?,
+                recipient: fixed(&self.recipient.public_key).map(PublicKey).ok_or(NOT_A_PUBLIC_KEY)?,
                 recipient_key: sealed_key(&self.recipient.private_key)
                     .ok_or("the recipient's \"private_key\" is not 60 bytes of base64url")?,
             },
@@ -297,6 +319,9 @@ impl RawEntry {
         }
     }
 }
+
+const NOT_A_STORE_ID: &str = "\"store\" is not 16 bytes of base64url";
+const NOT_A_PUBLIC_KEY: &str = "the recipient's \"public_key\" is not 32 bytes of base64url";
 
 /// Width of a sealed key: nonce, key, tag.
 const SEALED_KEY_LEN: usize = NONCE_LEN + 32 + TAG_LEN;

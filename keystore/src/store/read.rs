@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::file::{self, Parsed};
 use super::manifest::{Entry, Manifest};
-use super::{Contents, StoreError, UnprovenHead, pending};
+use super::{Contents, StoreError, pending};
 use crate::generation::{Age, GenerationMemory};
 use crate::master_key::MasterKey;
 use crate::sealed::{NotProven, RecordId, SealedRecord, VersionState};
@@ -51,19 +51,6 @@ pub(super) fn open_of_any_age(place: &str, bytes: &[u8], master: &MasterKey) -> 
     let mut contents = Contents { head: manifest.head, records, pending: Vec::new(), keys };
     pending::take_in(&mut contents, pending);
     Ok(contents)
-}
-
-/// What a document says of itself, before there is a key to prove it with.
-pub(super) fn head(place: &str, bytes: &[u8]) -> Result<UnprovenHead, StoreError> {
-    let Parsed { manifest, pending, .. } = file::parse(place, bytes)?;
-    let head = manifest.head;
-    Ok(UnprovenHead {
-        store: head.store,
-        generation: head.generation,
-        kek: head.kek,
-        public_key: head.keys.recipient,
-        pending: pending.into_iter().collect(),
-    })
 }
 
 /// Each record beside its state, or what is wrong with the first that is not as the manifest says.
