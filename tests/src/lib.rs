@@ -11,6 +11,7 @@
 //! | [`replicas`] | two services and two gateways on one PostgreSQL and one Redis |
 //! | [`jwt`] | what a token says to whoever reads it |
 //! | [`wire`] | an HTTP/1.1 client that sends exactly the bytes it is given |
+//! | [`vendors`] | a gateway in front of one vendor's API, by its preset |
 //! | [`upstream`] | an API that writes down all it is sent |
 //! | [`attester`] | an app in the test's own hands, honest or not |
 //! | [`needles`] | the forms in which a secret could show |
@@ -36,5 +37,6 @@ pub mod process;
 pub mod programs;
 pub mod replicas;
 pub mod upstream;
+pub mod vendors;
 pub mod wait;
 pub mod wire;

@@ -16,6 +16,7 @@ mod operations;
 mod order;
 mod parties;
 mod planned;
+mod presets;
 mod refusals;
 mod schema;
 mod shared;

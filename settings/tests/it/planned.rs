@@ -9,11 +9,6 @@ fn told(text: String) -> String {
 #[test]
 fn planned_keys_are_refused_by_name() {
     for (old, new, key) in [
-        (
-            "  openai: { url: https://api.openai.com }\n",
-            "  openai: { url: https://api.openai.com, preset: openai }\n",
-            "preset",
-        ),
         ("    key: openai\n", "    key: openai\n    budgets: { key: { tokens: 60/1h } }\n", "budgets"),
     ] {
         let told = told(with(old, new));
