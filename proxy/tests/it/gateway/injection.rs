@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::kit::{Answer, MoreKey, Parts, Rig, tls_api};
+use super::kit::{Answer, MoreKey, Parts, Rig, edit_keys, seal, tls_api};
 
 const SECRET: &str = "other-canary-51d0/a+b=c";
 const WORDS: &str = "genuine";
@@ -191,6 +191,42 @@ async fn a_token_that_the_api_refuses_is_replaced_once_a_minute() {
     let first = "Bearer minted-0001-for-this-test-alone";
     let second = "Bearer minted-0002-for-this-test-alone";
     assert_eq!(used, [first, second, second]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_client_secret_mints_a_token_of_its_own() {
+    let recipe = json!({
+        "kind": "oauth2_client_credentials", "token_endpoint": "http://127.0.0.1:PORT/token",
+        "client_id": "us", "authentication": "body", "name": "authorization", "template": "Bearer {token}",
+    });
+    let rig = rig(vec![key("crm", recipe.clone())]).await;
+    assert_eq!(get(&rig, "crm.test", "/v1/items", &[]).await.status, 200);
+    let next = MoreKey { secret: "the-next-client-secret-77".into(), ..key("crm", recipe) };
+    seal(rig.folder.path(), &next, rig.api.address);
+    let name = keystore::KeyName::parse("crm").unwrap();
+    edit_keys(rig.folder.path(), |editor| assert!(editor.rotate(&name).is_ok()));
+    rig.until("the new token", async || {
+        assert_eq!(get(&rig, "crm.test", "/v1/items", &[]).await.status, 200);
+        rig.api.last().headers["authorization"] == "Bearer minted-0002-for-this-test-alone"
+    })
+    .await;
+    let asked = rig.api.seen().into_iter().rfind(|seen| seen.target == "/token").unwrap();
+    assert!(String::from_utf8(asked.body).unwrap().contains("client_secret=the-next-client-secret-77"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_at_an_address_that_is_not_listed_is_not_dialled() {
+    let listener = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
+    let recipe = json!({
+        "kind": "oauth2_client_credentials", "token_endpoint": format!("http://{}/token", listener.local_addr().unwrap()),
+        "client_id": "us", "authentication": "basic", "name": "authorization", "template": "Bearer {token}",
+    });
+    // The upstream lists 127.0.0.0/8 alone.
+    let rig = rig(vec![key("crm", recipe)]).await;
+    assert_eq!(get(&rig, "crm.test", "/v1/items", &[]).await.status, 503);
+    assert!(rig.metric("assay_token_mints_total", &["outcome=\"failed\""]).await >= 1.0);
+    let dialled = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(dialled.is_err() && rig.api.seen().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

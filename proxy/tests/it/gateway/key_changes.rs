@@ -34,7 +34,7 @@ fn put_next(rig: &Rig) {
 }
 
 fn rotate(rig: &Rig) {
-    edit_keys(rig.folder.path(), |editor| drop(editor.rotate(&vendor()).unwrap()));
+    edit_keys(rig.folder.path(), |editor| assert!(editor.rotate(&vendor()).is_ok()));
 }
 
 /// What the operators' listener says of the key.
