@@ -13,9 +13,10 @@ pub(crate) fn header_value(text: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// A request target. `None`: not one.
+/// A request target, whole. `None`: not one, or one that ends at a `#`, which the parser takes for a fragment and drops.
 pub(crate) fn target(text: Zeroizing<Vec<u8>>) -> Option<PathAndQuery> {
-    PathAndQuery::from_maybe_shared(shared(text)).ok()
+    let len = text.len();
+    PathAndQuery::from_maybe_shared(shared(text)).ok().filter(|target| target.as_str().len() == len)
 }
 
 /// Bytes that many may share.

@@ -208,6 +208,15 @@ fn a_plus_is_sent_as_the_space_that_it_means() {
 }
 
 #[test]
+fn a_query_that_would_be_cut_off_is_not_signed() {
+    let query = RecipeText::Query { name: "key".to_owned(), template: "{key}".to_owned() };
+    for target in ["/b?a+b#c", "/b?a=1#c&x-amz-date=1"] {
+        assert_eq!(Sample::get(target).with(&s3(), SECRET), Err(ApplyError::Target), "{target}");
+        assert_eq!(Sample::get(target).with(&query, SECRET), Err(ApplyError::Target), "{target}");
+    }
+}
+
+#[test]
 fn only_s3_signs_the_path_as_it_is_sent() {
     assert_eq!(canonical::path("/model/anthropic.claude%3A0/invoke"), "/model/anthropic.claude%253A0/invoke");
     assert_eq!(canonical::path("/model/a:0"), "/model/a%3A0");
