@@ -15,14 +15,14 @@ pub(crate) enum Key {
         assay key put maps --to https://maps.example.com --query key --path '/geocode/**' < key.txt\n  \
         assay key put shop --to https://api.shop.example --recipe-file shop.json --path '/v2/**' --method POST < key.txt\n\n\
         A second `put` of a name is the next version: `assay key rotate` makes it the current one.")]
-    Put(KeyPut),
+    Put(Box<KeyPut>),
     /// Seal a key for a store with its public key alone; it is pending until somebody accepts it
     #[command(
         after_help = "Example: assay key seal maps --public-key assay-seal-… --to https://maps.example.com --query key \
         --path '/geocode/**' --store keys.sealed < key.txt\n\n\
         Whoever seals so can't read the store, this key included. The printed fingerprint goes to whoever accepts it."
     )]
-    Seal(KeySeal),
+    Seal(Box<KeySeal>),
     /// The store's public key, for `assay key seal`
     #[command(after_help = "Example: assay key public")]
     Public(KeyStoreArg),

@@ -3,6 +3,9 @@
 //! In: an empty or absent folder. Out: files that `assay run` takes as they are. Nothing is ever overwritten, and what
 //! was begun is taken back when a step fails, so that a second try starts from nothing again.
 
+mod paid;
+
+use self::paid::Paid;
 use crate::args::Init;
 use crate::output::{End, Output, Stop};
 use serde_json::json;
@@ -30,14 +33,18 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
         );
     }
     let upstream = Upstream::parse(args.upstream.as_deref().unwrap_or(UPSTREAM))?;
+    let paid = args.preset.as_deref().map(|name| Paid::new(name, &args.values)).transpose()?;
     let secrets = secrets_folder(args)?;
     if secrets.exists() {
         return Err(Stop::usage(format!("{} exists already; init never overwrites keys", secrets.display()))
             .hint("name another folder with --secrets"));
     }
     let mut made = Made::default();
-    write_all(args, &upstream, &secrets, &mut made).inspect_err(|_| made.take_back())?;
-    let next = format!("assay run -c {}", dir.join("assay.yaml").display());
+    write_all(args, &upstream, paid.as_ref(), &secrets, &mut made).inspect_err(|_| made.take_back())?;
+    let mut next = format!("assay run -c {}", dir.join("assay.yaml").display());
+    if let Some(paid) = &paid {
+        next = format!("{}\n  {next}", paid.put(&dir.join("assay.yaml")));
+    }
     let answer = json!({ "dir": dir, "secrets": secrets, "files": made.files, "next": next });
     output.answer(&answer, || {
         let files: Vec<_> = made.files.iter().map(|f| format!("  {}", f.display())).collect();
@@ -57,7 +64,13 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
     Ok(End::Yes)
 }
 
-fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) -> Result<(), Stop> {
+fn write_all(
+    args: &Init,
+    upstream: &Upstream,
+    paid: Option<&Paid>,
+    secrets: &Path,
+    made: &mut Made,
+) -> Result<(), Stop> {
     let dir = &args.dir;
     made.folder(dir, 0o755)?;
     made.folder(secrets, 0o700)?;
@@ -75,6 +88,7 @@ fn write_all(args: &Init, upstream: &Upstream, secrets: &Path, made: &mut Made) 
 
     let text = if args.dev { CONFIG_DEV } else { CONFIG };
     let text = text.replace("@SECRETS@", &shown(args, secrets)?).replace("@UPSTREAM@", &upstream.yaml());
+    let text = paid.map_or(text.clone(), |paid| paid.beside(&text));
     made.file(&dir.join("assay.yaml"), &text)?;
     made.folder(&dir.join("policies"), 0o755)?;
     made.file(&dir.join("policies/api.yaml"), POLICY)?;

@@ -13,7 +13,7 @@
 //! | `key/change.rs` | `rotate`, `remove`, `disable`, `enable` |
 //! | `key/place.rs` | which store it is, what opens it, its audit log |
 
-mod bounds;
+pub(crate) mod bounds;
 mod change;
 mod list;
 mod pending;

@@ -43,6 +43,8 @@ impl Server {
         Ok(Self { what, client, place })
     }
 
+    /// What a signature is made over.
+    #[cfg(feature = "aws-kms")]
     pub(super) fn place(&self) -> &Place {
         &self.place
     }

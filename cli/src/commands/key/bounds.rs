@@ -45,7 +45,8 @@ pub(super) fn of(args: &KeyBounds) -> Result<Bounds, Stop> {
     Bounds::parse(&text).map_err(|e| Stop::usage(e.to_string()))
 }
 
-fn preset(name: &str, values: &[String]) -> Result<presets::Configured, Stop> {
+/// A preset with the values of `--set NAME=VALUE`.
+pub(crate) fn preset(name: &str, values: &[String]) -> Result<presets::Configured, Stop> {
     let preset = presets::named(name).ok_or_else(|| {
         let names: Vec<_> = presets::all().map(presets::Preset::name).collect();
         Stop::usage(format!("--preset {name}: there is no such preset")).hint(names.join(", "))

@@ -69,6 +69,7 @@ routes:
       - {{ call: "GET /v1/paid" }}
       - {{ call: "GET /v1/echo" }}
       - {{ call: "GET /v1/stream" }}
+    ceilings: {{ key: {{ requests: 100000/1d }} }}
     our_faults: {{ service_down: {{ accept_expired: 10m }} }}
     policy:
       default: block
@@ -79,6 +80,7 @@ routes:
     upstream: paid
     key: paid-api
     operations: [{{ call: "GET /v1/paid" }}]
+    ceilings: {{ key: {{ requests: 100000/1d }} }}
     policy:
       default: block
       rules: [{{ name: vouched-for, when: {{ verdict: attested, tier: affirming, evidence: platform }}, then: allow }}]

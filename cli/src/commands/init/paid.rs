@@ -1,0 +1,78 @@
+//! `assay init --preset`: a route to a well-known API beside the other.
+//!
+//! In: the name of a preset and values for its parameters. Out: upstream and route as text, and the command that puts the
+//! key. Until that has run the gateway does not start: `assay check` says which key is missing.
+
+use crate::commands::key::bounds;
+use crate::output::Stop;
+use presets::Configured;
+use std::path::Path;
+
+/// The API, and what it was told.
+pub(super) struct Paid {
+    preset: Configured,
+    values: Vec<(String, String)>,
+}
+
+impl Paid {
+    pub(super) fn new(name: &str, values: &[String]) -> Result<Self, Stop> {
+        let preset = bounds::preset(name, values)?;
+        let pair = |value: &String| value.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Self { preset, values: values.iter().filter_map(pair).collect() })
+    }
+
+    fn name(&self) -> &'static str {
+        self.preset.preset().name()
+    }
+
+    /// The configuration with it.
+    pub(super) fn beside(&self, text: &str) -> String {
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            lines.push(line.to_owned());
+            if line.starts_with("upstreams:") {
+                lines.push(self.upstream());
+            } else if line.starts_with("routes:") {
+                lines.push(self.route());
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn upstream(&self) -> String {
+        let set: Vec<String> = self.values.iter().map(|(name, value)| format!("{name}: \"{value}\"")).collect();
+        let set = if set.is_empty() { String::new() } else { format!(", set: {{ {} }}", set.join(", ")) };
+        let name = self.name();
+        format!("  {name}: {{ preset: {name}{set} }}      # {}, docs/presets/{name}.md", self.preset.preset().vendor())
+    }
+
+    /// One operation, or none where each moves money: then `assay check` asks for a choice.
+    fn route(&self) -> String {
+        let name = self.name();
+        let names: Vec<&str> = self.preset.preset().operations().map(|(name, _)| name).collect();
+        let chosen = if self.preset.preset().may_allow_all() { names.first().copied().unwrap_or_default() } else { "" };
+        format!(
+            "  {name}:                                    # a paid API: its key is added here and never in the app\n    \
+             match: {{ path: \"/{name}/**\" }}\n    \
+             rewrite: {{ strip: /{name} }}\n    \
+             upstream: {name}\n    \
+             key: {name}                              # opened for allowed, attested requests; never by monitor\n    \
+             token: {{ from: [Assay-Token, bearer] }}   # bearer: SDKs send the token as \"their API key\"\n    \
+             operations: [{chosen}]                   # all that this key can do, of: {}\n    \
+             ceilings: {{ device: {{ requests: 200/1d }} }}   # no policy, mode or command lifts them\n    \
+             policy: {{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}] }}\n",
+            names.join(", ")
+        )
+    }
+
+    /// The command that puts its key.
+    pub(super) fn put(&self, config: &Path) -> String {
+        let set: String = self.values.iter().map(|(name, value)| format!(" --set {name}={value}")).collect();
+        let name = self.name();
+        format!(
+            "assay key put {name} --preset {name}{set} -c {} < key.txt      # {}",
+            config.display(),
+            self.preset.preset().secret()
+        )
+    }
+}
