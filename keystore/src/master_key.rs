@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
+use std::{fmt, fs, io};
 
 use attest_core::random::{NoRandomness, Random};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
@@ -35,7 +35,10 @@ impl MasterKey {
     pub fn from_file_or_next(path: &Path, id: &str) -> Result<Self, MasterKeyError> {
         let key = Self::from_file(path)?;
         if key.id() != id {
-            match Self::from_file(&next_to(path)) {
+            // Beside the file itself, where `path` is a link to it.
+            let file =
+                fs::canonicalize(path).map_err(|source| MasterKeyError::Io { path: path.to_path_buf(), source })?;
+            match Self::from_file(&next_to(&file)) {
                 Ok(next) if next.id() == id => return Ok(next),
                 // Between the two reads a rotation may have come to its end.
                 _ => return Self::from_file(path),
@@ -234,7 +237,6 @@ fn decode(text: &[u8]) -> Option<Key256> {
 mod tests {
     use super::*;
     use attest_core::random::SystemRandom;
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     fn written(bytes: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
@@ -332,6 +334,10 @@ mod tests {
         let asked = |id: &str| MasterKey::from_file_or_next(&path, id).unwrap().id();
         assert_eq!((asked(&first.id()), asked(&next.id())), (first.id(), next.id()));
         assert_eq!(asked("0000000000000000"), first.id(), "the store says which key is wrong");
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link.key");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(MasterKey::from_file_or_next(&link, &next.id()).unwrap().id(), next.id());
         fs::set_permissions(next_to(&path), fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(asked(&next.id()), first.id(), "nor one that others may read");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);

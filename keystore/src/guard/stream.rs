@@ -68,7 +68,7 @@ impl Layer {
     fn fresh(&mut self, mut chunk: Bytes, end: bool) -> Bytes {
         let mut masked: Vec<(usize, usize)> = Vec::new();
         self.follow(&chunk, 0, |from, to| masked.push((from, to)));
-        let leaving = chunk.len() - self.keep(end, chunk.len());
+        let leaving = chunk.len() - self.keep(end, chunk.len(), &masked);
         if masked.is_empty() {
             self.held = BytesMut::from(chunk.split_off(leaving).as_ref());
             return chunk;
@@ -87,7 +87,7 @@ impl Layer {
         let mut masked: Vec<(usize, usize)> = Vec::new();
         self.follow(&text, from, |from, to| masked.push((from, to)));
         masked.iter().for_each(|(from, to)| mask(&mut text, *from, *to));
-        let leaving = text.len() - self.keep(end, text.len());
+        let leaving = text.len() - self.keep(end, text.len(), &masked);
         let out = text.split_to(leaving).freeze();
         self.held = text;
         out
@@ -107,9 +107,12 @@ impl Layer {
         (self.findings, self.masked_to) = (findings, masked_to);
     }
 
-    /// How many of the last bytes have to stay.
-    fn keep(&self, end: bool, len: usize) -> usize {
-        if end { 0 } else { self.guard.automaton.depth(self.state).saturating_sub(VISIBLE).min(len) }
+    /// How many of the last bytes have to stay: a live beginning, unless it is masked already. What a longer form that goes on
+    /// from there would mask of them is done.
+    fn keep(&self, end: bool, len: usize, masked: &[(usize, usize)]) -> usize {
+        let live = self.guard.automaton.depth(self.state).saturating_sub(VISIBLE).min(len);
+        let is_masked = masked.last().is_some_and(|(from, to)| *to == len && *from <= len - live);
+        if end || is_masked { 0 } else { live }
     }
 }
 

@@ -150,6 +150,22 @@ fn up_to_three_bytes_that_could_begin_a_key_are_never_held_back() {
 }
 
 #[test]
+fn what_is_masked_already_is_not_held_back() {
+    let guard = guard(USUAL);
+    let mut stream = guard.stream();
+    let out = stream.push(Bytes::from([b"you sent ".as_slice(), USUAL].concat()), false);
+    assert_eq!((out.len(), stream.held()), (9 + USUAL.len(), 0), "a body may end so, and trailers follow");
+    // A form that begins with another one is masked to its end all the same.
+    let longer = [USUAL, b"-and-more"].concat();
+    let guard = Guard::for_secrets(&[(USUAL, USUAL), (&longer, &longer)]).unwrap();
+    for cut in 0..longer.len() {
+        let (out, findings) = streamed(&guard, [&longer[..cut], &longer[cut..]]);
+        assert_eq!((&out[..VISIBLE], findings), (&longer[..VISIBLE], 1), "cut at {cut}");
+        assert!(out[VISIBLE..].iter().all(|byte| *byte == MASK), "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_partial_match_that_comes_to_nothing_leaves_unchanged() {
     let guard = guard(USUAL);
     let text = b"sk-proj-Zb81kQv0Xn4TtGm7RwLc2PyEa9Ux";

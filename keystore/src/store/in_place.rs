@@ -56,19 +56,25 @@ pub fn rotate_kek_in_place(
     let resumed = left.is_some();
     let replaced = left.as_ref().is_some_and(|left| left.id() == locked_with);
     let next = match left {
-        Some(left) => left,
-        None => MasterKey::create_file(&next_file, random)?,
+        Some(next) if replaced => {
+            // Only to prove that it opens: a head alone may say anything.
+            Keystore::inspect_document(document.as_ref(), &next, memory)?;
+            next
+        }
+        left => {
+            let mut editor = Keystore::edit_document(document, &current, memory)?;
+            let next = left.map_or_else(|| MasterKey::create_file(&next_file, random), Ok)?;
+            let rewrapped = editor.rotate_kek(KekHeader::file(&next), &next, random);
+            if rewrapped.is_err() && !resumed {
+                let _ = std::fs::remove_file(&next_file);
+            }
+            rewrapped?;
+            // Who reads the old key has to read the new one, before the store needs it.
+            atomic::keep_readers(&key_file, &next_file).map_err(io)?;
+            editor.commit(memory)?;
+            next
+        }
     };
-    if replaced {
-        // Only to prove that it opens: a head alone may say anything.
-        Keystore::inspect_document(document.as_ref(), &next, memory)?;
-    } else {
-        // Who reads the old key has to read the new one, before the store needs it.
-        atomic::keep_readers(&key_file, &next_file).map_err(io)?;
-        let mut editor = Keystore::edit_document(document, &current, memory)?;
-        editor.rotate_kek(KekHeader::file(&next), &next, random)?;
-        editor.commit(memory)?;
-    }
     atomic::supersede(&next_file, &key_file).map_err(io)?;
     atomic::clear_temporary(&next_file);
     Ok(KekRotated { id: next.id(), before: (!replaced).then(|| current.id()), resumed })

@@ -104,16 +104,29 @@ fn in_place_a_store_that_neither_key_opens_is_left_alone() {
         rotate_kek_in_place(Box::new(document), &key_file, &sample.memory, &SystemRandom)
     };
     assert!(matches!(rotate(), Err(StoreError::WrongKey { .. })));
-    assert!(
-        matches!(rotate(), Err(StoreError::WrongKey { .. })),
-        "what the first try left does not mislead the second"
-    );
+    assert!(!next_to(&key_file).exists());
+    let next = MasterKey::create_file(&next_to(&key_file), &SystemRandom).unwrap();
+    assert!(matches!(rotate(), Err(StoreError::WrongKey { .. })), "nor does a key that was left there open it");
     assert_eq!((sample.text(), std::fs::read(&key_file).unwrap()), before);
     // A head is a word: with the id of `NAME.next` in it the store still has to open with that key.
-    let next = MasterKey::from_file(&next_to(&key_file)).unwrap();
     sample.write(sample.text().replace(&sample.master.id(), &next.id()));
     assert!(matches!(rotate(), Err(StoreError::ManifestChanged { .. })));
     assert_eq!(std::fs::read(&key_file).unwrap(), before.1);
+}
+
+#[test]
+fn in_place_a_refused_rotation_leaves_nothing_behind() {
+    let sample = Sample::new();
+    let key_file = sample.dir.path().join("kek.key");
+    let master = MasterKey::create_file(&key_file, &SystemRandom).unwrap();
+    let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
+    editor.rotate_kek(KekHeader::file(&master), &master, &SystemRandom).unwrap();
+    editor.commit(&sample.memory).unwrap();
+    super::pending::append(&sample, &super::pending::sealed(&sample, "third", "sk-third-0123456789abcdef"));
+    let document = FileDocument::to_write(&sample.path).unwrap();
+    let refused = rotate_kek_in_place(Box::new(document), &key_file, &sample.memory, &SystemRandom);
+    assert!(matches!(refused, Err(StoreError::PendingInTheWay { count: 1 })));
+    assert!(!next_to(&key_file).exists());
 }
 
 #[test]
