@@ -68,7 +68,7 @@ routes:
     operations:
       - {{ call: "GET /v1/paid" }}
       - {{ call: "GET /v1/echo" }}
-      - {{ call: "GET /v1/stream" }}
+      - {{ call: "GET /v1/stream", query: {{ allow: [n, ms] }} }}
     ceilings: {{ key: {{ requests: 100000/1d }} }}
     our_faults: {{ service_down: {{ accept_expired: 10m }} }}
     policy:
