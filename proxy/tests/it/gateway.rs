@@ -25,6 +25,7 @@ mod reloads;
 mod remembered;
 mod revocations;
 mod rotation;
+mod searched;
 mod seats;
 mod shared;
 mod streams;
