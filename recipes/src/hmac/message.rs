@@ -100,8 +100,9 @@ impl Part {
             "body_sha256" => Self::BodySha256,
             "nl" => Self::Text("\n".to_owned()),
             other => match other.strip_prefix("header:") {
-                Some(name) => Self::Header(header_name::any(name)?),
-                None => return Err(RecipeError::NotAPlace { place: other.to_owned() }),
+                // `host` has a place of its own: the header is written by the connection.
+                Some(name) if !name.eq_ignore_ascii_case("host") => Self::Header(header_name::any(name)?),
+                _ => return Err(RecipeError::NotAPlace { place: other.to_owned() }),
             },
         })
     }

@@ -35,9 +35,20 @@ fn signature(forms: Forms, key: &[u8], body: &str) -> String {
 
 #[test]
 fn refuses_messages_that_are_open_ended_or_the_same_for_everything() {
-    for bad in
-        ["", "{", "{method", "{nonsense}", "{}", "{header:}", "{header:a b}", "{METHOD}", "a\nb", "{timestamp}", "x"]
-    {
+    for bad in [
+        "",
+        "{",
+        "{method",
+        "{nonsense}",
+        "{}",
+        "{header:}",
+        "{header:a b}",
+        "{path}{header:Host}",
+        "{METHOD}",
+        "a\nb",
+        "{timestamp}",
+        "x",
+    ] {
         assert!(Recipe::parse(&text(bad)).is_err(), "{bad:?}");
     }
     assert!(Recipe::parse(&text(&"{path}".repeat(32))).is_ok());
