@@ -5,6 +5,10 @@
 //! own slots is gone; an operation that is not listed is 404, a parameter or field that is not allowed 400; and neither the
 //! key nor what was made of it is in any answer or log.
 
+use std::ffi::OsStr;
+
+use e2e::command::{assay, assay_fed};
+use e2e::files::Files;
 use e2e::vendors::{PresetHouse, Upstream};
 use e2e::wire::Answer;
 use serde_json::{Value, json};
@@ -338,6 +342,29 @@ fn github() {
     );
     shut(&house, &vendor, 400, &[("POST", issues, &[JSON, agent], r#"{"title":"t","assignees":["root"]}"#)]);
     strangers_are_shut_out(&house, &vendor, "POST", issues, r#"{"title":"t"}"#);
+}
+
+#[test]
+fn init_writes_a_route_to_a_preset_that_waits_for_its_key_alone() {
+    let files = Files::new();
+    let (folder, config) = (files.at("gateway"), files.at("gateway/assay.yaml"));
+    let said = assay(&[&"init", &folder, &"--preset", &"openai"]).ends(0).out;
+    assert!(said.contains("assay key put openai --preset openai"), "{said}");
+    assay(&[&"check", &"-c", &config]).ends(1).complains(&["the key `openai` is not in the store"]);
+    assay_fed(&[&"key", &"put", &"openai", &"--preset", &"openai", &"-c", &config], KEY.as_bytes()).ends(0);
+    assay(&[&"check", &"-c", &config]).ends(0);
+
+    let told = assay(&[&"init", &files.at("s3"), &"--preset", &"aws-s3", &"--set", &"bucket=photos"]).ends(2);
+    assert!(told.err.contains("region"), "{}", told.err);
+    assert!(!files.at("s3").exists());
+    let (s3, set) = (files.at("s3"), "--set");
+    let words: [&dyn AsRef<OsStr>; 9] =
+        [&"init", &s3, &"--preset", &"aws-s3", &set, &"bucket=photos", &set, &"region=eu-central-1", &"--dev"];
+    assay(&words).ends(0);
+    // Where each operation moves money, one has to be chosen.
+    assay(&[&"init", &files.at("shop"), &"--preset", &"stripe"]).ends(0);
+    assay(&[&"check", &"-c", &files.at("shop/assay.yaml")]).ends(1).complains(&["`operations` is empty"]);
+    assay(&[&"init", &files.at("x"), &"--preset", &"acme"]).ends(2).complains(&["google-maps"]);
 }
 
 /// The servers are no rubber stamps: each refuses what is wrong, asked directly.

@@ -82,19 +82,23 @@ fn steps(python: &Path, script: &str, environment: &[(&str, &str)], steps: &[&st
 }
 
 /// The same steps at the vendor's server with its key, and through the gateway with a token.
-fn both(python: &Path, script: &str, vendor: &Vendor, house: &PresetHouse, chosen: &[&str]) -> (Value, Value) {
+fn both(
+    (python, script): (&Path, &str),
+    vendor: &Vendor,
+    house: &PresetHouse,
+    token: &str,
+    chosen: &[&str],
+) -> (Value, Value) {
     let direct = steps(python, script, &[("BASE_URL", &vendor.url()), ("API_KEY", KEY)], chosen);
-    let (url, token) = (house.url(), house.house.token());
-    (direct, steps(python, script, &[("BASE_URL", &url), ("API_KEY", &token)], chosen))
+    (direct, steps(python, script, &[("BASE_URL", &house.url()), ("API_KEY", token)], chosen))
 }
 
 /// Nothing of the client's credential went to the vendor, and the vendor's key did not come back.
-fn nothing_crossed(vendor: &Vendor, house: &PresetHouse, answers: &Value) {
+fn nothing_crossed(vendor: &Vendor, house: &PresetHouse, token: &str, answers: &Value) {
     assert!(!answers.to_string().contains(KEY), "{answers}");
     assert!(!house.house.gateway.out().text().contains(KEY));
     for call in vendor.calls() {
-        // A token is a JWT.
-        assert!(!call.contains("eyJ"), "{} {}: the token went upstream", call.method, call.target);
+        assert!(!call.contains(token), "{} {}: the token went upstream", call.method, call.target);
     }
 }
 
@@ -107,8 +111,10 @@ fn openai_s_library_streams_uploads_and_retries() {
         from: "[Assay-Token, bearer]",
         ..Upstream::new("openai", &vendor.url(), KEY)
     });
+    let (token, url) = (house.house.token(), house.url());
+    let environment = [("BASE_URL", url.as_str()), ("API_KEY", token.as_str())];
     let chosen = ["chat", "stream", "responses", "embeddings", "upload"];
-    let (direct, through) = both(python, "use_openai.py", &vendor, &house, &chosen);
+    let (direct, through) = both((python, "use_openai.py"), &vendor, &house, &token, &chosen);
     for step in ["chat", "responses", "embeddings"] {
         assert_eq!(through[step], direct[step], "{step}: {through}");
     }
@@ -122,11 +128,8 @@ fn openai_s_library_streams_uploads_and_retries() {
     assert_eq!(through["stream"]["pieces"], openai::ANSWER.len());
     let size = |answer: &Value| answer["upload"]["text"].as_str().and_then(|said| said.split(' ').nth(1)?.parse().ok());
     assert!(size(&through).is_some_and(|bytes: usize| bytes > 2_000_000), "{through}");
-    nothing_crossed(&vendor, &house, &through);
+    nothing_crossed(&vendor, &house, &token, &through);
 
-    let token = house.house.token();
-    let url = house.url();
-    let environment = [("BASE_URL", url.as_str()), ("API_KEY", token.as_str())];
     vendor.fail_next([Fault::Status(503)]);
     assert_eq!(steps(python, "use_openai.py", &environment, &["chat"])["chat"], direct["chat"], "a retry");
     vendor.fail_next([Fault::Silence]);
@@ -148,14 +151,15 @@ fn anthropic_s_library_streams_and_retries() {
         from: "[Assay-Token, bearer, x-api-key]",
         ..Upstream::new("anthropic", &vendor.url(), KEY)
     });
-    let (direct, through) = both(python, "use_anthropic.py", &vendor, &house, &["message", "stream", "count"]);
+    let (token, url) = (house.house.token(), house.url());
+    let environment = [("BASE_URL", url.as_str()), ("API_KEY", token.as_str())];
+    let (direct, through) =
+        both((python, "use_anthropic.py"), &vendor, &house, &token, &["message", "stream", "count"]);
     assert_eq!(through, direct);
     assert_eq!(through["stream"]["text"], anthropic::ANSWER.concat());
     assert_eq!(through["stream"]["tokens"], anthropic::TOKENS);
-    nothing_crossed(&vendor, &house, &through);
+    nothing_crossed(&vendor, &house, &token, &through);
 
-    let (token, url) = (house.house.token(), house.url());
-    let environment = [("BASE_URL", url.as_str()), ("API_KEY", token.as_str())];
     vendor.fail_next([Fault::Status(529)]);
     assert_eq!(steps(python, "use_anthropic.py", &environment, &["message"])["message"], direct["message"], "a retry");
     vendor.fail_next([Fault::Silence]);
@@ -176,14 +180,14 @@ fn stripe_s_library_uploads_and_retries_without_paying_twice() {
         paths: &["/v1/payment_intents", "/v1/files"],
         ..Upstream::new("stripe", &vendor.url(), KEY)
     });
-    let (direct, through) = both(python, "use_stripe.py", &vendor, &house, &["pay", "twice"]);
-    assert_eq!(through, direct);
-    assert_eq!(through["twice"]["same"], true);
     let (token, url) = (house.house.token(), house.url());
     let environment = [("BASE_URL", url.as_str()), ("API_KEY", token.as_str())];
+    let (direct, through) = both((python, "use_stripe.py"), &vendor, &house, &token, &["pay", "twice"]);
+    assert_eq!(through, direct);
+    assert_eq!(through["twice"]["same"], true);
     let paper = steps(python, "use_stripe.py", &environment, &["upload"]);
     assert!(paper["upload"]["size"].as_u64().is_some_and(|size| size > 200_000), "{paper}");
-    nothing_crossed(&vendor, &house, &through);
+    nothing_crossed(&vendor, &house, &token, &through);
 
     let before = vendor.calls().len();
     vendor.fail_next([Fault::Status(503)]);
@@ -231,7 +235,7 @@ fn boto3_puts_streams_and_uploads_in_parts() {
     let through = steps(python, "use_s3.py", &environment, &chosen);
     assert_eq!(through, direct);
     assert_eq!(through["upload"], json!({ "same": true, "bytes": 12 << 20 }));
-    nothing_crossed(&vendor, &house, &through);
+    nothing_crossed(&vendor, &house, &token, &through);
 
     vendor.fail_next([Fault::Status(503)]);
     assert_eq!(steps(python, "use_s3.py", &environment, &["put"])["put"], direct["put"], "a retry is signed again");

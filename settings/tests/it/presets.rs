@@ -32,7 +32,7 @@ fn an_upstream_that_is_no_preset_or_told_the_wrong_thing_is_refused() {
         ("preset: acme", "unknown_name", "google-maps"),
         ("preset: openai, set: { region: eu }", "bad_preset_value", "take it out"),
         ("preset: aws-s3", "bad_preset_value", "set: { bucket: my-bucket }"),
-        ("preset: aws-s3, set: { bucket: a, region: b, key: c }", "bad_preset_value", "bucket and region"),
+        ("preset: aws-s3, set: { bucket: a, region: b, key: c }", "bad_preset_value", "`bucket` and `region`"),
         ("preset: aws-s3, set: { bucket: \"a/b\", region: b }", "bad_preset_value", "as the vendor shows it"),
         ("url: https://api.openai.com, set: { bucket: a }", "does_nothing", "preset: aws-s3"),
         ("concurrency: 4", "missing_field", "url: https://api.example.com"),
@@ -46,7 +46,7 @@ fn an_operation_that_the_preset_does_not_have_is_refused() {
     let folder = Folder::new();
     for (operations, code, remedy) in [
         ("[chats]", "unknown_name", "did you mean `chat`?"),
-        ("[refund]", "unknown_name", "there are chat"),
+        ("[refund]", "unknown_name", "there are `chat`"),
         ("[chat, chat]", "duplicate", "take one of them out"),
         ("[chat, { call: POST /v1/chat/completions, body: { limit: 1KiB } }]", "duplicate", "take one of them out"),
         ("[{ use: chat, call: GET /v1/x }]", "does_nothing", "take the line out"),
@@ -73,7 +73,9 @@ fn names_become_the_preset_s_operations_and_rules_stand_beside_its_own() {
     let named = read_chat("[chat, embeddings, { call: GET /v1/models/gpt-4o-mini }]");
     let calls: Vec<String> = named.iter().map(|one| format!("{} {}", one.method(), one.path().as_str())).collect();
     assert_eq!(calls, ["POST /v1/chat/completions", "POST /v1/embeddings", "GET /v1/models/gpt-4o-mini"]);
-    let narrowed = read_chat("[{ use: chat, body: { limit: 8KiB, one_of: { /model: [gpt-4o-mini] }, cap: { /max_completion_tokens: 10 } } }]");
+    let narrowed = read_chat(
+        "[{ use: chat, body: { limit: 8KiB, one_of: { /model: [gpt-4o-mini] }, cap: { /max_completion_tokens: 10 } } }]",
+    );
     let body = narrowed[0].body();
     assert_eq!(body.limit(), Some(8 * 1024));
     let sent = body.judge(br#"{"model":"gpt-4o-mini","messages":[],"stream":true,"n":2}"#).unwrap().unwrap();
@@ -101,7 +103,10 @@ fn a_preset_brings_its_url_and_another_may_be_named() {
     };
     assert_eq!(host("preset: openai"), ("api.openai.com".to_owned(), 443));
     assert_eq!(host("preset: openai, url: \"https://eu.api.openai.com:8443\""), ("eu.api.openai.com".to_owned(), 8443));
-    assert_eq!(host("preset: aws-s3, set: { bucket: photos, region: eu-central-1 }").0, "s3.eu-central-1.amazonaws.com");
+    assert_eq!(
+        host("preset: aws-s3, set: { bucket: photos, region: eu-central-1 }").0,
+        "s3.eu-central-1.amazonaws.com"
+    );
     let google = "preset: google-service-account, set: { project: p, location: europe-west4 }";
     assert_eq!(host(google).0, "europe-west4-aiplatform.googleapis.com");
 }
