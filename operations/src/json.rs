@@ -36,7 +36,7 @@ pub struct Number(pub(crate) Box<str>);
 pub const MOST_EXACT: u64 = (1 << 53) - 1;
 
 impl Number {
-    /// The nearest double; infinite where it is too large for one.
+    /// The nearest double.
     #[must_use]
     pub fn as_f64(&self) -> f64 {
         // The grammar of JSON's numbers is within that of Rust's.

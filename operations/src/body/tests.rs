@@ -104,7 +104,7 @@ fn what_is_fixed_or_capped_is_so_whatever_came() {
     let capped = r#""max_tokens":1024,"n":1"#;
     assert_eq!(sent(""), format!("{start},{capped},{fixed}"));
     assert_eq!(sent(r#","max_tokens":1e9,"n":3"#), format!("{start},{capped},{fixed}"));
-    assert_eq!(sent(r#","max_tokens":null,"n":1e999"#), format!("{start},{capped},{fixed}"));
+    assert_eq!(sent(r#","max_tokens":null,"n":1e300"#), format!("{start},{capped},{fixed}"));
     assert_eq!(sent(r#","max_tokens":7,"n":1.0"#), format!("{start},\"max_tokens\":7,\"n\":1.0,{fixed}"));
     assert_eq!(sent(r#","max_tokens":0,"n":0"#), format!("{start},\"max_tokens\":0,\"n\":0,{fixed}"));
     assert!(sent(r#","user":{"a":1},"metadata":null"#).contains(r#""user":"app","metadata":{"source":"app"}"#));

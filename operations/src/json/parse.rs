@@ -24,6 +24,9 @@ pub enum NotJson {
     /// An escape that is half a character (RFC 8259, section 8.2).
     #[error("it has half a character at byte {0}")]
     Surrogate(usize),
+    /// A number that no double holds: readers differ in what they make of it (RFC 8259, section 6).
+    #[error("it has a number out of range, up to byte {0}")]
+    Range(usize),
     /// Well-formed, and no object.
     #[error("it is no object")]
     NotAnObject,
@@ -158,7 +161,8 @@ impl<'a> Reader<'a> {
             }
             self.digits()?;
         }
-        Ok(Number(self.text.get(start..self.at).unwrap_or_default().into()))
+        let number = Number(self.text.get(start..self.at).unwrap_or_default().into());
+        if number.as_f64().is_finite() { Ok(number) } else { Err(NotJson::Range(self.at)) }
     }
 
     /// One digit at least.

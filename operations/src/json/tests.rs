@@ -18,6 +18,7 @@ fn what_readers_differ_in_is_refused() {
         (r#""\udc00\ud800""#, NotJson::Surrogate(2)),
         (r#""\ud800\u0041""#, NotJson::Surrogate(2)),
         ("\u{feff}{}", NotJson::NotUtf8),
+        ("[1e309]", NotJson::Range(6)),
     ] {
         assert_eq!(refused(text), why, "{text}");
     }
@@ -74,7 +75,7 @@ fn depth_has_an_end() {
 
 #[test]
 fn numbers_stay_as_they_were_written() {
-    let text = "[1.0,1e3,1E+3,-0,0.10,12345678901234567890123,1e999]";
+    let text = "[1.0,1e3,1E+3,-0,0.10,12345678901234567890123,1e300]";
     assert_eq!(Json::parse(text.as_bytes()).unwrap().to_text(), text);
 }
 
@@ -125,11 +126,7 @@ proptest! {
     #[test]
     fn what_is_taken_another_reader_takes_too(bytes in prop::collection::vec(prop::sample::select(b"{}[]\",:0123eE+-.truefalsn\\u \n\xc3\xa9".to_vec()), 0..40)) {
         if let Ok(json) = Json::parse(&bytes) {
-            let value: serde_json::Value = match serde_json::from_slice(&bytes) {
-                Ok(value) => value,
-                // Of numbers it refuses those that no double holds.
-                Err(error) => { prop_assert!(error.to_string().contains("number out of range")); return Ok(()); }
-            };
+            let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&json.to_text()).unwrap(), value);
         }
     }
