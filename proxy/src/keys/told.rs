@@ -16,6 +16,7 @@ pub(crate) fn told(generation: &Generation) -> Value {
         let routes = generation.routes.iter().filter(|route| route.key.as_ref().is_some_and(|of| *of.name == key.name));
         json!({
             "name": key.name,
+            "disabled": key.disabled,
             "routes": routes.map(|route| &*route.name).collect::<Vec<_>>(),
             "versions": key.versions.iter().map(|version| {
                 let uses = live.and_then(|live| uses(live, version.version.get(), &version.fingerprint));
