@@ -68,7 +68,7 @@ routes:
     upstream: vendor
     key: vendor
     operations:
-      - {{ call: "GET /v1/**" }}
+      - {{ call: "GET /v1/**", query: any }}
       - {{ call: "POST /v1/echo", body: {{ limit: 1KiB }} }}
     our_faults: {{ service_down: {{ accept_expired: 10m }} }}
     policy:
