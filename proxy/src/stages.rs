@@ -6,6 +6,7 @@
 //! | `request_filter` | [`extract`], [`verify`], [`decide`], [`admit`] | once |
 //! | `upstream_peer` | [`route`] | per attempt |
 //! | `upstream_request_filter` | [`inject`] | per attempt, on a copy of the client's head |
+//! | `upstream_response_filter` | [`next_key`], where a 401 may try another version of the key | per attempt |
 //! | `upstream_response_filter`, `response_body_filter` | [`respond`] | per answer, per piece |
 //! | `fail_to_proxy` | [`respond`], after [`exchange`] said whose fault it was | once |
 //! | `logging` | [`log`] | once, then `Drop` gives the seat back |
