@@ -11,6 +11,7 @@ use e2e::files::Files;
 use e2e::house::{House, KEY_NAME, Plan, put_key};
 use e2e::needles::{self, Needle, found};
 use e2e::upstream::{Recorder, Seen, ok};
+use e2e::wait::until;
 use e2e::wire::{self, Answer};
 
 const KEY: &str = "canary/KEY+with=odd&chars\"<here>~0123456789";
@@ -205,6 +206,19 @@ fn search(plan: Plan) {
             std::fs::read(format!("/proc/{}/cmdline", program.id())).unwrap(),
         ));
     }
+    // No core of it is ever written, and its limit can't be raised again.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.gateway.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    // Each request that had the key is in the audit log of keys, which is whole, and told by what it may tell.
+    until("the audit log", || {
+        let uses = house.files.all().into_iter().filter(|(path, _)| path.to_string_lossy().contains("gateway.0"));
+        let uses = uses.map(|(_, text)| String::from_utf8_lossy(&text).matches("\"what\":\"key_use\"").count());
+        (uses.sum::<usize>() >= paid.len()).then_some(())
+    });
+    let audited = assay(&[&"audit", &"verify", &"--keys", &"-c", &config]).ends(0);
+    assert!(audited.out.contains("gateway: ") && audited.out.contains("intact"), "{}", audited.out);
+    outputs.push((audited.words.clone(), told(&audited)));
     let files = house.files.all();
     assert!(
         files.iter().any(|(path, _)| path.ends_with("assay.db"))

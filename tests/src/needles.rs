@@ -9,7 +9,8 @@ pub struct Needle {
     bytes: Vec<u8>,
 }
 
-/// Raw, base64 and base64url at all three alignments, hexadecimal and percent-encoded in both cases, reversed.
+/// Raw, base64 and base64url at all three alignments, hexadecimal and percent-encoded in both cases, as JSON and HTML write
+/// it, reversed.
 #[must_use]
 pub fn of_secret(name: &str, secret: &str) -> Vec<Needle> {
     let bytes = secret.as_bytes();
@@ -23,7 +24,10 @@ pub fn of_secret(name: &str, secret: &str) -> Vec<Needle> {
     forms.push(("percent", bytes.iter().flat_map(|b| format!("%{b:02x}").into_bytes()).collect()));
     forms.push(("PERCENT", bytes.iter().flat_map(|b| format!("%{b:02X}").into_bytes()).collect()));
     forms.push(("percent where needed", percent(bytes)));
-    forms.push(("JSON", serde_json::to_string(secret).unwrap().trim_matches('"').as_bytes().to_vec()));
+    let json = serde_json::to_string(secret).unwrap();
+    forms.push(("JSON", json[1..json.len() - 1].as_bytes().to_vec()));
+    let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    forms.push(("HTML", html.replace('\'', "&#39;").into_bytes()));
     forms.into_iter().map(|(form, bytes)| Needle { form: format!("{name}, {form}"), bytes }).collect()
 }
 
@@ -80,6 +84,8 @@ mod tests {
             assert!(!found(&needles, hay.as_bytes()).is_empty(), "base64 after {skew} bytes");
         }
         assert_eq!(found(&needles, format!("a{secret}b").as_bytes()), ["key, raw"]);
+        let html = secret.replace('&', "&amp;").replace('"', "&quot;");
+        assert_eq!(found(&needles, html.as_bytes()), ["key, HTML"]);
         assert_eq!(found(&needles, serde_json::json!({ "a": secret }).to_string().as_bytes()), ["key, JSON"]);
         assert!(found(&needles, b"nothing of the kind").is_empty());
     }
