@@ -100,3 +100,20 @@ fn limits_for_all_routes_that_share_a_count_are_the_same_limit() {
         assert_eq!(codes(apart), [""; 0], "{apart}");
     }
 }
+
+#[test]
+fn bodies_of_grpc_that_nobody_searches_are_told() {
+    let folder = Folder::new();
+    let plain = "openai: { url: https://api.openai.com }";
+    let http2 = with(plain, "openai: { url: https://api.openai.com, http2: true }");
+    assert_eq!(folder.takes(&http2).1, ["grpc_not_searched"]);
+    assert_eq!(folder.takes(with(plain, "openai: { url: https://api.openai.com, http2: false }")).1, [""; 0]);
+}
+
+#[test]
+fn core_dumps_that_are_let_through_are_told() {
+    let folder = Folder::new();
+    let (settings, warnings) = folder.takes(with("log: {", "danger_core_dumps: true\nlog: {"));
+    assert_eq!((settings.danger_core_dumps, warnings), (true, vec!["core_dumps"]));
+    assert!(!folder.takes(with("log: {", "danger_core_dumps: false\nlog: {")).0.danger_core_dumps);
+}
