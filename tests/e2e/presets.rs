@@ -26,8 +26,11 @@ fn call(house: &PresetHouse, method: &str, target: &str, headers: &[(&str, &str)
     answer
 }
 
+/// Method, target, headers and body.
+type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// Demands that none of these comes through, with this status, and that the vendor saw none of them.
-fn shut(house: &PresetHouse, vendor: &Vendor, status: u16, calls: &[(&str, &str, &[(&str, &str)], &str)]) {
+fn shut(house: &PresetHouse, vendor: &Vendor, status: u16, calls: &[Asked<'_>]) {
     let before = vendor.calls().len();
     for (method, target, headers, body) in calls {
         let answer = call(house, method, target, headers, body);
