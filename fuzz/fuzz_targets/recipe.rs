@@ -124,7 +124,8 @@ fn in_json(body: &[u8]) {
     let text = RecipeText::JsonField { pointer: "/auth/key".to_owned(), template: "{key}".to_owned() };
     let recipe = Recipe::parse(&text).expect("a recipe");
     let Some(sent) = sent(&recipe, KEY.as_bytes(), "", "application/json", body) else { return };
-    let before: Value = serde_json::from_slice(body).expect("it was taken");
+    // A number that no double holds passes as it is written; this reader has no value for it.
+    let Ok(before) = serde_json::from_slice::<Value>(body) else { return };
     let mut after: Value = serde_json::from_slice(&sent.body).expect("it was written");
     let auth = after.as_object_mut().expect("an object").remove("auth").expect("ours");
     assert_eq!(auth["key"], KEY);
