@@ -88,11 +88,6 @@ impl MasterKey {
         HEXLOWER.encode(id.first_chunk::<8>().unwrap_or(&[0; 8]))
     }
 
-    /// What the key of audit logs is made of: 32 bytes that follow from this key and have no other use.
-    pub fn audit_secret(&self) -> Zeroizing<[u8; 32]> {
-        self.derive(&[], "assay-audit-v1")
-    }
-
     /// A key for one purpose, named by `label`; `salt` tells stores and envelopes apart.
     pub(crate) fn derive(&self, salt: &[u8], label: &str) -> Key256 {
         hkdf32(self.0.as_slice(), salt, label)

@@ -25,7 +25,7 @@ pub fn of_secret(name: &str, secret: &str) -> Vec<Needle> {
     forms.push(("PERCENT", bytes.iter().flat_map(|b| format!("%{b:02X}").into_bytes()).collect()));
     forms.push(("percent where needed", percent(bytes)));
     let json = serde_json::to_string(secret).unwrap();
-    forms.push(("JSON", json[1..json.len() - 1].as_bytes().to_vec()));
+    forms.push(("JSON", json.as_bytes()[1..json.len() - 1].to_vec()));
     let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     forms.push(("HTML", html.replace('\'', "&#39;").into_bytes()));
     forms.into_iter().map(|(form, bytes)| Needle { form: format!("{name}, {form}"), bytes }).collect()
