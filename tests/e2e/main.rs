@@ -10,12 +10,14 @@
 )]
 
 mod canary;
+mod canary_recipes;
 mod canary_replicas;
 mod contract;
 mod demo;
 mod examples;
 mod faults;
 mod first_hour;
+mod keys;
 mod policies;
 mod presets;
 mod recipes;

@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::files::random;
 use crate::process::Program;
 use crate::programs;
 
@@ -48,6 +50,28 @@ pub fn run(command: &mut Command, input: &[u8]) -> Ran {
     program.feed(input);
     let (code, out, err) = program.finish();
     Ran { words: words.join(" "), code, out, err }
+}
+
+/// Runs a command and kills it after a random part of `longest`; whether it had ended well before.
+pub fn run_and_kill(command: &mut Command, input: &[u8], longest: Duration) -> bool {
+    let mut program = Program::start(command);
+    program.feed(input);
+    let moment = longest * u32::from(random::<1>()[0]) / 255;
+    let ended = program.wait(moment);
+    program.kill();
+    ended.is_some_and(|status| status.success())
+}
+
+/// How long a command takes here and now, and half as long again: killed within that it is stopped in every stage, and
+/// sometimes not at all.
+///
+/// # Panics
+/// When it fails.
+#[must_use]
+pub fn one_and_a_half(command: &mut Command, input: &[u8]) -> Duration {
+    let start = Instant::now();
+    assert_eq!(run(command, input).code, 0);
+    start.elapsed() * 3 / 2
 }
 
 impl Ran {

@@ -5,6 +5,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -190,6 +191,25 @@ impl Replicas {
 }
 
 impl Gateway {
+    /// Starts one, and waits until it listens.
+    #[must_use]
+    pub fn start(config: &Path) -> Self {
+        Self::of(Self::launch(config))
+    }
+
+    /// `assay gateway`, which may refuse to.
+    #[must_use]
+    pub fn launch(config: &Path) -> Program {
+        Program::start(long_running(&mut Command::new(programs::assay()), "gateway", false).arg(config))
+    }
+
+    /// Of a process that was started: where it listens.
+    fn of(program: Program) -> Self {
+        let listening = program.expect("listening");
+        let at = |name: &str| listening[name].as_str().unwrap().to_owned();
+        Self { public: at("public"), admin: at("admin"), program }
+    }
+
     /// GET with a token.
     #[must_use]
     pub fn get_as(&self, token: &str, path: &str) -> Answer {
@@ -245,14 +265,6 @@ fn start_services(files: &Files) -> [Replica; 2] {
 }
 
 fn start_gateways(files: &Files) -> [Gateway; 2] {
-    let started = GATEWAYS.map(|name| {
-        let mut command = Command::new(programs::assay());
-        let config = files.at(&format!("{name}.yaml"));
-        Program::start(long_running(&mut command, "gateway", false).arg(config))
-    });
-    started.map(|program| {
-        let listening = program.expect("listening");
-        let at = |name: &str| listening[name].as_str().unwrap().to_owned();
-        Gateway { public: at("public"), admin: at("admin"), program }
-    })
+    let started = GATEWAYS.map(|name| Gateway::launch(&files.at(&format!("{name}.yaml"))));
+    started.map(Gateway::of)
 }

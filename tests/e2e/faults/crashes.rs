@@ -3,40 +3,21 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::attester::{Attester, Service};
-use e2e::command::{assay, run};
+use e2e::command::{assay, one_and_a_half, run, run_and_kill};
 use e2e::files::{Files, random};
 use e2e::house::{House, put_key};
-use e2e::process::Program;
 use e2e::programs;
 use e2e::upstream::Recorder;
 use e2e::wait::until;
 use e2e::wire::get;
 use rustix::process::Signal;
 
-/// Runs a command and kills it after a random part of `longest`; whether it had ended well before.
-fn run_and_kill(command: &mut Command, input: &[u8], longest: Duration) -> bool {
-    let mut program = Program::start(command);
-    program.feed(input);
-    let moment = longest * u32::from(random::<1>()[0]) / 255;
-    let ended = program.wait(moment);
-    program.kill();
-    ended.is_some_and(|status| status.success())
-}
-
 const ROUNDS: u32 = 40;
 
 const SECRET: &[u8] = b"a-key-of-more-than-16-bytes";
-
-/// How long a command takes here and now, and half as long again: killed within that it is stopped in every stage, and
-/// sometimes not at all.
-fn one_and_a_half(command: &mut Command, input: &[u8]) -> Duration {
-    let start = Instant::now();
-    assert_eq!(run(command, input).code, 0);
-    start.elapsed() * 3 / 2
-}
 
 #[test]
 fn a_killed_registration_leaves_a_database_that_opens_with_all_that_was_acknowledged() {

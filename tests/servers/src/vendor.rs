@@ -16,6 +16,7 @@
 //! | [`signed`] | any that wants requests signed | HMAC-SHA-256 over the parts that arrived, its time, never twice |
 //! | [`stripe`] | Stripe | basic or bearer |
 //! | [`twilio`] | Twilio | basic, the account in the path being the user |
+//! | [`vault`] | the transit engine of Vault or OpenBao | `X-Vault-Token`; ciphertexts authenticate |
 
 use std::collections::VecDeque;
 use std::net::{TcpListener, TcpStream};
@@ -33,6 +34,7 @@ pub mod signed;
 pub mod sigv4;
 pub mod stripe;
 pub mod twilio;
+pub mod vault;
 
 pub use http::{Call, Reply};
 
