@@ -78,7 +78,9 @@ fn off(disabled: Option<Disabled>) -> String {
     match disabled.filter(|disabled| disabled.is_in_force(now)) {
         None => String::new(),
         Some(Disabled { until: None }) => "  disabled until `assay key enable`".to_owned(),
-        Some(Disabled { until: Some(until) }) => format!("  disabled until {}", moment(until.secs(), now)),
+        Some(Disabled { until: Some(until) }) => {
+            format!("  disabled until `assay key enable`, at the latest {}", moment(until.secs(), now))
+        },
     }
 }
 
@@ -100,8 +102,15 @@ async fn of_gateway(args: &KeyList, output: Output) -> Result<End, Stop> {
 #[derive(Deserialize)]
 struct Told {
     name: String,
+    disabled: Option<ToldDisabled>,
     routes: Vec<String>,
     versions: Vec<ToldVersion>,
+}
+
+/// Switched off; Unix seconds.
+#[derive(Deserialize)]
+struct ToldDisabled {
+    until: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +127,8 @@ impl Told {
     fn show(&self) -> String {
         let now: UnixTime = SystemClock.now();
         let routes = if self.routes.is_empty() { "none".to_owned() } else { self.routes.join(" ") };
-        let mut lines = vec![self.name.clone(), format!("  routes    {routes}")];
+        let disabled = self.disabled.as_ref().map(|off| Disabled { until: off.until.map(UnixTime::from_secs) });
+        let mut lines = vec![format!("{}{}", self.name, off(disabled)), format!("  routes    {routes}")];
         for version in &self.versions {
             let last = version.last_use.map_or_else(|| "never here".to_owned(), |last| moment(last, now));
             lines.push(format!(
