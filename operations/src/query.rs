@@ -1,7 +1,8 @@
 //! Which query parameters go upstream.
 //!
 //! In: the query as the client sent it. Out: what is sent of it, with what the operator fixed. Proven between: each
-//! parameter is one that he allowed, compared after decoding; what he fixed is there once, and his.
+//! parameter is one that he allowed, compared after decoding; what he fixed is there once, and his, and no part of it
+//! (`safe[0]` beside `safe`) is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +97,8 @@ impl Query {
             if value.len() > MOST_VALUE || value.chars().any(char::is_control) {
                 mistakes.push(Mistake::new(Rule::QueryFixed, index, Why::Value));
             }
-            let allowed = matches!(&text.allow, Parameters::Listed(listed) if listed.contains(name));
+            let allowed =
+                matches!(&text.allow, Parameters::Listed(listed) if listed.iter().any(|one| is_part(one, name)));
             if allowed || text.forbid.contains(name) {
                 let second = if allowed { "allow" } else { "forbid" };
                 let why = Why::Conflict { one: name.clone(), first: "fixed", second };
@@ -152,14 +154,12 @@ impl Query {
         let mut sent = String::with_capacity(query.len() + self.fixed.len() + 1);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let name = decoded(pair.split('=').next().unwrap_or_default()).ok_or(Refusal::Query)?;
-            if self.text.fixed.keys().any(|fixed| *fixed == name || alike(fixed, &name)) {
+            if self.text.fixed.keys().any(|fixed| is_part(&name, fixed)) {
                 continue;
             }
             let allowed = match &self.text.allow {
                 Parameters::Listed(listed) => listed.contains(&name),
-                Parameters::Any => {
-                    !self.text.forbid.iter().any(|forbidden| *forbidden == name || alike(forbidden, &name))
-                }
+                Parameters::Any => !self.text.forbid.iter().any(|forbidden| is_part(&name, forbidden)),
             };
             if !allowed {
                 return Err(Refusal::Parameter(Shown::new(&name)));
@@ -171,6 +171,25 @@ impl Query {
         }
         Ok((!sent.is_empty()).then_some(sent))
     }
+}
+
+/// Whether a decoded name is this ruled one in some spelling, or a part of it to readers that take brackets for a path:
+/// `expand[]` and `expand[0][id]` are parts of `expand`.
+fn is_part(name: &str, ruled: &str) -> bool {
+    let same = |one: &str, other: &str| one == other || alike(one, other);
+    if same(name, ruled) {
+        return true;
+    }
+    if !name.contains('[') && !ruled.contains('[') {
+        return false;
+    }
+    let mut name = segments(name);
+    let mut ruled = segments(ruled).peekable();
+    ruled.peek().is_some() && ruled.all(|ruled| name.next().is_some_and(|sent| same(sent, ruled)))
+}
+
+fn segments(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['[', ']']).filter(|segment| !segment.is_empty())
 }
 
 fn push(sent: &mut String, pair: &str) {
@@ -240,6 +259,41 @@ mod tests {
         assert_eq!(rules.judge(Some("a=1")).unwrap().as_deref(), Some("a=1&api-version=2024%2006"));
         for bad in ["on_behalf_of=1", "onBehalfOf=1", "on%5fbehalf-OF=x"] {
             assert!(matches!(rules.judge(Some(bad)), Err(Refusal::Parameter(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_ruled_parameter_is_not_dodged_by_a_part_of_it() {
+        let mut text = QueryText::any();
+        text.fixed.insert("safe".to_owned(), "strict".to_owned());
+        text.forbid.extend(["expand".to_owned(), "filter[owner]".to_owned(), "ids[]".to_owned()]);
+        let rules = query(text);
+        for own in ["safe[]=off", "safe[0]=off", "Safe%5Bx%5D=off", "safe[=off", "safe%00x=off"] {
+            assert_eq!(rules.judge(Some(own)).unwrap().as_deref(), Some("safe=strict"), "{own}");
+        }
+        for bad in [
+            "expand[]=data",
+            "expand[0]=data",
+            "Expand%5B%5D%5Bx%5D=data",
+            "filter[Owner]=1",
+            "filter[owner][]=1",
+            "filter.owner=1",
+            "ids=1",
+            "ids[0]=1",
+        ] {
+            assert!(matches!(rules.judge(Some(bad)), Err(Refusal::Parameter(_))), "{bad}");
+        }
+        let good = "filter[date]=1&filter=2&expanded=3&[]=4";
+        assert_eq!(rules.judge(Some(good)).unwrap().unwrap(), format!("{good}&safe=strict"));
+    }
+
+    #[test]
+    fn what_is_fixed_is_not_allowed_too_in_another_spelling() {
+        for name in ["api_version", "api-version[]", "API-Version"] {
+            let mut text = QueryText::only([name]);
+            text.fixed.insert("api-version".to_owned(), "1".to_owned());
+            let why = Query::new(text).unwrap_err().remove(0).why;
+            assert_eq!(why.to_string(), "`api-version` is ruled twice: fixed and allow can't both hold", "{name}");
         }
     }
 

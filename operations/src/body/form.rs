@@ -84,7 +84,7 @@ impl Document for Form {
     fn is_misspelled(&self, at: &Pointer) -> bool {
         self.fields.iter().any(|field| {
             let other = field.segments.iter().zip(at.segments()).find(|(sent, ruled)| sent != ruled);
-            other.is_some_and(|(sent, ruled)| alike(sent, ruled))
+            other.is_some_and(|(sent, ruled)| alike(sent, ruled) || may_be_index(sent, ruled))
         })
     }
 
@@ -136,6 +136,14 @@ impl Document for Form {
         self.fields.insert(place, Field { segments: at.segments().to_vec(), value: value.into_owned() });
         true
     }
+}
+
+/// Whether a segment stands, to some reader, for the element of a list that a rule is about: `items[]` is the next one,
+/// whichever that is, and `items[00]` may be the first.
+fn may_be_index(sent: &str, ruled: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let same = || sent.trim_start_matches('0') == ruled.trim_start_matches('0');
+    !ruled.is_empty() && digits(ruled) && digits(sent) && (sent.is_empty() || same())
 }
 
 /// A value as a form has it.

@@ -58,6 +58,8 @@ fn a_rule_is_not_dodged_by_another_form_of_the_same() {
         (r#","Model":"o1"}"#, "field /model is there in another spelling"),
         (r#","maxTokens":9999}"#, "field /max_tokens is there in another spelling"),
         (r#","MAX-TOKENS":9999}"#, "field /max_tokens is there in another spelling"),
+        // Readers in C end a name there.
+        (r#","model\u0000x":"o1"}"#, "field /model is there in another spelling"),
         (r#","metadata":{"Source":"x"}}"#, "field /metadata/source is there in another spelling"),
         (r#","max_tokens":"9999"}"#, "field /max_tokens is not a number from zero up"),
         (r#","max_tokens":[9999]}"#, "field /max_tokens is not a number from zero up"),
@@ -370,4 +372,30 @@ proptest! {
             prop_assert_eq!(judged(payment(), &sent), Ok(sent));
         }
     }
+}
+
+#[test]
+fn an_element_of_a_form_is_not_dodged_by_another_way_to_count() {
+    let text = BodyText {
+        limit: 1024,
+        kind: BodyType::Form,
+        fixed: pairs(&[("/items/0/price", "\"p_1\"")]),
+        forbid: strings(&["/items/1/price_data"]),
+        ..BodyText::default()
+    };
+    for (body, refusal) in [
+        // It could be either.
+        ("items[][price]=p_9", "field /items/1/price_data is there in another spelling"),
+        ("items%5B%5D[quantity]=9", "field /items/1/price_data is there in another spelling"),
+        ("items[00][price]=p_9", "field /items/0/price is there in another spelling"),
+        ("items[01][price_data]=9", "field /items/1/price_data is there in another spelling"),
+        ("items[1][price_data][amount]=9", "field /items/1/price_data is forbidden"),
+    ] {
+        assert_eq!(judged(text.clone(), body).unwrap_err().to_string(), refusal, "{body}");
+    }
+    let good = judged(text, "items[0][quantity]=2&items[10][price]=p_2&tags[]=a").unwrap();
+    assert_eq!(
+        good,
+        "items%5B0%5D%5Bquantity%5D=2&items%5B10%5D%5Bprice%5D=p_2&tags%5B%5D=a&items%5B0%5D%5Bprice%5D=p_1"
+    );
 }
