@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use attest_core::time::UnixTime;
 use data_encoding::HEXLOWER;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 
 use crate::checkpoint::{ChainEnd, Checkpoint};
 use crate::event::Event;
@@ -75,7 +76,8 @@ impl Chain {
         let last = segments.last().cloned().unwrap_or_else(|| Segment::of(dir, writer, 1));
         let failed = |source| AuditError::Io { path: last.path.clone(), source };
         let mut file = open_file(&last.path).map_err(failed)?;
-        let end = End::of(&mut file, &last, writer, &key).map_err(failed)?;
+        let earlier = segments.len().checked_sub(2).and_then(|at| segments.get(at));
+        let end = End::of(&mut file, &last, earlier, writer, &key).map_err(failed)?;
         let (dir, writer, limits) = (dir.to_path_buf(), writer.clone(), limits.at_least());
         let End { count, head, len, found } = end;
         let mut chain =
@@ -316,7 +318,16 @@ struct End {
 
 impl End {
     /// Reads the last file; a torn last line is cut off (nobody was told that it is there), whatever else is wrong stays.
-    fn of(file: &mut File, last: &Segment, writer: &WriterName, key: &AuditKey) -> io::Result<Self> {
+    ///
+    /// `earlier`: the file before it. A writer that was killed when it had just begun the last one has left no line there, and
+    /// the chain goes on from the one before.
+    fn of(
+        file: &mut File,
+        last: &Segment,
+        earlier: Option<&Segment>,
+        writer: &WriterName,
+        key: &AuditKey,
+    ) -> io::Result<Self> {
         let mut text = Vec::new();
         file.seek(SeekFrom::Start(0))?;
         file.read_to_end(&mut text)?;
@@ -328,11 +339,12 @@ impl End {
         }
         let lines = text.get(..whole.saturating_sub(1)).unwrap_or_default();
         let Some(line) = lines.rsplit(|byte| *byte == b'\n').next().filter(|line| !line.is_empty()) else {
-            let first = last.first.saturating_sub(1);
-            if first > 0 {
-                found = found.or_else(|| Some(format!("no line in the file that begins with number {}", last.first)));
+            let count = last.first.saturating_sub(1);
+            let before = earlier.map(|earlier| Self::head_of(earlier, count, writer, key)).transpose()?.flatten();
+            if count > 0 && before.is_none() {
+                found = Some(format!("no line in the file that begins with number {}", last.first));
             }
-            return Ok(Self { count: first, head: line::START, len: whole as u64, found });
+            return Ok(Self { count, head: before.unwrap_or(line::START), len: whole as u64, found });
         };
         let read = Line::parse(line).filter(|line| line.writer == writer.as_str());
         let count = match &read {
@@ -349,10 +361,24 @@ impl End {
         };
         Ok(Self { count, head: line::hash(line), len: whole as u64, found })
     }
+
+    /// The hash of the last line of `segment`, if that is authentic and has this number.
+    fn head_of(segment: &Segment, count: u64, writer: &WriterName, key: &AuditKey) -> io::Result<Option<LineHash>> {
+        let text = tail(&segment.path)?;
+        let Some(line) = last_line(&text) else { return Ok(None) };
+        let read = Line::parse(line).filter(|read| read.writer == writer.as_str() && read.is_by(key));
+        Ok(read.filter(|read| read.number == count).map(|_| line::hash(line)))
+    }
 }
 
+/// Opens a file of a chain to go on with it. A link is not followed: what is written through it would be another file.
 fn open_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+    let opened = OpenOptions::new().create(true).read(true).append(true).mode(0o600).custom_flags(no_link).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(number) if number == Errno::LOOP.raw_os_error() => io::Error::new(io::ErrorKind::InvalidInput, "a link"),
+        _ => error,
+    })?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }

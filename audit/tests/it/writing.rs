@@ -25,7 +25,12 @@ fn refuses_what_is_no_file() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/dev/full", dir.path().join("keys.00000000000000000001.ndjson")).unwrap();
     let error = Chain::open(dir.path(), &WriterName::keys(), key(1), Limits::default(), NOW).unwrap_err();
-    assert!(error.to_string().contains("not a regular file"), "{error}");
+    assert!(error.to_string().contains("a link"), "{error}");
+    let elsewhere = dir.path().join("elsewhere");
+    let link = dir.path().join("gateway.00000000000000000001.ndjson");
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    assert!(Chain::open(dir.path(), &WriterName::gateway(), key(1), Limits::default(), NOW).is_err());
+    assert!(!elsewhere.exists(), "a link is not written through");
 }
 
 #[test]
@@ -96,6 +101,44 @@ fn a_chain_goes_on_after_damage_and_the_damage_stays_visible() {
     let report = report(dir.path());
     assert_eq!(report.problems.len(), 1, "{report:?}");
     assert_eq!(report.problems[0].number, 21);
+}
+
+/// A kill between making the next file and writing its first line.
+#[test]
+fn a_file_that_was_begun_and_not_written_breaks_no_chain() {
+    for torn in ["", "{\"number\":22,\"at\":17"] {
+        let dir = tempfile::tempdir().unwrap();
+        let count = written(dir.path()).count();
+        let begun = dir.path().join(format!("gateway.{:020}.ndjson", count + 1));
+        fs::write(&begun, torn).unwrap();
+        let mut again = open(dir.path(), Limits::default());
+        assert_eq!(again.found().is_some(), !torn.is_empty(), "{:?}", again.found());
+        assert_eq!(again.append(NOW, used(1)).unwrap(), count + 2);
+        let report = report(dir.path());
+        assert!(report.intact, "{report:?}");
+        assert_eq!(report.writers[0].last, count + 2);
+    }
+}
+
+#[test]
+fn a_file_whose_lines_are_gone_is_told_and_stays_visible() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { segment_bytes: 64 << 10, segments: 3 };
+    let mut chain = open(dir.path(), limits);
+    for _ in 0..20 {
+        chain.append_all((0..20).map(|number| (NOW, used(number))).collect()).unwrap();
+    }
+    drop(chain);
+    let found = files(dir.path());
+    // Of the last two, the lines of one: the other's end is not where the last begins.
+    fs::write(&found[found.len() - 1], "").unwrap();
+    let before = fs::read_to_string(&found[found.len() - 2]).unwrap();
+    let cut = before.trim_end().rfind('\n').unwrap() + 1;
+    fs::write(&found[found.len() - 2], &before[..cut]).unwrap();
+    let chain = open(dir.path(), limits);
+    assert!(chain.found().unwrap().contains("no line"), "{:?}", chain.found());
+    drop(chain);
+    assert!(!report(dir.path()).intact);
 }
 
 #[test]
