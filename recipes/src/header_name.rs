@@ -14,6 +14,40 @@ pub(crate) fn for_credential(text: &str) -> Result<HeaderName, RecipeError> {
     Ok(name)
 }
 
+/// Parses the name of a header that a signature covers. `member`: the recipe's member that it stands in.
+pub(crate) fn for_signature(member: &'static str, text: &str) -> Result<HeaderName, RecipeError> {
+    let name = any(text)?;
+    let forwarded = name.as_str().starts_with("x-forwarded-") || name.as_str().starts_with("x-assay-");
+    if forwarded || CHANGED_ON_THE_WAY.contains(&name.as_str()) { Err(not_signed(member)) } else { Ok(name) }
+}
+
+/// Why a header is not signed.
+pub(crate) fn not_signed(member: &'static str) -> RecipeError {
+    let why = "a header that hops set or change can't be signed: the API would see another one";
+    RecipeError::Member { member, why }
+}
+
+/// Set by proxies, connections or the signature itself; `host` is signed in other ways.
+const CHANGED_ON_THE_WAY: [&str; 17] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
 /// Parses any name.
 pub(crate) fn any(text: &str) -> Result<HeaderName, RecipeError> {
     HeaderName::from_bytes(text.as_bytes()).map_err(|_| RecipeError::NotAHeader { text: text.to_owned() })

@@ -59,6 +59,11 @@ impl Hmac {
         if time_header.as_ref() == Some(&name) {
             return Err(RecipeError::Member { member: "timestamp_header", why: "it is the signature's own header" });
         }
+        let is_own = |signed: &HeaderName| *signed == name || Some(signed) == time_header.as_ref();
+        if message.headers().any(is_own) {
+            let why = "a header of the recipe's own is not there yet when the message is made; {timestamp} is the time";
+            return Err(RecipeError::Member { member: "message", why });
+        }
         // A message that says neither where nor what would be one password for everything, in sight of whoever reads it once.
         if !message.has_request_in_it() {
             let why = "it has nothing of the request in it: {method}, {path}, {body} or {body_sha256}";

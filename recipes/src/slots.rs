@@ -84,11 +84,6 @@ pub(crate) fn is_parameter(escaped: &str, slot: &str) -> bool {
         || escaped.contains('%') && fold_parameter(percent::decode(escaped, true).again()).eq(slot.bytes())
 }
 
-/// A name in folded form, for [`is_parameter`] and for names of JSON members.
-pub(crate) fn folded(name: &str) -> String {
-    String::from_utf8_lossy(&fold_parameter(name.bytes()).collect::<Vec<_>>()).into_owned()
-}
-
 /// As PHP and Rack read names: without spaces in front, up to a `[` or NUL; `.` and spaces inside as `_`.
 fn fold_parameter(name: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
     let name = name.skip_while(|byte| *byte == b' ').take_while(|byte| *byte != b'[' && *byte != 0);

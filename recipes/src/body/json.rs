@@ -13,7 +13,6 @@ use super::{changed, whole};
 use crate::draft::{ApplyError, Changes, Draft};
 use crate::error::{RecipeError, SecretError};
 use crate::secret::{Secrets, text_secret};
-use crate::slots::folded;
 use crate::template::Template;
 
 /// Where the member goes.
@@ -73,6 +72,20 @@ impl Name {
         }
         Some(Self { quoted: serde_json::to_string(&plain).ok()?, folded: folded(&plain), plain })
     }
+
+    /// Whether a client's member is this one to some reader.
+    fn is(&self, member: &str) -> bool {
+        // Names of signs alone have nothing else to compare by.
+        member == self.plain || (!self.folded.is_empty() && folded(member) == self.folded)
+    }
+}
+
+/// A name as the most lenient readers compare it: without case, as Go's does; letters and digits alone, since protobuf's takes
+/// `apiKey` for `api_key`; up to a bracket or NUL.
+fn folded(name: &str) -> String {
+    let name = name.chars().take_while(|c| *c != '[' && *c != '\0');
+    // Up, then down: the long s and the Kelvin sign are letters to readers that fold.
+    name.filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// The member's value as JSON.
@@ -105,7 +118,7 @@ impl JsonMember {
             if *member == name.plain && !inner.is_empty() {
                 child = Some(value.get());
             }
-            if folded(member) == name.folded {
+            if name.is(member) {
                 continue;
             }
             serde_json::to_writer(&mut *out, member).map_err(|_| ApplyError::BodyForm)?;

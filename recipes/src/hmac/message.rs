@@ -51,6 +51,14 @@ impl Message {
         Ok(Self(parts))
     }
 
+    /// The headers in it.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Header(name) => Some(name),
+            _ => None,
+        })
+    }
+
     /// Whether what is asked for or sent is part of it.
     pub(crate) fn has_request_in_it(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Method | Part::Path | Part::Body | Part::BodySha256))
@@ -101,7 +109,9 @@ impl Part {
             "nl" => Self::Text("\n".to_owned()),
             other => match other.strip_prefix("header:") {
                 // `host` has a place of its own: the header is written by the connection.
-                Some(name) if !name.eq_ignore_ascii_case("host") => Self::Header(header_name::any(name)?),
+                Some(name) if !name.eq_ignore_ascii_case("host") => {
+                    Self::Header(header_name::for_signature("message", name)?)
+                }
                 _ => return Err(RecipeError::NotAPlace { place: other.to_owned() }),
             },
         })
