@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// Where a change of a file is, told before each step: a test ends the process there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +150,19 @@ pub(crate) fn keep_readers(old: &Path, new: &Path) -> io::Result<()> {
     }
     fs::set_permissions(new, about.permissions())
 }
+
+/// Opens a file to be read. A pipe in its place is refused, and not waited on.
+///
+/// # Errors
+/// `InvalidInput` for what is no regular file.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    // Of the opened file, not of the path: the path may lead elsewhere by now.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR)) }
+}
+
+/// What [`open_regular`] says of anything else.
+const NOT_REGULAR: &str = "not a regular file";
 
 /// A rename is on disk only once the directory is.
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! The proofs are in the document itself: a place that lies about it is found out when the store is opened.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -133,7 +133,7 @@ impl SealedDocument for FileDocument {
     fn read(&self) -> Result<Vec<u8>, DocumentError> {
         let limit = u64::try_from(MAX_DOCUMENT_BYTES + 1).unwrap_or(u64::MAX);
         let mut bytes = Vec::new();
-        match File::open(&self.path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        match atomic::open_regular(&self.path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
             Ok(_) if bytes.len() > MAX_DOCUMENT_BYTES => Err(DocumentError::TooLarge),
             Ok(_) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DocumentError::Absent),

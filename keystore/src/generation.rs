@@ -4,9 +4,9 @@
 //! A fresh machine can't know: its first store is taken as it comes, unless the configuration pins the lowest generation.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::{fs, io};
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
@@ -155,13 +155,15 @@ const FORMAT: &str = "assay-keystore-generations-v1";
 const MAX_BYTES: usize = 64 * 1024;
 
 fn read(path: &Path) -> Result<Memory, MemoryError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    let most = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    match atomic::open_regular(path).and_then(|file| file.take(most).read_to_end(&mut bytes)) {
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Memory { format: FORMAT.to_owned(), seen: BTreeMap::new() });
         }
         Err(source) => return Err(MemoryError::Io { path: path.to_path_buf(), source }),
-    };
+    }
     let memory = Some(bytes).filter(|bytes| bytes.len() <= MAX_BYTES);
     let memory = memory.and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok());
     memory.filter(|memory| memory.format == FORMAT).ok_or_else(|| MemoryError::NotAMemory { path: path.to_path_buf() })
@@ -170,6 +172,7 @@ fn read(path: &Path) -> Result<Memory, MemoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_damaged_memory_is_not_an_empty_one() {

@@ -52,7 +52,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use admission::Seat;
 use attest_core::random::Random;
@@ -60,10 +60,11 @@ use attest_core::target::Scheme;
 use attest_core::time::UnixTime;
 use attest_core::token::verify::UnsealRight;
 use recipes::{ApplyError, Changes, Credential, Draft, MintedToken, Recipe, TokenError, TokenRequest};
+use zeroize::Zeroizing;
 
 use crate::api_key::KeyName;
 use crate::bounds::{BoundViolation, Bounds, OutgoingRequest, Trust, UseDescription};
-use crate::guard::Guard;
+use crate::guard::{Guard, TooShort};
 use crate::sealed::{Fingerprint, SealedRecord, VersionState};
 use crate::store::Disabled;
 use crate::store_keys::StoreKeys;
@@ -93,6 +94,14 @@ struct Version {
 struct Opened {
     /// In the order of the versions.
     credentials: Vec<Credential>,
+    guard: Arc<Guard>,
+    last: Mutex<Option<Derived>>,
+}
+
+/// What was made from a key last, and what finds both: a signed token goes into many requests, and its guard takes longer to
+/// build than all else that a request needs.
+struct Derived {
+    credentials: Vec<Zeroizing<Vec<u8>>>,
     guard: Arc<Guard>,
 }
 
@@ -246,7 +255,7 @@ impl KeyHandle {
         }
         let version = inner.versions.get(at).ok_or_else(|| inner.unsealable())?;
         version.record.bounds.admit(self.name(), request)?;
-        let Opened { credentials, guard } = inner.opened()?;
+        let Opened { credentials, guard, .. } = inner.opened()?;
         let credential = credentials.get(at).ok_or_else(|| inner.unsealable())?;
         Ok(OpenKey { inner, at, version, credential, guard, request: *request })
     }
@@ -292,7 +301,7 @@ impl Inner {
         let secrets = credentials.iter().flat_map(Credential::secrets);
         let forms: Vec<(&[u8], &[u8])> = secrets.map(|secret| (secret.as_slice(), secret.as_slice())).collect();
         let guard = Guard::for_secrets(&forms).map_err(|_| self.unsealable())?;
-        Ok(Opened { credentials, guard })
+        Ok(Opened { credentials, guard, last: Mutex::new(None) })
     }
 }
 
@@ -315,6 +324,25 @@ impl<'a> OpenKey<'a> {
     /// What the answer has to pass on its way back.
     pub fn guard(&self) -> &'a Arc<Guard> {
         self.guard
+    }
+
+    /// The same, which knows beside the key what was made from it for this request: built anew only where that differs from
+    /// the last time.
+    ///
+    /// # Errors
+    /// One of them has under 16 bytes: it would be found where it is not.
+    pub fn guard_with(&self, derived: Vec<Zeroizing<Vec<u8>>>) -> Result<Arc<Guard>, TooShort> {
+        let Some(opened) = self.inner.opened.get().filter(|_| !derived.is_empty()) else {
+            return self.guard.with(&derived);
+        };
+        let last = || opened.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = last().as_ref().filter(|known| known.credentials == derived) {
+            return Ok(Arc::clone(&known.guard));
+        }
+        // Not under the lock: signatures differ in every request, and none waits for another's.
+        let guard = self.guard.with(&derived)?;
+        *last() = Some(Derived { credentials: derived, guard: Arc::clone(&guard) });
+        Ok(guard)
     }
 
     /// What the key changes in `draft`, which has to be the request that it was opened for. A header with a fixed value

@@ -1,7 +1,6 @@
 //! The key-encryption key. In: a file, or the bytes that a provider gave. Out: [`MasterKey`], and the keys derived from
 //! it; proven between: 32 bytes; a file is a regular one that nobody but its owner (or a mounted secret's group) may read.
 
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -164,12 +163,12 @@ pub fn next_to(path: &Path) -> PathBuf {
 /// Reads 32 secret bytes from a file that nobody else may read.
 pub(crate) fn read_secret_file(path: &Path) -> Result<Key256, MasterKeyError> {
     let at = || path.to_path_buf();
-    let mut file = File::open(path).map_err(|source| MasterKeyError::Io { path: at(), source })?;
+    let mut file = atomic::open_regular(path).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidInput => MasterKeyError::NotAFile { path: at() },
+        _ => MasterKeyError::Io { path: at(), source },
+    })?;
     // Of the opened file, not of the path: the path may lead elsewhere by now.
     let about = file.metadata().map_err(|source| MasterKeyError::Io { path: at(), source })?;
-    if !about.is_file() {
-        return Err(MasterKeyError::NotAFile { path: at() });
-    }
     let mode = about.mode() & 0o777;
     if !is_private(mode, about.uid()) {
         return Err(MasterKeyError::TooOpen { path: at(), mode });
@@ -284,6 +283,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = MasterKey::from_file(dir.path()).unwrap_err();
         assert!(matches!(error, MasterKeyError::NotAFile { .. } | MasterKeyError::Io { .. }));
+        let pipe = dir.path().join("pipe.key");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        assert!(matches!(MasterKey::from_file(&pipe), Err(MasterKeyError::NotAFile { .. })), "and nobody waits");
         let absent = dir.path().join("absent.key");
         assert!(MasterKey::from_file(&absent).unwrap_err().to_string().contains("absent.key"));
     }

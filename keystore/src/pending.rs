@@ -16,6 +16,7 @@ use crate::crypto::{self, Canonical, DoesNotOpen};
 use crate::operator::{OperatorKey, OperatorPublicKey};
 use crate::recipient::{self, PublicKey};
 use crate::sealed::{FORMAT_VERSION, bounds_encoding};
+use crate::store::UnprovenHead;
 
 /// A secret sealed for a store with its public key alone, and not yet part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +34,11 @@ pub struct PendingRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PendingFingerprint(pub(crate) [u8; 16]);
 
-/// An operator's word for a pending record: in this store, on top of this generation.
+/// An operator's word for a pending record: in this store, on top of the document with this manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OperatorSignature {
     pub(crate) operator: OperatorPublicKey,
-    pub(crate) generation: u64,
+    pub(crate) manifest: [u8; 32],
     pub(crate) signature: [u8; 64],
 }
 
@@ -83,18 +84,22 @@ impl PendingRecord {
         PendingFingerprint(*self.hash().first_chunk().unwrap_or(&[0; 16]))
     }
 
-    /// Signs it for `store` (its id) as it stands in `generation`: any later change of the store makes the signature
-    /// void, so that nobody can put an old record back.
+    /// Signs it for the store with this head, as it stands: any later change of the store makes the signature void, so that
+    /// nobody can put an old record back.
+    ///
+    /// The head is unproven, so it is its manifest that is signed for and not its generation: who can write the file can
+    /// raise a number, and keep the signature until the store gets there; the MAC of a manifest that is not yet made is
+    /// known to nobody.
     #[must_use]
-    pub fn signed(mut self, operator: &OperatorKey, store: &[u8; 16], generation: u64) -> Self {
-        let signature = operator.sign(&self.signed_bytes(store, generation));
-        self.signature = Some(OperatorSignature { operator: operator.public(), generation, signature });
+    pub fn signed(mut self, operator: &OperatorKey, head: &UnprovenHead) -> Self {
+        let signature = operator.sign(&self.signed_bytes(&head.store, &head.manifest));
+        self.signature = Some(OperatorSignature { operator: operator.public(), manifest: head.manifest, signature });
         self
     }
 
     /// Whether the signature, if there is one, is its operator's over this record in `store`.
     pub(crate) fn is_genuine(&self, signature: &OperatorSignature, store: &[u8; 16]) -> bool {
-        signature.operator.has_signed(&self.signed_bytes(store, signature.generation), &signature.signature)
+        signature.operator.has_signed(&self.signed_bytes(store, &signature.manifest), &signature.signature)
     }
 
     /// Opens the secret.
@@ -116,12 +121,8 @@ impl PendingRecord {
         )
     }
 
-    fn signed_bytes(&self, store: &[u8; 16], generation: u64) -> Vec<u8> {
-        Canonical::new("assay-keystore-operator-v2")
-            .field(store)
-            .field(&generation.to_be_bytes())
-            .field(&self.hash())
-            .bytes()
+    fn signed_bytes(&self, store: &[u8; 16], manifest: &[u8; 32]) -> Vec<u8> {
+        Canonical::new("assay-keystore-operator-v2").field(store).field(manifest).field(&self.hash()).bytes()
     }
 }
 
@@ -178,7 +179,7 @@ struct RawPending {
 #[serde(deny_unknown_fields)]
 struct RawSignature {
     operator: String,
-    generation: u64,
+    manifest: String,
     signature: String,
 }
 
@@ -214,7 +215,7 @@ impl TryFrom<RawSignature> for OperatorSignature {
             operator: crypto::fixed(&raw.operator)
                 .map(OperatorPublicKey)
                 .ok_or("an \"operator\" is not 32 bytes of base64url")?,
-            generation: raw.generation,
+            manifest: crypto::fixed(&raw.manifest).ok_or("a signature's \"manifest\" is not 32 bytes of base64url")?,
             signature: crypto::fixed(&raw.signature).ok_or("a \"signature\" is not 64 bytes of base64url")?,
         })
     }
@@ -231,7 +232,7 @@ impl From<PendingRecord> for RawPending {
             sealed: encode(&record.sealed),
             signature: record.signature.map(|signature| RawSignature {
                 operator: encode(&signature.operator.0),
-                generation: signature.generation,
+                manifest: encode(&signature.manifest),
                 signature: encode(&signature.signature),
             }),
         }

@@ -28,7 +28,7 @@ pub use editor::{Editor, Put, Rotated};
 pub use error::StoreError;
 pub use in_place::{KekRotated, rotate_kek_in_place};
 pub use info::{Disabled, KeyInfo, UnprovenHead, VersionInfo};
-pub use pending::{PendingInfo, PendingState};
+pub use pending::{PendingInfo, PendingState, SignedIn};
 
 use crate::document::{FileDocument, SealedDocument};
 use crate::generation::GenerationMemory;
@@ -58,6 +58,7 @@ pub struct Keystore {
     keys: BTreeMap<String, KeyHandle>,
     list: Vec<KeyInfo>,
     pending: Vec<PendingInfo>,
+    signed_in: Vec<SignedIn>,
     audit: Zeroizing<[u8; 32]>,
 }
 
@@ -200,18 +201,18 @@ impl Keystore {
     }
 
     /// Takes a store as it is although a later generation was seen here, and remembers its generation in place of that:
-    /// for an operator who put an old one back and knows why. Its generation, and the one that was seen.
+    /// for an operator who put an old one back and knows why. Its generation, and the one that was seen. It takes the document
+    /// that he looked at, not whatever stands in its place by now.
     ///
     /// # Errors
     /// As [`Keystore::open`], but for `RolledBack`. `BelowMinimum` stays: that is for the configuration to say.
     pub fn accept_rollback(
-        document: &dyn SealedDocument,
+        place: &str,
+        bytes: &[u8],
         master: &MasterKey,
         memory: &GenerationMemory,
     ) -> Result<(u64, Option<u64>), StoreError> {
-        let place = document.place();
-        let bytes = document.read().map_err(StoreError::at(&place))?;
-        editor::accept_rollback(&place, &bytes, master, memory)
+        editor::accept_rollback(place, bytes, master, memory)
     }
 
     /// The key of this name; `None` when there is none.
@@ -227,6 +228,11 @@ impl Keystore {
     /// What is pending, in the order in which it came. What an operator's signature has taken in is in the list instead.
     pub fn pending(&self) -> &[PendingInfo] {
         &self.pending
+    }
+
+    /// What operators have signed in since the last change: in the list, and part of the store for good with the next one.
+    pub fn signed_in(&self) -> &[SignedIn] {
+        &self.signed_in
     }
 
     /// The operators whose signature takes a pending record in, by name.
@@ -282,6 +288,7 @@ impl Keystore {
             keys: keys.collect(),
             list: list.collect(),
             pending: contents.pending.iter().map(|(state, record)| PendingInfo::new(*state, record)).collect(),
+            signed_in: contents.signed_in.clone(),
             audit: contents.keys.audit(),
         }
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::manifest::{Head, Manifest};
-use super::{MAX_RECORDS, PendingState, StoreError, VersionState, file};
+use super::{MAX_RECORDS, PendingState, SignedIn, StoreError, VersionState, file};
 use crate::api_key::KeyName;
 use crate::document::MAX_DOCUMENT_BYTES;
 use crate::pending::PendingRecord;
@@ -15,10 +15,14 @@ use crate::store_keys::StoreKeys;
 /// A proven store.
 pub(super) struct Contents {
     pub(super) head: Head,
+    /// The MAC of the manifest that it was read or written with last.
+    pub(super) mac: [u8; 32],
     /// By name, then version.
     pub(super) records: Vec<(VersionState, SealedRecord)>,
     /// In the order in which they came.
     pub(super) pending: Vec<(PendingState, PendingRecord)>,
+    /// Records of this document's pending ones that an operator's signature has made records like any other.
+    pub(super) signed_in: Vec<SignedIn>,
     pub(super) keys: Arc<StoreKeys>,
 }
 
@@ -57,10 +61,12 @@ impl Contents {
     }
 
     /// The document of this generation.
-    pub(super) fn encoded(&self, place: &str) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn encoded(&mut self, place: &str) -> Result<Vec<u8>, StoreError> {
+        let manifest = Manifest::of(self);
+        self.mac = manifest.mac;
         let (records, pending) =
             (self.records.iter().map(|(_, record)| record), self.pending.iter().map(|(_, record)| record));
-        let bytes = file::write(&Manifest::of(self), records, pending)
+        let bytes = file::write(&manifest, records, pending)
             .map_err(|error| StoreError::Io { place: place.to_owned(), source: error.into() })?;
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(StoreError::TooLarge { place: place.to_owned() });

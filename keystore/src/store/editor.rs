@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::contents::Contents;
 use super::manifest::Head;
 use super::{
-    Disabled, Keystore, MAX_OPERATORS, MAX_PENDING, MAX_RECORDS, PendingInfo, StoreError, file, pending, read,
+    Disabled, Keystore, MAX_OPERATORS, MAX_PENDING, MAX_RECORDS, PendingInfo, SignedIn, StoreError, file, pending, read,
 };
 use crate::api_key::{ApiKey, KeyName};
 use crate::bounds::Bounds;
@@ -91,7 +91,9 @@ impl Editor {
         }
         let fingerprint = self.contents.keys.fingerprint_of(secret);
         let mut versions = self.contents.records_of(name).iter();
-        if let Some((_, same)) = versions.find(|(_, record)| record.fingerprint == fingerprint) {
+        if let Some((_, same)) =
+            versions.find(|(_, record)| record.fingerprint == fingerprint && record.bounds == bounds)
+        {
             return Err(StoreError::SameSecret { name: name.clone(), version: same.version });
         }
         let (id, version, state) = match self.contents.newest(name) {
@@ -155,6 +157,38 @@ impl Editor {
             *state = if *state == VersionState::Next { VersionState::Current } else { VersionState::Previous };
         }
         Ok(Rotated { current, previous, dropped })
+    }
+
+    /// Takes a rotation back: `previous` becomes `current` again, and `current` becomes `previous`. What waits as `next` goes
+    /// on waiting.
+    ///
+    /// # Errors
+    /// `NoSuchKey`, or `NoPrevious` when none is kept.
+    pub fn rotate_back(&mut self, name: &KeyName) -> Result<Rotated, StoreError> {
+        let version_of = |state| self.contents.version_of(name, state);
+        let previous = version_of(VersionState::Current).ok_or_else(|| StoreError::NoSuchKey { name: name.clone() })?;
+        let current =
+            version_of(VersionState::Previous).ok_or_else(|| StoreError::NoPrevious { name: name.clone() })?;
+        for (state, _) in self.contents.records_of_mut(name) {
+            *state = match *state {
+                VersionState::Current => VersionState::Previous,
+                VersionState::Previous => VersionState::Current,
+                VersionState::Next => VersionState::Next,
+            };
+        }
+        Ok(Rotated { current, previous, dropped: None })
+    }
+
+    /// Removes the version of a key that waits, and leaves what is in use. Which one it was.
+    ///
+    /// # Errors
+    /// `NoSuchKey`, or `NoNext` when nothing waits.
+    pub fn remove_next(&mut self, name: &KeyName) -> Result<NonZeroU32, StoreError> {
+        self.known(name)?;
+        let next = self.contents.version_of(name, VersionState::Next);
+        let next = next.ok_or_else(|| StoreError::NoNext { name: name.clone() })?;
+        self.contents.records.retain(|(state, record)| record.name != *name || *state != VersionState::Next);
+        Ok(next)
     }
 
     /// Removes a key with all its versions.
@@ -262,6 +296,11 @@ impl Editor {
         self.contents.pending.iter().map(|(state, record)| PendingInfo::new(*state, record)).collect()
     }
 
+    /// What operators have signed in since the last change: the commit makes it part of the store for good.
+    pub fn signed_in(&self) -> &[SignedIn] {
+        &self.contents.signed_in
+    }
+
     /// The key of the store's audit chain: see [`Keystore::audit_key`].
     pub fn audit_key(&self) -> Zeroizing<[u8; 32]> {
         self.contents.keys.audit()
@@ -270,7 +309,7 @@ impl Editor {
     /// Writes the next generation. A kill at any moment leaves this generation or the one before.
     ///
     /// # Errors
-    /// The document or the memory can't be written. When it is the memory, the new generation stands.
+    /// The document or the memory can't be written. Whether the new generation may stand: [`StoreError::may_stand`].
     pub fn commit(mut self, memory: &GenerationMemory) -> Result<Keystore, StoreError> {
         self.contents.head.generation = self.contents.head.generation.saturating_add(1);
         let generation = self.contents.head.generation;
@@ -304,7 +343,8 @@ pub(super) fn create(
     let (keys, sealed_keys) = OuterKeys::new(master, &store).fresh(&store, random)?;
     let (operators, disabled) = Default::default();
     let head = Head { store, generation: 1, kek, keys: sealed_keys, operators, disabled };
-    let contents = Contents { head, records: Vec::new(), pending: Vec::new(), keys: Arc::new(keys) };
+    let (records, pending, signed_in) = Default::default();
+    let mut contents = Contents { head, mac: [0; 32], records, pending, signed_in, keys: Arc::new(keys) };
     let place = document.place();
     document.create(&contents.encoded(&place)?, 1).map_err(StoreError::at(&place))?;
     memory.remember(&store, 1)?;

@@ -12,7 +12,7 @@ use crate::master_key::MasterKeyError;
 use crate::recipient::PublicKey;
 use crate::sealed::SealError;
 
-/// Why a store was not opened or not changed. Nothing was written.
+/// Why a store was not opened or not changed. Nothing was written, but where [`StoreError::may_stand`] says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -228,7 +228,7 @@ pub enum StoreError {
     },
     /// There is a next version already.
     #[error(
-        "key \"{name}\" has a next version ({version}) already: `assay key rotate {name}` puts it into use, `assay key remove {name}` starts over"
+        "key \"{name}\" has a next version ({version}) already: `assay key rotate {name}` puts it into use, `assay key remove {name} --next` throws it away"
     )]
     NextExists {
         /// Which key.
@@ -236,8 +236,10 @@ pub enum StoreError {
         /// The version that waits.
         version: NonZeroU32,
     },
-    /// The same secret is stored under this name already.
-    #[error("key \"{name}\" has this very secret already, as version {version}")]
+    /// The same secret is stored under this name already, with the same bounds.
+    #[error(
+        "key \"{name}\" has this very secret already, as version {version} with the same bounds: `assay key list` shows which version is in use"
+    )]
     SameSecret {
         /// Which key.
         name: KeyName,
@@ -245,8 +247,16 @@ pub enum StoreError {
         version: NonZeroU32,
     },
     /// Nothing to rotate to.
-    #[error("key \"{name}\" has no next version to rotate to: put the new secret first (`assay key put {name} ...`)")]
+    #[error("key \"{name}\" has no version that waits as next: put the new secret first (`assay key put {name} ...`)")]
     NoNext {
+        /// Which key.
+        name: KeyName,
+    },
+    /// Nothing to go back to.
+    #[error(
+        "key \"{name}\" has no previous version to go back to: put the secret that is to be used (`assay key put {name} ...`)"
+    )]
+    NoPrevious {
         /// Which key.
         name: KeyName,
     },
@@ -346,6 +356,12 @@ impl StoreError {
         }
     }
 
+    /// Whether a change that ended so may stand nevertheless: the file was replaced and its directory not written through, a
+    /// database was asked and gave no answer, or this machine can't remember the new generation.
+    pub fn may_stand(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Away { .. } | Self::Memory(_) | Self::Master(MasterKeyError::Io { .. }))
+    }
+
     /// A stable name for each reason, for scripts and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -373,6 +389,7 @@ impl StoreError {
             Self::NextExists { .. } => "next_exists",
             Self::SameSecret { .. } => "same_secret",
             Self::NoNext { .. } => "no_next",
+            Self::NoPrevious { .. } => "no_previous",
             Self::SecretRefused { .. } => "secret_refused",
             Self::NoSuchPending { .. } => "no_such_pending",
             Self::WhichPending { .. } => "which_pending",

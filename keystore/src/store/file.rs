@@ -43,6 +43,7 @@ pub(super) fn parse_head(place: &str, bytes: &[u8]) -> Result<UnprovenHead, Stor
     Ok(UnprovenHead {
         store: fixed(&raw.store).ok_or_else(|| malformed(NOT_A_STORE_ID))?,
         generation: raw.generation,
+        manifest: fixed(&raw.manifest.mac).ok_or_else(|| malformed(NOT_A_MAC))?,
         kek: raw.kek,
         public_key: fixed(&raw.recipient.public_key).map(PublicKey).ok_or_else(|| malformed(NOT_A_PUBLIC_KEY))?,
         pending: raw.pending,
@@ -149,7 +150,13 @@ struct RawUnproven {
     generation: u64,
     kek: KekHeader,
     recipient: RawRecipient,
+    manifest: RawUnprovenManifest,
     pending: Vec<PendingRecord>,
+}
+
+#[derive(Deserialize)]
+struct RawUnprovenManifest {
+    mac: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,7 +244,7 @@ impl RawFile {
             manifest: Manifest {
                 head,
                 entries: self.manifest.entries.into_iter().map(RawEntry::decode).collect::<Result<_, _>>()?,
-                mac: fixed(&self.manifest.mac).ok_or("\"mac\" is not 32 bytes of base64url")?,
+                mac: fixed(&self.manifest.mac).ok_or(NOT_A_MAC)?,
             },
             pending: self.pending,
         })
@@ -321,6 +328,7 @@ impl RawEntry {
 }
 
 const NOT_A_STORE_ID: &str = "\"store\" is not 16 bytes of base64url";
+const NOT_A_MAC: &str = "\"mac\" is not 32 bytes of base64url";
 const NOT_A_PUBLIC_KEY: &str = "the recipient's \"public_key\" is not 32 bytes of base64url";
 
 /// Width of a sealed key: nonce, key, tag.

@@ -65,12 +65,16 @@ pub fn rotate_kek_in_place(
             let mut editor = Keystore::edit_document(document, &current, memory)?;
             let next = left.map_or_else(|| MasterKey::create_file(&next_file, random), Ok)?;
             let rewrapped = editor.rotate_kek(KekHeader::file(&next), &next, random);
-            if rewrapped.is_err() && !resumed {
+            // Who reads the old key has to read the new one, before the store needs it. It is read again: a file that could
+            // not be given to the old one's owner may be open to a group that only root's files may be open to.
+            let ready = rewrapped.and_then(|()| {
+                atomic::keep_readers(&key_file, &next_file).map_err(io)?;
+                Ok(MasterKey::from_file(&next_file)?)
+            });
+            if ready.is_err() && !resumed {
                 let _ = std::fs::remove_file(&next_file);
             }
-            rewrapped?;
-            // Who reads the old key has to read the new one, before the store needs it.
-            atomic::keep_readers(&key_file, &next_file).map_err(io)?;
+            ready?;
             editor.commit(memory)?;
             next
         }

@@ -20,6 +20,8 @@ pub struct UnprovenHead {
     pub store: [u8; 16],
     /// Its generation.
     pub generation: u64,
+    /// The MAC of its manifest: what an operator's signature is made on top of.
+    pub manifest: [u8; 32],
     /// Its key-encryption key, and where that comes from.
     pub kek: KekHeader,
     /// The public key to seal with.

@@ -1,5 +1,5 @@
 //! From pending to part of the store. In: pending records, the proven contents. Out: the contents with those taken in that
-//! a listed operator signed for this very generation; for each of the others, what it waits for. A bad one is told and
+//! a listed operator signed for this very document; for each of the others, what it waits for. A bad one is told and
 //! passed over: who may only add must not be able to keep the store from opening.
 
 use std::fmt;
@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::contents::Contents;
 use super::{Put, VersionState};
+use crate::api_key::KeyName;
 use crate::bounds::BoundsText;
+use crate::operator::OperatorPublicKey;
 use crate::pending::PendingRecord;
 use crate::sealed::{RecordFacts, RecordId, SealedRecord};
 
@@ -53,17 +55,31 @@ pub struct PendingInfo {
     pub bounds: BoundsText,
 }
 
+/// What an operator's signature took in: part of the store as long as nothing else changes, and for good with the next change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The key's name.
+    pub name: KeyName,
+    /// What it became.
+    pub put: Put,
+    /// Who signed.
+    pub signer: OperatorPublicKey,
+}
+
 /// Sorts pending records: good signatures take theirs in, the others wait.
 pub(super) fn take_in(contents: &mut Contents, pending: Vec<PendingRecord>) {
     for record in pending {
-        if let Err(state) = signature_of(contents, &record).and_then(|()| adopt(contents, &record).map(drop)) {
-            contents.pending.push((state, record));
+        let taken = signature_of(contents, &record).and_then(|signer| Ok((signer, adopt(contents, &record)?)));
+        match taken {
+            Ok((signer, put)) => contents.signed_in.push(SignedIn { name: record.name, put, signer }),
+            Err(state) => contents.pending.push((state, record)),
         }
     }
 }
 
-/// What each waits for after a change: no signature holds for a later generation.
+/// What each waits for after a change: no signature holds for a later document.
 pub(super) fn look_again(contents: &mut Contents) {
+    contents.signed_in.clear();
     let pending = std::mem::take(&mut contents.pending);
     let again = pending.into_iter().map(|(_, record)| {
         let state = signature_of(contents, &record).err().unwrap_or(PendingState::Waiting);
@@ -92,7 +108,8 @@ pub(super) fn adopt(contents: &mut Contents, pending: &PendingRecord) -> Result<
     let (name, bounds) = (pending.name.clone(), pending.bounds.clone());
     let record = SealedRecord::accept(RecordFacts { id, name, version, bounds }, pending, &contents.keys)
         .map_err(|_| PendingState::DoesNotOpen)?;
-    if contents.records_of(&pending.name).iter().any(|(_, other)| other.fingerprint == record.fingerprint) {
+    let same = |other: &SealedRecord| other.fingerprint == record.fingerprint && other.bounds == record.bounds;
+    if contents.records_of(&pending.name).iter().any(|(_, other)| same(other)) {
         return Err(PendingState::SameSecret);
     }
     let put = Put { version, state, fingerprint: record.fingerprint };
@@ -100,8 +117,8 @@ pub(super) fn adopt(contents: &mut Contents, pending: &PendingRecord) -> Result<
     Ok(put)
 }
 
-/// Whether an operator vouches for it here and now; else what it waits for.
-fn signature_of(contents: &Contents, record: &PendingRecord) -> Result<(), PendingState> {
+/// The operator who vouches for it here and now; else what it waits for.
+fn signature_of(contents: &Contents, record: &PendingRecord) -> Result<OperatorPublicKey, PendingState> {
     if record.recipient != contents.keys.recipient {
         return Err(PendingState::OtherPublicKey);
     }
@@ -115,11 +132,11 @@ fn signature_of(contents: &Contents, record: &PendingRecord) -> Result<(), Pendi
     if !record.is_genuine(&signature, &contents.head.store) {
         return Err(PendingState::BadSignature);
     }
-    // Of an older generation it may be an old record put back, with a key that was rotated away since.
-    if signature.generation != contents.head.generation {
+    // On top of an older document it may be an old record put back, with a key that was rotated away since.
+    if signature.manifest != contents.mac {
         return Err(PendingState::StaleSignature);
     }
-    Ok(())
+    Ok(signature.operator)
 }
 
 impl PendingInfo {

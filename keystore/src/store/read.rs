@@ -1,6 +1,6 @@
 //! Opening. In: a document. Out: [`Contents`]; proven between, in this order: its syntax, the key, the manifest, each record
 //! against the manifest and that it unseals, its age; then the pending records, of which those that a listed operator has
-//! signed for this very generation become part of it.
+//! signed for this very document become part of it.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -48,7 +48,8 @@ pub(super) fn open_of_any_age(place: &str, bytes: &[u8], master: &MasterKey) -> 
     let keys = outer.open(&manifest.head.store, &manifest.head.keys);
     let keys = Arc::new(keys.map_err(|_| StoreError::Inconsistent { place: at(), what: "its own keys do not open" })?);
     let records = matched(place, records, &manifest, &keys)?;
-    let mut contents = Contents { head: manifest.head, records, pending: Vec::new(), keys };
+    let mut contents =
+        Contents { head: manifest.head, mac: manifest.mac, records, pending: Vec::new(), signed_in: Vec::new(), keys };
     pending::take_in(&mut contents, pending);
     Ok(contents)
 }

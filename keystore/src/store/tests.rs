@@ -133,14 +133,11 @@ fn an_accepted_rollback_is_remembered_and_the_pinned_minimum_is_not_lifted_by_it
     let sample = Sample::new();
     let old = sample.text();
     sample.put("third", "sk-third-0123456789abcdef", "api.example.com");
-    sample.write(old);
-    let document = FileDocument::to_read(&sample.path);
+    sample.write(&old);
+    let accept = |memory| Keystore::accept_rollback("keys", old.as_bytes(), &sample.master, memory);
     let pinned = GenerationMemory::in_process().at_least(4);
-    assert!(matches!(
-        Keystore::accept_rollback(&document, &sample.master, &pinned),
-        Err(StoreError::BelowMinimum { .. })
-    ));
-    assert_eq!(Keystore::accept_rollback(&document, &sample.master, &sample.memory).unwrap(), (3, Some(4)));
+    assert!(matches!(accept(&pinned), Err(StoreError::BelowMinimum { .. })));
+    assert_eq!(accept(&sample.memory).unwrap(), (3, Some(4)));
     assert_eq!(Keystore::open(&sample.path, &sample.master, &sample.memory).unwrap().generation(), 3);
 }
 
@@ -305,6 +302,38 @@ fn put_never_overwrites_and_rotation_moves_versions_on() {
     assert_eq!(rotate().unwrap().dropped, Some(number(1)));
     assert_eq!(states(), [(2, "previous"), (3, "current")]);
     assert_eq!(sample.open().unwrap().key("openai").unwrap().version(), number(3));
+}
+
+#[test]
+fn a_rotation_is_taken_back_and_what_waits_is_thrown_away_alone() {
+    let sample = Sample::new();
+    let name = name_of("openai");
+    let secret = |text: &str| ApiKey::parse(text.as_bytes()).unwrap();
+    let elsewhere = || Bounds::parse(&bounds("eu.api.openai.com")).unwrap();
+    let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
+    assert!(matches!(editor.rotate_back(&name_of("absent")), Err(StoreError::NoSuchKey { .. })));
+    assert!(matches!(editor.rotate_back(&name), Err(StoreError::NoPrevious { .. })));
+    assert!(matches!(editor.remove_next(&name_of("absent")), Err(StoreError::NoSuchKey { .. })));
+    assert!(matches!(editor.remove_next(&name), Err(StoreError::NoNext { .. })));
+
+    // The same secret for another host is another version.
+    let old = secret("sk-openai-0123456789abcdef");
+    let number = |version: u32| NonZeroU32::new(version).unwrap();
+    assert_eq!(editor.put(&name, &old, elsewhere(), &SystemRandom).unwrap().version, number(2));
+    assert_eq!(editor.rotate(&name).unwrap().current, number(2));
+    assert!(matches!(editor.put(&name, &old, elsewhere(), &SystemRandom), Err(StoreError::SameSecret { .. })));
+
+    editor.put(&name, &secret("sk-mistyped-0123456789abcdef"), elsewhere(), &SystemRandom).unwrap();
+    let back = editor.rotate_back(&name).unwrap();
+    assert_eq!(back, Rotated { current: number(1), previous: number(2), dropped: None });
+    assert_eq!(editor.remove_next(&name).unwrap(), number(3));
+    editor.commit(&sample.memory).unwrap();
+    let store = sample.open().unwrap();
+    let info = store.list().iter().find(|info| info.name == "openai").unwrap();
+    let states: Vec<_> = info.versions.iter().map(|v| (v.version.get(), v.state.as_str())).collect();
+    assert_eq!(states, [(1, "current"), (2, "previous")]);
+    assert_eq!(store.key("openai").unwrap().version(), number(1));
+    assert!(store.key("stripe").is_some());
 }
 
 #[test]

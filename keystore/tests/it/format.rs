@@ -126,13 +126,6 @@ fn a_sealer_written_from_the_page_alone_is_understood() {
         &[domain("assay-keystore-pending-hash-v2"), field(&about), field(&enc.0), field(&sealed)].concat(),
     );
     let operator = Ed25519KeyPair::generate().unwrap();
-    let signed = [
-        domain("assay-keystore-operator-v2"),
-        field(&bytes(&file["store"], 16)),
-        field(&2_u64.to_be_bytes()),
-        field(hash.as_ref()),
-    ]
-    .concat();
     let listed = checked("assay-operator-", operator.public_key().as_ref());
     let mut editor = Keystore::edit(&place.store, &place.master(), &place.memory()).unwrap();
     editor.add_operator(&KeyName::parse("ann").unwrap(), OperatorPublicKey::parse(&listed).unwrap()).unwrap();
@@ -151,9 +144,13 @@ fn a_sealer_written_from_the_page_alone_is_understood() {
     let info = place.open().pending()[0].clone();
     assert_eq!((info.fingerprint, info.state), (HEXLOWER.encode(&hash.as_ref()[..16]), PendingState::Waiting));
 
+    let mac = bytes(&file["manifest"]["mac"], 32);
+    let signed =
+        [domain("assay-keystore-operator-v2"), field(&bytes(&file["store"], 16)), field(&mac), field(hash.as_ref())]
+            .concat();
     file["pending"][0]["signature"] = serde_json::json!({
         "operator": B64.encode(operator.public_key().as_ref()),
-        "generation": 2,
+        "manifest": B64.encode(&mac),
         "signature": B64.encode(operator.sign(&signed).as_ref()),
     });
     std::fs::write(&place.store, format!("{file:#}\n")).unwrap();

@@ -118,6 +118,29 @@ fn a_key_changes_only_the_request_that_it_was_opened_for() {
 }
 
 #[test]
+fn what_finds_a_token_is_built_once_and_finds_the_key_too() {
+    let (_directory, place) = place();
+    let key = opened(&place);
+    let (right, seat, request) = (right(), seat(), request());
+    let derived = |text: &str| vec![zeroize::Zeroizing::new(text.as_bytes().to_vec())];
+    let [one, other] = ["first-signed-token-0123", "other-signed-token-4567"];
+    let guards: Vec<_> = [one, one, other, one]
+        .into_iter()
+        // Of several requests, each of which opens the key.
+        .map(|token| key.open(&right, &seat, &request, NOW).unwrap().guard_with(derived(token)).unwrap())
+        .collect();
+    assert!(std::sync::Arc::ptr_eq(&guards[0], &guards[1]));
+    assert!(!std::sync::Arc::ptr_eq(&guards[1], &guards[2]) && !std::sync::Arc::ptr_eq(&guards[2], &guards[3]));
+    for (guard, finds, passes) in [(&guards[0], one, other), (&guards[2], other, one), (&guards[3], one, other)] {
+        assert!(guard.scrub_header(finds.as_bytes()).is_some() && guard.scrub_header(SECRET.as_bytes()).is_some());
+        assert!(guard.scrub_header(passes.as_bytes()).is_none());
+    }
+    let open = key.open(&right, &seat, &request, NOW).unwrap();
+    assert!(open.guard_with(derived("too short")).is_err());
+    assert!(std::sync::Arc::ptr_eq(&open.guard_with(Vec::new()).unwrap(), open.guard()));
+}
+
+#[test]
 fn the_next_version_opens_only_when_it_is_asked_for_by_that_name() {
     let (_directory, place) = place();
     let before = opened(&place);

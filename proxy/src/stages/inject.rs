@@ -189,7 +189,7 @@ fn inject(admitted: &Admitted, wanted: &Wanted<'_>, upstream: &mut RequestHeader
     let in_use = key.in_use();
     strip_query(&in_use, upstream)?;
     let sent = outgoing(route, &upstream.method, upstream.uri.path());
-    let open = open(admitted, &in_use, &sent, next, now).map_err(|why| stop_of(route, &why))?;
+    let open = open(admitted, &in_use, &sent, next, now).map_err(|why| stop_of(route, &why, now))?;
     let uses = in_use.uses_of(open.version()).ok_or(Stop::Internal)?;
     let injected = Injected { key: key.name.clone(), version: uses.clone() };
     if open.recipe().needs() == Needs::Minted {
@@ -207,12 +207,12 @@ fn inject(admitted: &Admitted, wanted: &Wanted<'_>, upstream: &mut RequestHeader
         body,
         now,
     };
-    let changes = open.apply(&draft).map_err(|why| stop_of(route, &NoKey::Refused(why)))?;
+    let changes = open.apply(&draft).map_err(|why| stop_of(route, &NoKey::Refused(why), now))?;
     let guard = open.guard().clone();
     let (guard, body) = match changes {
         Changes::Many { derived, headers, target, body } => {
             // A signature or a rendered credential that is too short to be looked for is none.
-            let guard = guard.with(&derived).map_err(|_| Stop::KeyUnavailable)?;
+            let guard = guard.with(&derived).map_err(|_| Stop::KeyUnavailable("key_guard"))?;
             for (name, value) in headers {
                 put(upstream, name, value);
             }
@@ -223,10 +223,10 @@ fn inject(admitted: &Admitted, wanted: &Wanted<'_>, upstream: &mut RequestHeader
         }
         Changes::Header(name, value) => {
             put(upstream, name, value);
-            (guard, None)
+            (open.guard().clone(), None)
         }
         // Shown in the handshake.
-        Changes::Nothing => (guard, None),
+        Changes::Nothing => (open.guard().clone(), None),
     };
     Ok(Carried { guard, injected, body, to_mint: None })
 }
@@ -272,7 +272,7 @@ pub(super) fn outgoing<'a>(route: &'a Route, method: &'a Method, path: &'a str) 
 }
 
 /// What the client learns: where its own request has no place for the key, that; else that we can't serve it now.
-pub(super) fn stop_of(route: &Route, why: &NoKey) -> Stop {
+pub(super) fn stop_of(route: &Route, why: &NoKey, now: UnixTime) -> Stop {
     if let NoKey::Refused(KeyError::OutOfBounds(violation)) = why
         && matches!(violation.bound(), Bound::Method | Bound::Path)
     {
@@ -290,9 +290,22 @@ pub(super) fn stop_of(route: &Route, why: &NoKey) -> Stop {
             _ => {}
         }
     }
-    tracing::warn!(route = %route.name, "{why}");
-    Stop::KeyUnavailable
+    if let NoKey::Refused(KeyError::Disabled { key }) = why {
+        if route.key.as_ref().is_some_and(|key| key.may_tell_disabled(now)) {
+            tracing::warn!(
+                target: "assay::keys",
+                route = %route.name,
+                "key \"{key}\" is disabled: its requests are answered 503 until `assay key enable {key}` or the end of its time"
+            );
+        }
+        return Stop::KeyUnavailable(KEY_DISABLED);
+    }
+    tracing::warn!(target: "assay::keys", route = %route.name, "{why}");
+    Stop::KeyUnavailable("key_refused")
 }
+
+/// The log's word for a key that an operator switched off.
+pub(super) const KEY_DISABLED: &str = "key_disabled";
 
 /// The client's own value in a parameter of the key's, or of another of the vendor's credentials.
 fn strip_query(in_use: &InUse, upstream: &mut RequestHeader) -> Result<(), Stop> {
@@ -318,10 +331,10 @@ async fn carry_minted(
     let patience = route.upstream.settings.timeouts.connect;
     // Told once, by whoever asked the endpoint.
     let token = runtime.minted.get(&to_mint, place, &runtime.clock, patience, &runtime.metrics).await;
-    let token = token.map_err(|_| Stop::KeyUnavailable)?;
+    let token = token.map_err(|_| Stop::KeyUnavailable("key_token"))?;
     match to_mint.minter.apply(&token.token) {
         Ok(Changes::Header(name, value)) => put(upstream, name, value),
-        _ => return Err(Stop::KeyUnavailable),
+        _ => return Err(Stop::KeyUnavailable("key_token")),
     }
     ctx.scrubber = route.settings.guard_body.then(|| token.guard.stream());
     ctx.guard = Some(token.guard.clone());

@@ -36,7 +36,7 @@ fn with_operator() -> (Sample, OperatorKey) {
 
 fn signed(sample: &Sample, record: PendingRecord, operator: &OperatorKey) -> PendingRecord {
     let head = Keystore::head(&FileDocument::to_read(&sample.path)).unwrap();
-    record.signed(operator, &head.store, head.generation)
+    record.signed(operator, &head)
 }
 
 #[test]
@@ -152,33 +152,38 @@ fn signed_by_a_listed_operator_it_is_part_of_the_store_at_once() {
     let store = sample.open().unwrap();
     assert!(store.key("third").is_some() && store.pending().is_empty());
     assert_eq!(store.list()[0].versions[1].state, VersionState::Next, "a name that exists waits for its rotation");
+    let told = |signed: &[SignedIn]| signed.iter().map(|one| (one.name.to_string(), one.signer)).collect::<Vec<_>>();
+    let expected = [("third".to_owned(), ann.public()), ("openai".to_owned(), ann.public())];
+    assert_eq!(told(store.signed_in()), expected, "whoever changes the store has to say so");
     // The next change makes it a record like any other.
     let mut editor = edit(&sample);
+    assert_eq!(told(editor.signed_in()), expected);
     editor.rotate(&name_of("openai")).unwrap();
-    editor.commit(&sample.memory).unwrap();
+    assert!(editor.commit(&sample.memory).unwrap().signed_in().is_empty());
     let file: Value = serde_json::from_str(&sample.text()).unwrap();
     assert_eq!((file["pending"].as_array().unwrap().len(), file["records"].as_array().unwrap().len()), (0, 4));
     assert!(sample.open().unwrap().key("third").is_some());
 }
 
 #[test]
-fn a_signature_counts_only_from_a_listed_operator_over_this_record_in_this_store_and_generation() {
+fn a_signature_counts_only_from_a_listed_operator_over_this_record_on_top_of_this_document() {
     let (sample, ann) = with_operator();
     let mallory = OperatorKey::create_file(&sample.dir.path().join("mallory.key"), &SystemRandom).unwrap();
     let head = Keystore::head(&FileDocument::to_read(&sample.path)).unwrap();
     let record = || sealed(&sample, "third", "sk-third-0123456789abcdef");
     let mut moved = record();
-    moved.signature = record().signed(&ann, &head.store, head.generation).signature;
-    let mut posing = record().signed(&mallory, &head.store, head.generation);
+    moved.signature = record().signed(&ann, &head).signature;
+    let elsewhere = UnprovenHead { store: [7; 16], ..head.clone() };
+    let another = UnprovenHead { manifest: [7; 32], ..head.clone() };
+    let mut posing = record().signed(&mallory, &head);
     posing.signature =
         posing.signature.map(|signature| crate::pending::OperatorSignature { operator: ann.public(), ..signature });
     for (record, state) in [
-        (record().signed(&mallory, &head.store, head.generation), PendingState::UnknownOperator),
+        (record().signed(&mallory, &head), PendingState::UnknownOperator),
         (posing, PendingState::BadSignature),
         (moved, PendingState::BadSignature),
-        (record().signed(&ann, &[7; 16], head.generation), PendingState::BadSignature),
-        (record().signed(&ann, &head.store, head.generation - 1), PendingState::StaleSignature),
-        (record().signed(&ann, &head.store, head.generation + 1), PendingState::StaleSignature),
+        (record().signed(&ann, &elsewhere), PendingState::BadSignature),
+        (record().signed(&ann, &another), PendingState::StaleSignature),
     ] {
         let before = sample.text();
         append(&sample, &record);
@@ -198,6 +203,25 @@ fn a_signed_record_from_the_history_does_not_come_back() {
     editor.remove(&name_of("third")).unwrap();
     editor.commit(&sample.memory).unwrap();
     append(&sample, &leaked);
+    let store = sample.open().unwrap();
+    assert!(store.key("third").is_none());
+    assert_eq!(states(&store), [("third", PendingState::StaleSignature)]);
+}
+
+/// Who can write the file but not open it shows an operator a later generation than there is, and keeps what he signs.
+#[test]
+fn a_signature_made_over_a_forged_head_is_not_good_later() {
+    let (sample, ann) = with_operator();
+    let genuine = sample.text();
+    let mut forged: Value = serde_json::from_str(&genuine).unwrap();
+    let next = sample.open().unwrap().generation() + 1;
+    forged["generation"] = next.into();
+    sample.write(format!("{forged:#}\n"));
+    let hoarded = signed(&sample, sealed(&sample, "third", "sk-leaked-0123456789abcdef"), &ann);
+    sample.write(&genuine);
+    sample.put("fourth", "sk-fourth-0123456789abcdef", "api.example.com");
+    assert_eq!(sample.open().unwrap().generation(), next);
+    append(&sample, &hoarded);
     let store = sample.open().unwrap();
     assert!(store.key("third").is_none());
     assert_eq!(states(&store), [("third", PendingState::StaleSignature)]);

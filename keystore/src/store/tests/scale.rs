@@ -1,11 +1,9 @@
-//! Ten thousand keys.
-
-use std::time::{Duration, Instant};
+//! Ten thousand keys, and as many as there is room for. How long it takes is measured by the benches.
 
 use super::*;
 
 #[test]
-fn ten_thousand_keys_are_loaded_within_a_second() {
+fn ten_thousand_keys_are_loaded() {
     let sample = Sample::new();
     let mut editor = Keystore::edit(&sample.path, &sample.master, &sample.memory).unwrap();
     let bounds = Bounds::parse(&bounds("api.example.com")).unwrap();
@@ -14,14 +12,9 @@ fn ten_thousand_keys_are_loaded_within_a_second() {
         editor.put(&name_of(&format!("key-{number:05}")), &secret, bounds.clone(), &SystemRandom).unwrap();
     }
     editor.commit(&sample.memory).unwrap();
-    let started = Instant::now();
     let store = sample.open().unwrap();
-    let took = started.elapsed();
     assert_eq!(store.list().len(), 10_000);
-    // Without optimisation it is the test's own code that is slow.
-    let most = if cfg!(debug_assertions) { Duration::from_secs(20) } else { Duration::from_secs(1) };
-    assert!(took <= most, "{took:?}");
-    println!("10,000 keys in {took:?}");
+    assert!(store.key("key-00000").is_some() && store.key("key-09997").is_some());
 }
 
 #[test]
