@@ -24,7 +24,7 @@ mod told;
 mod uses;
 
 pub(crate) use minting::{ToMint, Token, TokenPlace, Tokens};
-pub(crate) use told::told;
+pub(crate) use told::{disabled, told};
 pub(crate) use uses::{Injected, VersionUses};
 
 /// The store that is in use.
@@ -43,6 +43,8 @@ pub(crate) struct LiveKey {
     pub name: Arc<str>,
     /// When the next version was last tried because the API refused the current one; seconds since 1970.
     next_tried: AtomicI64,
+    /// When the log last had that it is disabled.
+    disabled_told: AtomicI64,
     in_use: ArcSwap<InUse>,
 }
 
@@ -62,6 +64,7 @@ impl LiveKey {
         Arc::new(Self {
             name: name.into(),
             next_tried: AtomicI64::new(i64::MIN),
+            disabled_told: AtomicI64::new(i64::MIN),
             in_use: ArcSwap::from_pointee(InUse::new(handle, &[])),
         })
     }
@@ -74,6 +77,11 @@ impl LiveKey {
     /// Whether the next version may be tried now for the current one; if so, not again within a minute.
     pub(crate) fn may_try_next(&self, now: UnixTime) -> bool {
         rested(&self.next_tried, now)
+    }
+
+    /// Whether the log is to have now that it is disabled; if so, not again within a minute.
+    pub(crate) fn may_tell_disabled(&self, now: UnixTime) -> bool {
+        rested(&self.disabled_told, now)
     }
 
     /// From now on this one is. What was counted of versions that stay goes on.
@@ -107,7 +115,7 @@ impl InUse {
     }
 }
 
-/// Between two tries of a next version.
+/// Between two tries of a next version, and two lines of the log about the same.
 const BETWEEN_TRIES_SECS: i64 = 60;
 
 /// Whether a minute is over since what `tried` holds; if so, it begins anew.

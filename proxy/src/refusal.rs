@@ -53,8 +53,8 @@ pub(crate) enum Stop {
     Overloaded(Shed),
     /// Admit: the request body did not arrive in time.
     BodyTimeout,
-    /// Inject: the key may not be used for this request, or is not there.
-    KeyUnavailable,
+    /// Inject: the key may not be used for this request, or is not there. Why, in a word for the log.
+    KeyUnavailable(&'static str),
     /// Route or exchange: no address, no connection, or an answer that is none.
     UpstreamUnreachable,
     /// Exchange: the upstream was too slow.
@@ -148,7 +148,7 @@ impl Stop {
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Try again later", "14")
             },
             Self::BodyTimeout => row(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long", "4"),
-            Self::KeyUnavailable => Row {
+            Self::KeyUnavailable(_) => Row {
                 retry: Retry::Soon,
                 ..row(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", "14")
             },
@@ -176,7 +176,7 @@ impl Stop {
     /// What the log says beyond the code; empty where the code says it all.
     pub(crate) fn detail(&self) -> &'static str {
         match self {
-            Self::BadRequest(what) | Self::UpstreamRefused(what) => what,
+            Self::BadRequest(what) | Self::UpstreamRefused(what) | Self::KeyUnavailable(what) => what,
             Self::NotAllowed(refusal) => refusal.word(),
             Self::Overloaded(shed) => shed.as_str(),
             Self::SharedStateDown => "shared_state_down",
@@ -193,7 +193,7 @@ impl Stop {
             Self::Refused | Self::UserRefused => Some(Group::Refused),
             Self::Limited(_) => Some(Group::Limited),
             Self::Overloaded(_) => Some(Group::Overloaded),
-            Self::Unverifiable | Self::SharedStateDown | Self::KeyUnavailable => Some(Group::Unavailable),
+            Self::Unverifiable | Self::SharedStateDown | Self::KeyUnavailable(_) => Some(Group::Unavailable),
             Self::BadRequest(_)
             | Self::NoRoute
             | Self::NoOperation

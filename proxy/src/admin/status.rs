@@ -57,6 +57,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<Value> {
         json!({
             "generation": keys.store.generation(),
             "taken_at": keys.taken.secs(),
+            "disabled": crate::keys::disabled(&keys.store, runtime.clock.now()),
             "problem": admin.reloader.keys_problem(),
         })
     });

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use attest_core::time::UnixTime;
+use keystore::Keystore;
+use keystore::store::KeyInfo;
 use serde_json::{Value, json};
 
 use super::{LiveKey, VersionUses};
@@ -26,7 +29,9 @@ pub(crate) fn told(generation: &Generation) -> Value {
                     "fingerprint": version.fingerprint,
                     "hosts": version.bounds.hosts,
                     "uses": uses.as_ref().map_or(0, |uses| uses.uses()),
-                    "last_use": uses.and_then(|uses| uses.last()).map(|last| last.secs()),
+                    "last_use": uses.as_ref().and_then(|uses| uses.last()).map(|last| last.secs()),
+                    "refused": uses.as_ref().map_or(0, |uses| uses.refused()),
+                    "last_refused": uses.and_then(|uses| uses.refused_last()).map(|last| last.secs()),
                 })
             }).collect::<Vec<_>>(),
         })
@@ -36,6 +41,12 @@ pub(crate) fn told(generation: &Generation) -> Value {
         "store": { "id": keys.store.id(), "generation": keys.store.generation(), "taken_at": keys.taken.secs() },
         "keys": list,
     })
+}
+
+/// The names of the keys that are switched off now.
+pub(crate) fn disabled(store: &Keystore, now: UnixTime) -> Vec<&str> {
+    let off = |key: &&KeyInfo| key.disabled.is_some_and(|disabled| disabled.is_in_force(now));
+    store.list().iter().filter(off).map(|key| key.name.as_str()).collect()
 }
 
 fn uses(live: &LiveKey, version: u32, fingerprint: &str) -> Option<Arc<VersionUses>> {

@@ -8,6 +8,7 @@ use attest_core::time::UnixTime;
 use http::StatusCode;
 use keystore::KeyHandle;
 
+use super::rested;
 use crate::telemetry::metrics::{ByStatus, KeyAnswerLabels, KeyLabels, Lazy, Metrics};
 
 /// One version of a key, told from another that was sealed under the same number by its fingerprint.
@@ -19,6 +20,9 @@ pub(crate) struct VersionUses {
     pub fingerprint: Box<str>,
     uses: AtomicU64,
     last: AtomicI64,
+    refused: AtomicU64,
+    refused_last: AtomicI64,
+    refusal_told: AtomicI64,
     counted: Lazy,
     answers: ByStatus,
 }
@@ -51,6 +55,9 @@ impl VersionUses {
             fingerprint: fingerprint.into(),
             uses: AtomicU64::new(0),
             last: AtomicI64::new(0),
+            refused: AtomicU64::new(0),
+            refused_last: AtomicI64::new(0),
+            refusal_told: AtomicI64::new(i64::MIN),
             counted: Lazy::default(),
             answers: ByStatus::default(),
         }
@@ -65,6 +72,16 @@ impl VersionUses {
     pub(crate) fn last(&self) -> Option<UnixTime> {
         (self.uses() > 0).then(|| UnixTime::from_secs(self.last.load(Ordering::Relaxed)))
     }
+
+    /// How often the API answered it 401 since the process began.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// When it last did.
+    pub(crate) fn refused_last(&self) -> Option<UnixTime> {
+        (self.refused() > 0).then(|| UnixTime::from_secs(self.refused_last.load(Ordering::Relaxed)))
+    }
 }
 
 impl Injected {
@@ -77,9 +94,23 @@ impl Injected {
         version.counted.count(&metrics.key_uses, labels);
     }
 
-    /// The API answered it with this.
-    pub(crate) fn count_answer(&self, status: StatusCode, metrics: &Metrics) {
+    /// The API answered it with this. A key that it doesn't take any more is told, once a minute.
+    pub(crate) fn count_answer(&self, status: StatusCode, now: UnixTime, metrics: &Metrics) {
         let Self { key, version } = self;
+        if status == StatusCode::UNAUTHORIZED {
+            version.refused_last.fetch_max(now.secs(), Ordering::Relaxed);
+            version.refused.fetch_add(1, Ordering::Relaxed);
+            if rested(&version.refusal_told, now) {
+                tracing::warn!(
+                    target: "assay::keys",
+                    key = %key,
+                    version = version.version.get(),
+                    fingerprint = %version.fingerprint,
+                    "the API answers 401 to this key: it may be revoked there, or mistyped; `assay key list --gateway` counts, \
+                     `assay key rotate {key}` takes the next version, with `--back` the one before"
+                );
+            }
+        }
         if let Some(counter) = version.answers.of(status, false) {
             counter.count(&metrics.key_answers, || KeyAnswerLabels {
                 key: key.clone(),

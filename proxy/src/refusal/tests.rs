@@ -29,7 +29,7 @@ fn stops() -> Vec<Stop> {
         Stop::SharedStateDown,
         Stop::Overloaded(Shed::Deadline),
         Stop::BodyTimeout,
-        Stop::KeyUnavailable,
+        Stop::KeyUnavailable("key_disabled"),
         Stop::UpstreamUnreachable,
         Stop::UpstreamTimeout,
         Stop::UpstreamRefused("101"),
@@ -68,7 +68,7 @@ fn no_answer_carries_the_detail() {
 
 #[test]
 fn overload_and_our_faults_spread_the_clients_they_send_away() {
-    for stop in [Stop::Unverifiable, Stop::Overloaded(Shed::Full), Stop::KeyUnavailable] {
+    for stop in [Stop::Unverifiable, Stop::Overloaded(Shed::Full), Stop::KeyUnavailable("key_token")] {
         let after = |spread| stop.answer(ID, false, spread, None).unwrap().head.headers[RETRY_AFTER].clone();
         assert_eq!(after(0), "1");
         assert_eq!(after(4), "5");

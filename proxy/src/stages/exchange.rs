@@ -13,6 +13,7 @@ use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use super::inject::KEY_DISABLED;
 use crate::connection;
 use crate::context::{Context, End};
 use crate::refusal::Stop;
@@ -153,7 +154,9 @@ pub(crate) fn tell(ctx: &Context, error: &Error) {
 fn is_ordinary(ctx: &Context) -> bool {
     match &ctx.stop {
         None => ctx.end == End::ClientGone,
-        Some(Stop::Internal | Stop::UpstreamUnreachable | Stop::UpstreamTimeout | Stop::KeyUnavailable) => false,
+        // An operator's will, told when it was met first.
+        Some(Stop::KeyUnavailable(KEY_DISABLED)) => true,
+        Some(Stop::Internal | Stop::UpstreamUnreachable | Stop::UpstreamTimeout | Stop::KeyUnavailable(_)) => false,
         Some(_) => true,
     }
 }

@@ -223,10 +223,10 @@ fn inject(admitted: &Admitted, wanted: &Wanted<'_>, upstream: &mut RequestHeader
         }
         Changes::Header(name, value) => {
             put(upstream, name, value);
-            (open.guard().clone(), None)
+            (guard, None)
         }
         // Shown in the handshake.
-        Changes::Nothing => (open.guard().clone(), None),
+        Changes::Nothing => (guard, None),
     };
     Ok(Carried { guard, injected, body, to_mint: None })
 }

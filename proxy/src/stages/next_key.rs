@@ -45,7 +45,7 @@ pub(crate) fn try_next(
     );
     ctx.next_version = true;
     if let Some(injected) = &ctx.injected {
-        injected.count_answer(head.status, &runtime.metrics);
+        injected.count_answer(head.status, runtime.clock.now(), &runtime.metrics);
     }
     Err(Error::new(NEXT_KEY).into_up())
 }

@@ -46,7 +46,7 @@ pub(crate) fn head(
     }
     note_first_byte(ctx, runtime);
     if let Some(injected) = &ctx.injected {
-        injected.count_answer(head.status, &runtime.metrics);
+        injected.count_answer(head.status, runtime.clock.now(), &runtime.metrics);
     }
     if let (StatusCode::UNAUTHORIZED, Some((version, token))) = (head.status, &ctx.token) {
         // It may have been taken back before its time.

@@ -53,12 +53,13 @@ fn show_certificate(peer: &mut HttpPeer, ctx: &Context, runtime: &Runtime) -> st
     }
     if route.upstream.settings.scheme != Scheme::Https {
         // There is no handshake to show it in.
-        return Err(Stop::KeyUnavailable);
+        return Err(Stop::KeyUnavailable("key_certificate"));
     }
     let sent = inject::outgoing(route, request.target.method(), request.upstream_target.path());
-    let open = inject::open(admitted, &in_use, &sent, ctx.next_version, runtime.clock.now())
-        .map_err(|why| inject::stop_of(route, &why))?;
-    let certificate = in_use.certificate(&open).ok_or(Stop::KeyUnavailable)?;
+    let now = runtime.clock.now();
+    let open = inject::open(admitted, &in_use, &sent, ctx.next_version, now)
+        .map_err(|why| inject::stop_of(route, &why, now))?;
+    let certificate = in_use.certificate(&open).ok_or(Stop::KeyUnavailable("key_certificate"))?;
     peer.client_cert_key = Some(certificate);
     // Pingora tells certificates apart by their serial numbers alone.
     let mut group = DefaultHasher::new();
