@@ -9,6 +9,7 @@ use serde_json::Value;
 
 mod audit;
 mod database;
+mod generations;
 mod kek;
 mod operators;
 mod rotation;

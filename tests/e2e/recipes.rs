@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use e2e::command::assay_fed;
 use e2e::files::Files;
 use e2e::house::House;
+use e2e::upstream::{Recorder, ok};
 use e2e::wire::{self, Answer};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 use test_servers::vendor::oauth2::{self, Proof};
 use test_servers::vendor::sigv4::Issued;
@@ -18,9 +20,10 @@ struct Shop {
 }
 
 impl Shop {
-    /// `operations` are lines of the route's list.
-    fn start(api: &Vendor, recipe: &Value, secret: &str, operations: &[&str]) -> Self {
-        let house = House::together(Files::new(), api.address(), "a-key-that-nobody-asks-for-here");
+    /// `api`: host and port. `operations` are lines of the route's list.
+    fn start(api: &str, recipe: &Value, secret: &str, operations: &[&str]) -> Self {
+        let (origin, files) = (format!("http://{api}"), Files::new());
+        let house = House::together(files, api, "a-key-that-nobody-asks-for-here");
         let (recipe, config) = (house.files.write("recipe.json", recipe.to_string()), house.config());
         let words: [&dyn AsRef<OsStr>; 18] = [
             &"--json",
@@ -28,7 +31,7 @@ impl Shop {
             &"put",
             &"shop",
             &"--to",
-            &api.url(),
+            &origin,
             &"--recipe-file",
             &recipe,
             &"--path",
@@ -44,8 +47,7 @@ impl Shop {
         ];
         assay_fed(&words, secret.as_bytes()).ends(0);
         let upstream = format!(
-            "upstreams:\n  shop: {{ url: \"{}\", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}\n",
-            api.url()
+            "upstreams:\n  shop: {{ url: \"{origin}\", private_addresses: [127.0.0.0/8], danger_plaintext_loopback: true }}\n"
         );
         let operations: String = operations.iter().map(|line| format!("      - {{ {line} }}\n")).collect();
         let route = format!(
@@ -102,7 +104,7 @@ fn a_client_proves_itself_in_each_way_of_the_rfcs_and_the_api_sees_tokens_alone(
     for proof in [Proof::Basic, Proof::Body, Proof::PrivateKeyJwt] {
         let (api, secret) = oauth2::start(proof, 3_600);
         let operations = ["call: GET /v1/orders", "call: POST /v1/export, body: { limit: 64KiB }"];
-        let shop = Shop::start(&api, &client_credentials(&api, proof), &secret, &operations);
+        let shop = Shop::start(api.address(), &client_credentials(&api, proof), &secret, &operations);
         let mine = [("Authorization", "Bearer mine-0123456789abcdef")];
         for _ in 0..5 {
             let answer = shop.call("GET", "/v1/orders", &mine, b"");
@@ -125,7 +127,7 @@ fn a_client_proves_itself_in_each_way_of_the_rfcs_and_the_api_sees_tokens_alone(
 #[test]
 fn a_token_ends_and_another_is_asked_for_before_a_client_sees_a_401() {
     let (api, secret) = oauth2::start(Proof::Body, 2);
-    let shop = Shop::start(&api, &client_credentials(&api, Proof::Body), &secret, &["call: GET /v1/orders"]);
+    let shop = Shop::start(api.address(), &client_credentials(&api, Proof::Body), &secret, &["call: GET /v1/orders"]);
     e2e::wait::until("the third token", || {
         let answer = shop.call("GET", "/v1/orders", &[], b"");
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -137,7 +139,7 @@ fn a_token_ends_and_another_is_asked_for_before_a_client_sees_a_401() {
 fn an_endpoint_that_refuses_the_client_is_our_fault_and_not_the_app_s() {
     let (api, _) = oauth2::start(Proof::Basic, 3_600);
     let wrong = "s3cret:of-somebody-else";
-    let shop = Shop::start(&api, &client_credentials(&api, Proof::Basic), wrong, &["call: GET /v1/orders"]);
+    let shop = Shop::start(api.address(), &client_credentials(&api, Proof::Basic), wrong, &["call: GET /v1/orders"]);
     let answer = shop.call("GET", "/v1/orders", &[], b"");
     assert_eq!((answer.status, answer.code()), (503, "unavailable".to_owned()));
     assert!(api.calls().iter().all(minted), "nothing went to the API without a token");
@@ -156,7 +158,7 @@ fn a_signed_request_passes_an_api_that_checks_every_part_of_it() {
         "call: POST /v1/orders, query: any, headers: [X-Account], body: { limit: 64KiB }",
         "call: GET /v1/feed, query: any, headers: [X-Account]",
     ];
-    let shop = Shop::start(&api, &recipe, secret, &operations);
+    let shop = Shop::start(api.address(), &recipe, secret, &operations);
     for number in ["1", "2", "3"] {
         let headers = [("Content-Type", "text/plain"), ("X-Account", number), ("X-Signature", "t=1,v1=00")];
         let answer = shop.call("POST", "/v1/orders?dry=a%20b&x=%2B", &headers, &vec![b'a'; 40_000]);
@@ -185,7 +187,7 @@ fn a_signature_in_the_query_passes_s3_and_a_client_s_own_never_does() {
     });
     let secret = format!("{}:{}:{}", issued.id, issued.secret, issued.session.as_deref().unwrap());
     let operations = ["call: PUT /bucket/**, body: { limit: 1MiB }", "call: GET /bucket/**, query: any"];
-    let shop = Shop::start(&api, &recipe, &secret, &operations);
+    let shop = Shop::start(api.address(), &recipe, &secret, &operations);
     let body = vec![b'x'; 200_000];
     assert_eq!(shop.call("PUT", "/bucket/a+b%20c", &[("Content-Type", "text/plain")], &body).status, 200);
     let own = "/bucket/a+b%20c?X-Amz-Signature=00&x-amz-credential=mine&response-content-type=text%2Fplain";
@@ -193,4 +195,48 @@ fn a_signature_in_the_query_passes_s3_and_a_client_s_own_never_does() {
     assert_eq!((answer.status, answer.body.len()), (200, body.len()));
     assert!(!api.last().contains("mine"));
     shop.never_said(&issued.secret);
+}
+
+#[test]
+fn a_jwt_of_the_gateway_s_own_is_what_the_api_verifies_and_no_client_s() {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let known = DecodingKey::from_ec_pem(pair.public_key_pem().as_bytes()).unwrap();
+    let mut asked = Validation::new(Algorithm::ES256);
+    asked.set_issuer(&["57246542-96fe-1a63-e053-0824d011072a"]);
+    asked.set_audience(&["appstoreconnect-v1"]);
+    asked.set_required_spec_claims(&["exp", "iss", "aud"]);
+    let api = Recorder::answering(move |request| {
+        let taken = match request.values("authorization")[..] {
+            [one] => one.strip_prefix("Bearer ").is_some_and(|jwt| {
+                let named =
+                    jsonwebtoken::decode_header(jwt).is_ok_and(|head| head.kid.as_deref() == Some("2X9R4HXF34"));
+                let read = jsonwebtoken::decode::<Value>(jwt, &known, &asked);
+                let life = read.ok().and_then(|read| Some(read.claims["exp"].as_i64()? - read.claims["iat"].as_i64()?));
+                // As an app store's API has it: known by its id, and good for minutes.
+                named && life.is_some_and(|life| life <= 600)
+            }),
+            _ => false,
+        };
+        if taken {
+            // A careless one: it says what it was sent.
+            ok("text/plain", &request.head)
+        } else {
+            b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec()
+        }
+    });
+    let recipe = json!({
+        "kind": "jwt_bearer", "issuer": "57246542-96fe-1a63-e053-0824d011072a", "audience": "appstoreconnect-v1",
+        "algorithm": "ES256", "key_id": "2X9R4HXF34", "lifetime_secs": 600, "name": "Authorization",
+        "template": "Bearer {token}",
+    });
+    let shop = Shop::start(&api.address, &recipe, &pair.serialize_pem(), &["call: GET /v1/apps"]);
+    for _ in 0..3 {
+        let answer = shop.call("GET", "/v1/apps", &[("Authorization", "Bearer of.my.own")], b"");
+        let sent = api.last();
+        let jwt = sent.values("authorization")[0].strip_prefix("Bearer ").unwrap();
+        assert_eq!(answer.status, 200, "{}", sent.head);
+        assert!(!answer.text().contains(jwt) && !sent.head.contains("of.my.own"), "{}", answer.text());
+        shop.never_said(jwt);
+    }
+    shop.never_said(pair.serialize_pem().lines().nth(1).unwrap());
 }
