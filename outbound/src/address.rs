@@ -112,13 +112,14 @@ fn local_nat64(address: IpAddr) -> Option<[IpAddr; 4]> {
     Some([[a, b, c, d], [b, c, d, e], [c, d, e, w], [w, x, y, z]].map(IpAddr::from))
 }
 
-/// AWS, Azure, GCP and most others; AWS over IPv6; ECS tasks; Alibaba, Tencent; Oracle and Azure's wire server.
+/// AWS, Azure, GCP and most others; AWS over IPv6; ECS tasks; Alibaba, Tencent, Scaleway; Oracle and Azure's wire server.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => [
             Ipv4Addr::new(169, 254, 169, 254),
             Ipv4Addr::new(169, 254, 169, 253),
             Ipv4Addr::new(169, 254, 0, 23),
+            Ipv4Addr::new(169, 254, 42, 42),
             Ipv4Addr::new(169, 254, 170, 2),
             Ipv4Addr::new(169, 254, 170, 23),
             Ipv4Addr::new(100, 100, 100, 200),
@@ -129,6 +130,7 @@ fn is_metadata(address: IpAddr) -> bool {
         IpAddr::V6(v6) => [
             Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
             Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+            Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
             Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
             Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
         ]
@@ -167,19 +169,21 @@ fn kind_v4(v4: Ipv4Addr) -> Kind {
 
 fn kind_v6(v6: Ipv6Addr) -> Kind {
     let [a, b, c, ..] = v6.segments();
-    // Teredo (2001::/32) hides an IPv4 address behind a relay of nobody's.
-    let nowhere = a == 0x100 || (a == 0x2001 && matches!(b, 0 | 0xdb8));
-    if v6.is_unspecified() || v6.is_multicast() || nowhere {
-        Kind::NotAHost
-    } else if (a, b, c) == (0x64, 0xff9b, 1)
+    // Teredo (2001::/32) hides an IPv4 address behind a relay of nobody's; ORCHID (2001:10::/28, 2001:20::/28) are names;
+    // the others are for documentation (RFC 3849, RFC 9637).
+    let nowhere = (a == 0x2001 && matches!(b, 0 | 0x10..=0x2f | 0xdb8)) || (a == 0x3fff && b < 0x1000);
+    if (a, b, c) == (0x64, 0xff9b, 1)
         || v6.is_loopback()
         || a & 0xfe00 == 0xfc00
         || a & 0xffc0 == 0xfe80
         || a & 0xffc0 == 0xfec0
     {
         Kind::Private
-    } else {
+    } else if a & 0xe000 == 0x2000 && !nowhere {
         Kind::Public
+    } else {
+        // The one block of public addresses is 2000::/3 (IANA); of what is not given out yet nobody knows what it will be.
+        Kind::NotAHost
     }
 }
 
@@ -210,6 +214,8 @@ mod tests {
             "169.254.170.2",
             "100.100.100.200",
             "168.63.129.16",
+            "169.254.42.42",
+            "fd00:42::42",
         ] {
             assert_eq!(judged(address, &["0.0.0.0/0", "::/0"]), Err(Forbidden::Metadata), "{address}");
         }
@@ -244,14 +250,32 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_host() {
-        for address in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "2001:db8::1", "2001::1"] {
+        for address in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "2001:10::1",
+            "2001:20::1",
+            "3fff::1",
+            "100::1",
+            "1::1",
+            "4000::1",
+            "5f00::1",
+            "a000::1",
+        ] {
             assert_eq!(judged(address, &["0.0.0.0/0", "::/0"]), Err(Forbidden::NotAHost), "{address}");
         }
     }
 
     #[test]
     fn public_addresses_pass() {
-        for address in ["1.1.1.1", "172.32.0.1", "2606:4700::1111", "100.128.0.1"] {
+        for address in
+            ["1.1.1.1", "172.32.0.1", "2606:4700::1111", "100.128.0.1", "2a00:1450::1", "3ffe::1", "2620:fe::fe"]
+        {
             assert_eq!(judged(address, &[]), Ok(()), "{address}");
         }
     }
