@@ -246,14 +246,16 @@ fn read(path: &Path) -> Result<Content, String> {
     }
     let file = File::open(path).map_err(why)?;
     let about = file.metadata().map_err(why)?;
-    let mut bytes = Zeroizing::new(Vec::new());
+    // The whole room at once: a vector that grows leaves copies behind, and this may be a secret.
+    let room = usize::try_from(about.len()).unwrap_or(LARGEST).min(LARGEST) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     // One more than the most: whoever asked sees that it is too long.
     file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(why)?;
     Ok(Content { bytes, mode: about.mode() & 0o777, owner: about.uid(), id: Some((about.dev(), about.ino())) })
 }
 
-/// No file of a configuration is larger.
-pub(crate) const LARGEST: usize = 16 * 1024 * 1024;
+/// No file of a configuration is larger: as large as a key store can be.
+pub(crate) const LARGEST: usize = keystore::document::MAX_DOCUMENT_BYTES;
 
 #[cfg(test)]
 mod tests {

@@ -46,6 +46,18 @@ fn a_store_is_opened_in_exactly_one_way() {
 }
 
 #[test]
+fn a_store_as_large_as_it_can_be_is_read() {
+    let folder = folder();
+    let text = store("secrets/large.sealed");
+    let most = keystore::document::MAX_DOCUMENT_BYTES;
+    folder.write("secrets/large.sealed", "x".repeat(most), 0o600);
+    let (_, told) = taken(&folder, text.clone());
+    assert!(!told.contains(&"no_store"), "{told:?}");
+    folder.write("secrets/large.sealed", "x".repeat(most + 1), 0o600);
+    folder.refuses(text, "unreadable_file", "");
+}
+
+#[test]
 fn passphrases_variables_and_credentials_that_are_none() {
     let folder = folder();
     folder.write("secrets/short.txt", "too short\n", 0o600);
