@@ -7,11 +7,12 @@ use crate::commands::key::place::{Entry, Log, Place, not_done, refused};
 use crate::output::{End, Output, Stop, note};
 use attest_core::random::SystemRandom;
 use audit::{AuditKey, Change};
+use key_sources::KeySource;
 use keystore::kek::{KekHeader, KekProvider};
 use keystore::store::rotate_kek_in_place;
 use keystore::{Keystore, MasterKey, StoreError};
 use serde_json::json;
-use settings::Unlock;
+use settings::{KeysSettings, Unlock};
 use std::path::{Path, PathBuf};
 
 /// Runs one of the `kek` commands.
@@ -59,10 +60,14 @@ async fn rotate(args: &KekRotate, output: Output) -> Result<End, Stop> {
         Some(to) => to_unlock(to)?,
         None => old.clone(),
     };
-    let before = place.inspect().await?;
+    let before = match place.inspect().await {
+        Ok(before) => before,
+        Err(why) if args.to.is_some() => return done_before(&place, &new, why, output).await,
+        Err(why) => return Err(why),
+    };
     let log = place.log(AuditKey::new(before.audit_key()))?;
     let kek = match (&args.to, &old) {
-        (None, Unlock::File(path)) => in_place(&place, path, log)?,
+        (None, Unlock::File(path)) => in_place(&place, path, &before, log)?,
         (None, Unlock::Vault(_) | Unlock::AwsKms(_)) => move_to(&place, &new, &before, log).await?,
         (None, Unlock::PassphraseFile(_) | Unlock::Environment(_) | Unlock::Systemd(_)) => {
             return Err(Stop::usage(format!("a new key can't be put into {} from here", words(&old)))
@@ -81,6 +86,7 @@ async fn rotate(args: &KekRotate, output: Output) -> Result<End, Stop> {
         let mut lines = vec![format!("the store is locked with key-encryption key {kek} now")];
         if moved && place.settings.is_some() {
             lines.push(format!("write into the configuration: keys: {{ unlock: {} }}; until then gateways go on with what they have", words(&new)));
+            lines.extend(old_file(&old).map(|path| format!("and when every gateway has it, delete the old one: {}", path.display())));
         }
         lines.push(format!("back up: {}", back_up(&new)));
         if !names.is_empty() {
@@ -94,12 +100,30 @@ async fn rotate(args: &KekRotate, output: Output) -> Result<End, Stop> {
     Ok(End::Yes)
 }
 
+/// The store does not open as the configuration says. Where it opens with the new key, an interrupted command has come to its
+/// end, and only its words are missing; else `why` is.
+async fn done_before(place: &Place, new: &Unlock, why: Stop, output: Output) -> Result<End, Stop> {
+    let settings = KeysSettings { unlock: new.clone(), ..place.source.settings().clone() };
+    let opened = KeySource::new(&settings).inspect(&place.memory).await;
+    let Ok(store) = opened.map(|opened| opened.store) else { return Err(why) };
+    let kek = store.kek().id().to_owned();
+    let answer = json!({ "kek": kek, "before": null, "unlock": words(new), "back_up": back_up(new), "keys": [] });
+    output.answer(&answer, || {
+        format!(
+            "the store is locked with key-encryption key {kek} already; write into the configuration: keys: {{ unlock: {} }}\nback up: {}",
+            words(new),
+            back_up(new)
+        )
+    });
+    Ok(End::Yes)
+}
+
 /// A new key in the same file; killed at any moment, the same command ends it.
-fn in_place(place: &Place, path: &Path, mut log: Log) -> Result<String, Stop> {
-    let rotated = log.first(Entry::of(Change::RotateKek), || {
-        let document = place.source.document_to_write().map_err(|e| refused(&e))?;
-        rotate_kek_in_place(document, path, &place.memory, &SystemRandom).map_err(|e| not_done(&e))
-    })?;
+fn in_place(place: &Place, path: &Path, before: &Keystore, mut log: Log) -> Result<String, Stop> {
+    let mut entries = Entry::of_signed_in(before.signed_in());
+    entries.push(Entry::of(Change::RotateKek));
+    let document = place.source.document_to_write().map_err(|e| refused(&e))?;
+    let rotated = log.first(entries, || rotate_kek_in_place(document, path, &place.memory, &SystemRandom))?;
     if rotated.resumed {
         note("a rotation that was interrupted has been brought to its end");
     }
@@ -126,7 +150,9 @@ async fn move_to(place: &Place, unlock: &Unlock, before: &Keystore, mut log: Log
     }
     let mut entry = Entry::of(Change::RotateKek);
     entry.detail = Some(format!("{} to {} ({})", before.kek(), master.id(), key_sources::unlock::kind(unlock)));
-    log.first(entry, || editor.commit(&place.memory).map_err(|e| not_done(&e)))?;
+    let mut entries = Entry::of_signed_in(editor.signed_in());
+    entries.push(entry);
+    log.first(entries, || editor.commit(&place.memory))?;
     Ok(master.id())
 }
 
@@ -154,6 +180,14 @@ fn to_unlock(to: &str) -> Result<Unlock, Stop> {
 
 fn absolute(path: &str) -> Result<PathBuf, Stop> {
     std::path::absolute(path).map_err(|e| Stop::usage(format!("{path}: {e}")))
+}
+
+/// A file that holds the old key, or the words that it was stretched from.
+fn old_file(old: &Unlock) -> Option<&Path> {
+    match old {
+        Unlock::File(path) | Unlock::PassphraseFile(path) => Some(path),
+        Unlock::Environment(_) | Unlock::Systemd(_) | Unlock::Vault(_) | Unlock::AwsKms(_) => None,
+    }
 }
 
 /// As `unlock:` is written.

@@ -100,8 +100,69 @@ fn an_operators_signature_accepts() {
     let args = ["key", "seal", "maps", "--public-key", &public, "--store", &store, "--from-file", "key.txt"];
     folder.run(&[&args[..], &MAPS, &["--operator-key", "anna.operator"]].concat(), 0);
     assert_eq!(folder.keys(), ["maps"]);
-    folder.here(&["key", "operator", "remove", "anna"], 0);
-    assert_eq!(folder.changes(), ["add_operator", "remove_operator"]);
+    // The next change makes it part of the store for good, so that is said, and in the log.
+    let (_, said) = folder.here(&["key", "operator", "remove", "anna"], 0);
+    assert!(said.contains("maps: version 1 was signed in by") && said.contains(&anna), "{said}");
+    assert_eq!(folder.changes(), ["add_operator", "accept", "remove_operator"]);
+    assert!(folder.audited().iter().any(|line| line.contains("\"key\":\"maps\"") && line.contains(&anna)));
+    assert_eq!(folder.keys(), ["maps"]);
+    assert!(!folder.here(&["key", "disable", "maps"], 0).1.contains("signed in"), "once");
+}
+
+#[test]
+fn a_change_that_may_stand_is_not_told_as_failed() {
+    let folder = Folder::begun();
+    folder.put("maps", SECRET, &MAPS, 0);
+    // The store is replaced before its generation is remembered, and that can't be here.
+    let lock = folder.at("gw/state/.keystore-generations.json.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let (_, said) = folder.here(&["key", "disable", "maps"], 1);
+    assert!(said.contains("look before you try again"), "{said}");
+    assert!(folder.json(&["key", "list"], 0)["keys"][0]["disabled"].is_object());
+    assert_eq!(folder.changes(), ["put", "disable"]);
+    folder.here(&["key", "remove", "none", "--yes"], 1);
+    assert_eq!(folder.changes(), ["put", "disable"], "what was refused was never begun");
+}
+
+#[test]
+fn a_rotation_is_taken_back_and_a_version_that_waits_is_thrown_away_alone() {
+    let folder = Folder::begun();
+    folder.put("maps", SECRET, &MAPS, 0);
+    assert!(folder.here(&["key", "rotate", "maps", "--back"], 1).1.contains("assay key put maps"));
+    assert!(folder.here(&["key", "remove", "maps", "--next"], 1).1.contains("assay key put maps"));
+    folder.put("maps", "the-second-secret-0123456789", &MAPS, 0);
+    folder.here(&["key", "rotate", "maps"], 0);
+    folder.put("maps", "a-mistyped-secret-0123456789", &MAPS, 0);
+    assert!(folder.put("maps", "another-secret-0123456789", &MAPS, 1).1.contains("assay key remove maps --next"));
+    assert_eq!(folder.json(&["key", "remove", "maps", "--next"], 0)["version"], 3);
+    let back = folder.json(&["key", "rotate", "maps", "--back"], 0);
+    assert_eq!((&back["current"], &back["previous"]), (&1.into(), &2.into()));
+    assert_eq!(folder.changes(), ["put", "put", "rotate", "put", "remove", "rotate"]);
+    // The secret that is there already, for another host.
+    let elsewhere = ["--to", "https://eu.maps.example.com", "--query", "key", "--path", "/geocode/**"];
+    assert!(folder.put("maps", SECRET, &MAPS, 1).1.contains("same bounds"));
+    folder.put("maps", SECRET, &elsewhere, 0);
+}
+
+#[test]
+fn init_takes_several_presets_each_with_what_it_asks_for() {
+    let folder = Folder::begun();
+    let all = ["--preset", "openai", "--preset", "aws-s3", "--set", "bucket=photos", "--set", "region=eu-central-1"];
+    let said = folder.run(&[&["init", "paid", "--dev"][..], &all].concat(), 0).0;
+    for line in ["assay key put openai --preset openai -c", "assay key put aws-s3 --preset aws-s3 --set bucket=photos"]
+    {
+        assert!(said.contains(line), "{said}");
+    }
+    let told = folder.run(&["check", "-c", "paid/assay.yaml"], 1).1;
+    assert_eq!(told.matches("is not in the store").count(), 2, "{told}");
+    for (more, remedy) in [
+        (&["--set", "acl=public"][..], "acl=public"),
+        (&["--preset", "openai"], "twice"),
+        (&["--preset", "github"], "--set owner=…"),
+    ] {
+        assert!(folder.run(&[&["init", "other"][..], &all, more].concat(), 2).1.contains(remedy), "{remedy}");
+    }
 }
 
 #[test]
@@ -162,8 +223,15 @@ fn the_key_encryption_key_moves_and_every_key_with_it() {
     // To a passphrase; the configuration follows.
     folder.secret("phrase.txt", "seven words that nobody has put together\n");
     let said = folder.here(&["kek", "rotate", "--to", "passphrase_file:phrase.txt"], 0).0;
-    assert!(said.contains("unlock: { passphrase_file:"), "{said}");
+    assert!(said.contains("unlock: { passphrase_file:") && said.contains("delete the old one"), "{said}");
     assert!(folder.here(&["key", "list"], 2).1.contains("passphrase"), "the configuration still says file");
+    let again = folder.here(&["kek", "rotate", "--to", "passphrase_file:phrase.txt"], 0).0;
+    assert!(
+        again.contains("already") && again.contains("unlock: { passphrase_file:"),
+        "killed before its words: {again}"
+    );
+    folder.secret("other.txt", "seven other words that nobody has put together\n");
+    folder.here(&["kek", "rotate", "--to", "passphrase_file:other.txt"], 2);
     let text = std::fs::read_to_string(folder.at("gw/assay.yaml")).unwrap();
     let line = text.lines().find(|line| line.contains("unlock:") && line.contains("keys-unlock")).unwrap().to_owned();
     folder.change("gw/assay.yaml", line.trim(), "unlock: { passphrase_file: ../phrase.txt }");

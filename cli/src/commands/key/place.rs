@@ -8,6 +8,7 @@ use attest_core::time::{Clock, SystemClock};
 use audit::{AuditError, AuditKey, Chain, Change, Event, KeyChange, Limits, WriterName};
 use key_sources::{KeySource, SourceError, UnlockError};
 use keystore::document::DocumentError;
+use keystore::store::SignedIn;
 use keystore::{Editor, GenerationMemory, Keystore, MasterKey, StoreError};
 use settings::{KeyStorePlace, KeysSettings, Settings, Unlock};
 use std::io::ErrorKind;
@@ -72,8 +73,10 @@ impl Place {
     ) -> Result<T, Stop> {
         let mut editor = self.source.edit(&self.memory).await.map_err(|e| refused(&e))?;
         let (done, entry) = work(&mut editor).map_err(|e| not_done(&e))?;
+        let mut entries = Entry::of_signed_in(editor.signed_in());
+        entries.push(entry);
         let mut log = self.log(AuditKey::new(editor.audit_key()))?;
-        log.first(entry, || editor.commit(&self.memory).map_err(|e| not_done(&e)))?;
+        log.first(entries, || editor.commit(&self.memory))?;
         Ok(done)
     }
 
@@ -95,16 +98,19 @@ impl Place {
     }
 
     async fn accept_rollback(&self) -> Result<(), Stop> {
+        // Read once: what is written to the log is what is taken.
         let document = self.source.document().map_err(|e| refused(&e))?;
-        let head = self.source.head().map_err(|e| refused(&e))?;
+        let (at, bytes) = (document.place(), document.read());
+        let bytes = bytes.map_err(|why| refused(&SourceError::Document { place: at.clone(), why }))?;
+        let head = Keystore::head_of_bytes(&at, &bytes).map_err(|e| not_done(&e))?;
         let master = self.source.master_key(&head).await.map_err(|e| refused(&e))?;
-        let store = Keystore::inspect_document(&*document, &master, &GenerationMemory::in_process());
+        let store = Keystore::open_bytes(&at, &bytes, &master, &GenerationMemory::in_process());
         let store = store.map_err(|e| not_done(&e))?;
         let mut entry = Entry::of(Change::AcceptRollback);
         entry.detail = Some(format!("generation {}", store.generation()));
         let mut log = self.log(AuditKey::new(store.audit_key()))?;
-        let accept = || Keystore::accept_rollback(&*document, &master, &self.memory).map_err(|e| not_done(&e));
-        let (generation, seen) = log.first(entry, accept)?;
+        let accept = || Keystore::accept_rollback(&at, &bytes, &master, &self.memory);
+        let (generation, seen) = log.first(vec![entry], accept)?;
         match seen {
             Some(seen) if seen > generation => {
                 note(&format!("took generation {generation} for good; this machine had seen {seen}"));
@@ -130,6 +136,20 @@ impl Entry {
         Self { change, key: None, version: None, fingerprint: None, detail: None }
     }
 
+    /// What operators' signatures have taken in, which the next change makes part of the store for good: one for each.
+    pub(crate) fn of_signed_in(signed_in: &[SignedIn]) -> Vec<Self> {
+        let entry = |one: &SignedIn| {
+            note(&format!("{}: version {} was signed in by {}", one.name, one.put.version, one.signer));
+            Self {
+                version: Some(one.put.version.get()),
+                fingerprint: Some(one.put.fingerprint.to_string()),
+                detail: Some(format!("signed in by {}", one.signer)),
+                ..Self::of_key(Change::Accept, &one.name)
+            }
+        };
+        signed_in.iter().map(entry).collect()
+    }
+
     /// About one key.
     pub(crate) fn of_key(change: Change, key: impl ToString) -> Self {
         Self { key: Some(key.to_string()), ..Self::of(change) }
@@ -140,14 +160,30 @@ impl Entry {
 pub(crate) struct Log(Chain);
 
 impl Log {
-    /// Writes `entry`, then does what it says; where that fails, the log says so too.
-    pub(crate) fn first<T>(&mut self, entry: Entry, then: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
-        let Entry { change, key, version, fingerprint, detail } = entry;
-        let told = KeyChange { change, key, version, fingerprint, by: who(), detail };
-        let number = self.0.append(SystemClock.now(), Event::KeyChange(told)).map_err(|e| no_log(&e))?;
-        then().inspect_err(|_| {
+    /// Writes `entries`, then does what they say; where that is known to have failed, the log says so too.
+    pub(crate) fn first<T>(
+        &mut self,
+        entries: Vec<Entry>,
+        then: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, Stop> {
+        let (now, by) = (SystemClock.now(), who());
+        let told = entries.into_iter().map(|Entry { change, key, version, fingerprint, detail }| {
+            (now, Event::KeyChange(KeyChange { change, key, version, fingerprint, by: by.clone(), detail }))
+        });
+        let told: Vec<_> = told.collect();
+        let count = told.len() as u64;
+        self.0.append_all(told).map_err(|e| no_log(&e))?;
+        let last = self.0.count();
+        then().map_err(|error| {
+            if error.may_stand() {
+                return not_done(&error).hint("whether it was done is not known: look before you try again");
+            }
+            let failed = (0..count)
+                .rev()
+                .map(|before| (SystemClock.now(), Event::KeyChangeFailed { entry: last.saturating_sub(before) }));
             // The first error is the one to tell.
-            let _ = self.0.append(SystemClock.now(), Event::KeyChangeFailed { entry: number });
+            let _ = self.0.append_all(failed.collect());
+            not_done(&error)
         })
     }
 }

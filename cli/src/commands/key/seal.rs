@@ -61,7 +61,7 @@ pub(super) async fn put(args: &KeyPut, output: Output) -> Result<End, Stop> {
 async fn create(place: &Place) -> Result<(), Stop> {
     let opened = place.source.create(&place.memory).await.map_err(|e| refused(&e))?;
     // Made first: its audit log has a key only then. An empty store gives nothing away.
-    place.log(opened.audit)?.first(Entry::of(Change::CreateStore), || Ok(()))?;
+    place.log(opened.audit)?.first(vec![Entry::of(Change::CreateStore)], || Ok(()))?;
     let at = place.source.document().map_or_else(|_| String::new(), |document| document.place());
     let keep = back_up(&place.source.settings().unlock);
     note(&format!("made a new key store: {at}\nback up: {keep}; without it every key has to be put again"));
@@ -86,7 +86,7 @@ pub(super) fn seal(args: &KeySeal, output: Output) -> Result<End, Stop> {
     let record =
         seal_to(&public, &name, &secret, bounds).map_err(|e| Stop::no(format!("key {name} can't be sealed: {e}")))?;
     let record = match &operator {
-        Some(operator) => record.signed(operator, &head.store, head.generation),
+        Some(operator) => record.signed(operator, &head),
         None => record,
     };
     let fingerprint = record.fingerprint();
