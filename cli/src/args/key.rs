@@ -41,10 +41,14 @@ pub(crate) enum Key {
     )]
     List(KeyList),
     /// Make the waiting version of a key the current one
-    #[command(after_help = "Example: assay key rotate maps")]
-    Rotate(KeyName),
+    #[command(
+        after_help = "Examples:\n  assay key rotate maps\n  assay key rotate maps --back      the version before it, when the new one does not work"
+    )]
+    Rotate(KeyRotate),
     /// Take a key out of the store
-    #[command(after_help = "Example: assay key remove maps --yes")]
+    #[command(
+        after_help = "Examples:\n  assay key remove maps --yes\n  assay key remove maps --next      only the version that waits"
+    )]
     Remove(KeyRemove),
     /// Let nobody have a key, for a while or until it is enabled
     #[command(after_help = "Example: assay key disable maps --for 1h")]
@@ -181,11 +185,23 @@ pub(crate) struct KeyList {
     pub(crate) store: KeyStoreArg,
 }
 
-/// A key by name.
+/// `assay key enable`: a key by name.
 #[derive(Debug, Args)]
 pub(crate) struct KeyName {
     /// Name of the key
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) store: KeyStoreArg,
+}
+
+/// `assay key rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct KeyRotate {
+    /// Name of the key
+    pub(crate) name: String,
+    /// Take the last rotation back: the previous version is the current one again
+    #[arg(long)]
+    pub(crate) back: bool,
     #[command(flatten)]
     pub(crate) store: KeyStoreArg,
 }
@@ -195,6 +211,9 @@ pub(crate) struct KeyName {
 pub(crate) struct KeyRemove {
     /// Name of the key
     pub(crate) name: String,
+    /// Only the version that waits as next; what is in use stays
+    #[arg(long)]
+    pub(crate) next: bool,
     /// Don't ask; needed off a terminal
     #[arg(long)]
     pub(crate) yes: bool,

@@ -31,11 +31,11 @@ pub(crate) struct Init {
     /// Where the API that is to be protected listens
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
-    /// A route to a well-known API beside it, whose key the gateway adds: openai, anthropic, google-maps, …
-    #[arg(long, value_name = "NAME")]
-    pub(crate) preset: Option<String>,
-    /// A value that the preset asks for, such as region=eu-central-1; repeat for several
-    #[arg(long = "set", value_name = "NAME=VALUE", requires = "preset")]
+    /// A route to a well-known API beside it, whose key the gateway adds: openai, anthropic, google-maps, …; repeat for several
+    #[arg(long = "preset", value_name = "NAME")]
+    pub(crate) presets: Vec<String>,
+    /// A value that a preset asks for, such as region=eu-central-1; repeat for several
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "presets")]
     pub(crate) values: Vec<String>,
     /// Where the secret keys go; without it a folder of its own beside DIR
     #[arg(long, value_name = "DIR")]

@@ -33,18 +33,18 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
         );
     }
     let upstream = Upstream::parse(args.upstream.as_deref().unwrap_or(UPSTREAM))?;
-    let paid = args.preset.as_deref().map(|name| Paid::new(name, &args.values)).transpose()?;
+    let paid = Paid::all(&args.presets, &args.values)?;
     let secrets = secrets_folder(args)?;
     if secrets.exists() {
         return Err(Stop::usage(format!("{} exists already; init never overwrites keys", secrets.display()))
             .hint("name another folder with --secrets"));
     }
     let mut made = Made::default();
-    write_all(args, &upstream, paid.as_ref(), &secrets, &mut made).inspect_err(|_| made.take_back())?;
-    let mut next = format!("assay run -c {}", dir.join("assay.yaml").display());
-    if let Some(paid) = &paid {
-        next = format!("{}\n  {next}", paid.put(&dir.join("assay.yaml")));
-    }
+    write_all(args, &upstream, &paid, &secrets, &mut made).inspect_err(|_| made.take_back())?;
+    let config = dir.join("assay.yaml");
+    let mut next: Vec<_> = paid.iter().map(|paid| paid.put(&config)).collect();
+    next.push(format!("assay run -c {}", config.display()));
+    let next = next.join("\n  ");
     let answer = json!({ "dir": dir, "secrets": secrets, "files": made.files, "next": next });
     output.answer(&answer, || {
         let files: Vec<_> = made.files.iter().map(|f| format!("  {}", f.display())).collect();
@@ -64,13 +64,7 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
     Ok(End::Yes)
 }
 
-fn write_all(
-    args: &Init,
-    upstream: &Upstream,
-    paid: Option<&Paid>,
-    secrets: &Path,
-    made: &mut Made,
-) -> Result<(), Stop> {
+fn write_all(args: &Init, upstream: &Upstream, paid: &[Paid], secrets: &Path, made: &mut Made) -> Result<(), Stop> {
     let dir = &args.dir;
     made.folder(dir, 0o755)?;
     made.folder(secrets, 0o700)?;
@@ -88,7 +82,7 @@ fn write_all(
 
     let text = if args.dev { CONFIG_DEV } else { CONFIG };
     let text = text.replace("@SECRETS@", &shown(args, secrets)?).replace("@UPSTREAM@", &upstream.yaml());
-    let text = paid.map_or(text.clone(), |paid| paid.beside(&text));
+    let text = paid.iter().rev().fold(text, |text, paid| paid.beside(&text));
     made.file(&dir.join("assay.yaml"), &text)?;
     made.folder(&dir.join("policies"), 0o755)?;
     made.file(&dir.join("policies/api.yaml"), POLICY)?;

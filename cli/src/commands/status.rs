@@ -100,6 +100,18 @@ fn show(status: &Value, now: UnixTime, post: &str) -> String {
         let age = age.map(|age| format!(", {} old", lasted(Some(age)))).unwrap_or_default();
         lines.push(format!("{name}: number {number}{devices}{age}{stale}{problem}"));
     }
+    if let Some(keys) = status.get("keys").filter(|keys| keys.is_object()) {
+        let taken = keys.get("taken_at").and_then(Value::as_i64).map(|at| moment(at, now)).unwrap_or_default();
+        lines.push(format!("key store: generation {}, taken {taken}", text("/keys/generation")));
+        if let Some(why) = keys.get("problem").and_then(Value::as_str) {
+            lines.push("  THE STORE THAT IS THERE NOW IS REFUSED, the keys before it stay in use:".to_owned());
+            lines.extend(why.lines().filter(|line| !line.is_empty()).map(|line| format!("  {line}")));
+        }
+        let disabled: Vec<String> = list(keys, "disabled").map(word).collect();
+        if !disabled.is_empty() {
+            lines.push(format!("  DISABLED, their routes answer 503: {}", disabled.join(", ")));
+        }
+    }
     if let Some(up) = status.pointer("/shared_state/up").and_then(Value::as_bool) {
         lines.push(format!("shared state: {}", if up { "answers" } else { "AWAY: see our_faults.shared_state_down" }));
     }
@@ -284,6 +296,29 @@ mod tests {
             assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
         }
         assert!(shown.contains("devices_regressed 101 of 900"), "{shown}");
+    }
+
+    #[test]
+    fn a_store_that_is_refused_and_keys_that_are_off_are_in_capitals() {
+        let keys =
+            json!({ "generation": 7, "taken_at": 940, "disabled": ["maps", "openai"], "problem": "wrong key\n" });
+        let shown = show(&json!({ "keys": keys }), UnixTime::from_secs(1000), "");
+        let lines: Vec<_> = shown.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "key store: generation 7, taken 60 s ago",
+                "  THE STORE THAT IS THERE NOW IS REFUSED, the keys before it stay in use:",
+                "  wrong key",
+                "  DISABLED, their routes answer 503: maps, openai",
+            ]
+        );
+        let calm = show(
+            &json!({ "keys": { "generation": 7, "taken_at": 940, "problem": null } }),
+            UnixTime::from_secs(1000),
+            "",
+        );
+        assert!(calm.ends_with("key store: generation 7, taken 60 s ago"), "{calm}");
     }
 
     #[test]

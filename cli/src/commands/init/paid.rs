@@ -1,7 +1,7 @@
 //! `assay init --preset`: a route to a well-known API beside the other.
 //!
-//! In: the name of a preset and values for its parameters. Out: upstream and route as text, and the command that puts the
-//! key. Until that has run the gateway does not start: `assay check` says which key is missing.
+//! In: names of presets and values for their parameters. Out: upstream and route of each as text, and the command that puts
+//! its key. Until that has run the gateway does not start: `assay check` says which key is missing.
 
 use crate::commands::key::bounds;
 use crate::output::Stop;
@@ -15,7 +15,26 @@ pub(super) struct Paid {
 }
 
 impl Paid {
-    pub(super) fn new(name: &str, values: &[String]) -> Result<Self, Stop> {
+    /// One for each name, in their order; each takes those of the values that it knows.
+    pub(super) fn all(names: &[String], values: &[String]) -> Result<Vec<Self>, Stop> {
+        if let [name] = names {
+            return Ok(vec![Self::new(name, values)?]);
+        }
+        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|n| n == *name)) {
+            return Err(Stop::usage(format!("--preset {} is there twice", twice.1)));
+        }
+        let asks = |name: &str, value: &str| {
+            let given = value.split_once('=').map_or(value, |(given, _)| given);
+            presets::named(name).is_some_and(|preset| preset.parameters().iter().any(|asked| asked.name == given))
+        };
+        if let Some(value) = values.iter().find(|value| !names.iter().any(|name| asks(name, value))) {
+            return Err(Stop::usage(format!("--set {value}: none of these presets asks for it")));
+        }
+        let own = |name: &str| values.iter().filter(|value| asks(name, value)).cloned().collect::<Vec<_>>();
+        names.iter().map(|name| Self::new(name, &own(name))).collect()
+    }
+
+    fn new(name: &str, values: &[String]) -> Result<Self, Stop> {
         let preset = bounds::preset(name, values)?;
         let pair = |value: &String| value.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok(Self { preset, values: values.iter().filter_map(pair).collect() })
@@ -59,10 +78,26 @@ impl Paid {
              key: {name}                              # opened for allowed, attested requests; never by monitor\n    \
              token: {{ from: [Assay-Token, bearer] }}   # bearer: SDKs send the token as \"their API key\"\n    \
              operations: [{chosen}]                   # all that this key can do, of: {}\n    \
-             ceilings: {{ device: {{ requests: 200/1d }} }}   # no policy, mode or command lifts them\n    \
+             ceilings:                            # no policy, mode or command lifts them\n      {}\n    \
              policy: {{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}] }}\n",
-            names.join(", ")
+            names.join(", "),
+            self.ceilings(),
         )
+    }
+
+    /// What a device may use in a day, and what all may use together: the most that a day can cost.
+    fn ceilings(&self) -> &'static str {
+        match self.name() {
+            "openai" | "anthropic" | "google-service-account" => {
+                "reserve: { tokens: 9000 }          # what a request is charged whose answer does not tell its usage\n      \
+                 device: { requests: 200/1d, tokens: 50000/1d }\n      \
+                 key: { tokens: 2000000/1d }        # of all devices together: the most that a day can cost"
+            }
+            _ => {
+                "device: { requests: 200/1d }\n      \
+                 key: { requests: 20000/1d }        # of all devices together: the most that a day can cost"
+            }
+        }
     }
 
     /// The command that puts its key.

@@ -5,6 +5,7 @@ use crate::args::KeyBounds;
 use crate::output::Stop;
 use keystore::bounds::RecipeText;
 use keystore::{Bounds, BoundsText, Trust};
+use presets::BadValue;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,7 +60,15 @@ pub(crate) fn preset(name: &str, values: &[String]) -> Result<presets::Configure
             return Err(Stop::usage(format!("--set {name} is there twice")));
         }
     }
-    preset.with(&given).map_err(|e| Stop::usage(format!("--preset {name}: {e}")))
+    preset.with(&given).map_err(|e| {
+        let stop = Stop::usage(format!("--preset {name}: {e}"));
+        match &e {
+            BadValue::Missing { name, example, .. } => stop.hint(format!("add --set {name}=…, such as {example}")),
+            BadValue::Unknown { known, .. } if known.is_empty() => stop.hint("it asks for nothing: leave --set out"),
+            BadValue::Unknown { known, .. } => stop.hint(format!("it asks for {}", known.join(", "))),
+            _ => stop,
+        }
+    })
 }
 
 fn origins(to: &[String]) -> Result<(Vec<String>, Vec<String>), Stop> {

@@ -80,7 +80,7 @@ fn off(disabled: Option<Disabled>) -> String {
         Some(Disabled { until: None }) => "  disabled until `assay key enable`".to_owned(),
         Some(Disabled { until: Some(until) }) => {
             format!("  disabled until `assay key enable`, at the latest {}", moment(until.secs(), now))
-        },
+        }
     }
 }
 
@@ -121,6 +121,11 @@ struct ToldVersion {
     hosts: Vec<String>,
     uses: u64,
     last_use: Option<i64>,
+    /// An older gateway does not count it.
+    #[serde(default)]
+    refused: u64,
+    #[serde(default)]
+    last_refused: Option<i64>,
 }
 
 impl Told {
@@ -130,13 +135,23 @@ impl Told {
         let disabled = self.disabled.as_ref().map(|off| Disabled { until: off.until.map(UnixTime::from_secs) });
         let mut lines = vec![format!("{}{}", self.name, off(disabled)), format!("  routes    {routes}")];
         for version in &self.versions {
-            let last = version.last_use.map_or_else(|| "never here".to_owned(), |last| moment(last, now));
+            let used = match version.last_use {
+                None => "not yet, since this gateway started".to_owned(),
+                Some(last) => format!("{} times, last {}", version.uses, moment(last, now)),
+            };
             lines.push(format!(
                 "  version {} {:<9} fingerprint {}",
                 version.version, version.state, version.fingerprint
             ));
             lines.push(format!("    to      {}", version.hosts.join(" ")));
-            lines.push(format!("    used    {} times, last {last}", version.uses));
+            lines.push(format!("    used    {used}"));
+            if let Some(last) = version.last_refused {
+                lines.push(format!(
+                    "    REFUSED {} times by the API (401), last {}",
+                    version.refused,
+                    moment(last, now)
+                ));
+            }
         }
         lines.join("\n")
     }
