@@ -20,13 +20,13 @@ pub struct OperationText {
 }
 
 impl OperationText {
-    /// With these rules for the body beside its own: all of both hold. A limit of 0 keeps its own; of two `only` the fields
+    /// With these rules for the body beside its own: all of both hold. A limit of 0, or a larger one, keeps its own; of two `only` the fields
     /// that both have are left. The order is: first `further`, then its own.
     #[must_use]
     pub fn narrowed(self, further: BodyText) -> Self {
         let own = self.body.unwrap_or_default();
         let joined = BodyText {
-            limit: if further.limit == 0 { own.limit } else { further.limit },
+            limit: if further.limit == 0 { own.limit } else { further.limit.min(own.limit) },
             kind: own.kind,
             required: join(further.required, own.required),
             fixed: join(further.fixed, own.fixed),

@@ -159,5 +159,8 @@ fn an_operator_s_rules_stand_beside_the_preset_s() {
         assert!(sent.contains(part), "{sent}");
     }
     let larger = BodyText { limit: 1 << 20, ..BodyText::default() };
-    assert!(configured("openai").operation("chat").unwrap().narrowed(larger).compile().is_err());
+    for (preset, operation, own) in [("openai", "chat", 64 << 10), ("openai", "speech", 16 << 10)] {
+        let still = configured(preset).operation(operation).unwrap().narrowed(larger.clone()).compile().unwrap();
+        assert_eq!(still.body().limit(), Some(own), "{operation}");
+    }
 }

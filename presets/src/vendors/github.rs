@@ -43,7 +43,8 @@ pub(super) static GITHUB: Preset = Preset {
         },
         Call {
             name: "read_issue",
-            what: "one issue",
+            // GitHub knows two words beside numbers in that place.
+            what: "one issue, or comments or events of all issues",
             call: "GET /repos/{owner}/{repo}/issues/*",
             headers: HEADERS,
             ..GET

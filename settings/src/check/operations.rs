@@ -103,7 +103,7 @@ impl Check<'_, '_> {
         let call = self.need(&raw.call, owner, "call", "POST /v1/embeddings");
         let query = match (raw.query.good(), raw.query.is_absent()) {
             (Some((Either::Plain(AnyWord::Any), _)), _) => Some(Query::any()),
-            (Some((Either::Structured(raw), at)), _) => self.query(raw, at),
+            (Some((Either::Structured(raw), at)), _) => self.query(raw, at, injects),
             (None, true) => Some(if injects { Query::none() } else { Query::any() }),
             (None, false) => None,
         };
@@ -174,7 +174,7 @@ impl Check<'_, '_> {
         Headers::Listed(names)
     }
 
-    fn query(&self, raw: &RawQuery, at: Place) -> Option<Query> {
+    fn query(&self, raw: &RawQuery, at: Place, injects: bool) -> Option<Query> {
         let mut places: Vec<(Rule, Vec<(String, Place)>)> = Vec::new();
         let allow = match raw.allow.good() {
             Some((Either::Plain(AnyWord::Any), _)) => Parameters::Any,
@@ -205,6 +205,16 @@ impl Check<'_, '_> {
                 fault.hint("write allow: [ … ], or fixed: { … }; on a route with a key, take the line out"),
             );
             return None;
+        }
+        let slots = recipes::slots::Slots::default();
+        for (name, at) in places.iter().flat_map(|(_, names)| names).filter(|(name, _)| injects && slots.is_query(name))
+        {
+            let fault = Fault::new(format!("`{name}` proves a caller, and is taken out on every route with a key"));
+            self.refuse(
+                *at,
+                "does_nothing",
+                fault.hint("take it out: what the API needs there, the key's recipe writes"),
+            );
         }
         match Query::new(text) {
             Ok(query) => Some(query),

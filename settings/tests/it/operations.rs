@@ -92,6 +92,9 @@ fn queries_headers_and_paths_are_held_to_what_can_be() {
     folder.refuses(with_body("headers: [Accept]"), "does_nothing", "take it out");
     folder.refuses(with_body("headers: [Stripe-Account, stripe-account]"), "duplicate", "take one of them out");
     folder.refuses(with_body("headers: [X-Api-Key]"), "does_nothing", "take it out");
+    folder.refuses(with_body("query: { allow: [q, access_token] }"), "does_nothing", "take it out");
+    folder.refuses(with_body("query: { allow: [q], fixed: { api_key: \"1\" } }"), "does_nothing", "take it out");
+    folder.refuses(with_body("query: { allow: any, forbid: [\"X-Amz-Signature\"] }"), "does_nothing", "take it out");
     folder.refuses(with_body("headers: [\"a b\"]"), "invalid_value", "letters, digits");
     folder.refuses(with_body("to: /v2/**"), "bad_rule", "write one path");
     folder.refuses(with_body("method: GET"), "unknown_field", "part of call");
@@ -102,6 +105,18 @@ fn queries_headers_and_paths_are_held_to_what_can_be() {
     let own = "    upstream: shop\n    operations: all\n    policy:\n      default: block\n      rules:\n";
     let own = with("    upstream: shop\n    policy:\n      default: block\n      rules:\n", own);
     folder.refuses(own, "does_nothing", "take the line out");
+}
+
+#[test]
+fn what_is_typed_in_a_hurry_is_answered_with_what_to_type() {
+    let folder = Folder::new();
+    folder.refuses(chat("embeddings"), "invalid_value", "write a list of what may be called: [embeddings]");
+    folder.refuses(chat("al"), "invalid_value", "did you mean `all`?");
+    folder.refuses(chat("[POST /v1/chat]"), "invalid_value", "a call stands in braces: { call: POST /v1/chat }");
+    folder.refuses(one("query: page"), "invalid_value", "write any, or { allow: [page] }");
+    folder.refuses(one("body: 64KiB"), "invalid_value", "write none, or fields: { limit: 64KiB }");
+    let told = folder.refuses(body("cap: { /max_tokens: ten }"), "invalid_value", "write digits only, as 1024");
+    assert!(told.contains("expected a whole number"), "{told}");
 }
 
 #[test]

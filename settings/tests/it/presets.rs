@@ -56,6 +56,8 @@ fn an_operation_that_the_preset_does_not_have_is_refused() {
         ("[{ use: models, body: { limit: 1KiB } }]", "does_nothing", "take the line out"),
         ("[{ use: chat, body: { type: json } }]", "does_nothing", "take the line out"),
         ("[{ use: chat, body: { limit: 1MiB } }]", "bad_rule", "limit: 64KiB"),
+        ("[{ use: speech, body: { limit: 64KiB } }]", "bad_rule", "limit: 16KiB, or less"),
+        ("[{ use: transcriptions, body: { limit: 1GiB } }]", "bad_rule", "limit: 26MiB, or less"),
         ("[{ use: chat, body: { required: [/service_tier] } }]", "bad_rule", "take one of the two"),
         ("[{ body: { limit: 1KiB } }]", "missing_field", "call: POST /v1/embeddings"),
         ("[{ call: POST /v1/x, body: { required: [/a] } }]", "missing_field", "limit: 64KiB"),

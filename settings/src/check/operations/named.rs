@@ -89,6 +89,11 @@ impl Check<'_, '_> {
             self.refuse(place, "does_nothing", fault.hint("take the line out"));
         }
         let (rules, places) = self.rules(further, 0);
+        if let (true, Some(place)) = (rules.limit > own.limit, further.limit.at) {
+            let fault = Fault::new(format!("`{name}` takes less than that, and its rules are only narrowed here"));
+            self.refuse(place, "bad_rule", fault.hint(format!("write limit: {}, or less", in_units(own.limit))));
+            return None;
+        }
         let narrowed = text.narrowed(rules);
         let operation = Operation::closed(narrowed.method, narrowed.path)
             .with_query(operations::Query::new(narrowed.query).ok()?)
@@ -125,5 +130,13 @@ impl Check<'_, '_> {
         let fault = Fault::new(format!("this is all that the preset `{}` knows", preset.preset().name()));
         self.warn(at, "all_operations", fault.hint(format!("name those that the app needs, of {}", listed(&names))));
         preset.operations().filter_map(|(_, text)| Some((self.compiled(text, at)?, at))).collect()
+    }
+}
+
+/// A size as the file has it; those of presets are whole.
+fn in_units(bytes: u64) -> String {
+    match bytes {
+        whole if whole % (1 << 20) == 0 => format!("{}MiB", whole >> 20),
+        whole => format!("{}KiB", whole >> 10),
     }
 }
