@@ -67,8 +67,8 @@ pub enum UnlockError {
     NoCredentials,
     /// The store's key comes from elsewhere.
     #[error(
-        "the store's key comes from {found}, and the configuration says {wanted}; `assay kek rotate --to …` moves a store \
-         from one to the other"
+        "the store's key comes from {found}, and the configuration says {wanted}: write under `keys.unlock` what the store \
+         was made or rotated with; to move it, `assay kek rotate --to …` while the configuration still opens it"
     )]
     OtherProvider {
         /// What the store's head says.

@@ -56,7 +56,7 @@ async fn ask<T: serde::de::DeserializeOwned>(
     question: &impl Serialize,
     around: &Around,
 ) -> Result<T, UnlockError> {
-    let body = serde_json::to_vec(question).map(Zeroizing::new).map_err(|_| server.bad("no request can be written"))?;
+    let body = server.written(question)?;
     let target = HeaderValue::from_str(&format!("TrentService.{action}"));
     let mut headers = HeaderMap::new();
     headers.insert("x-amz-target", target.map_err(|_| server.bad("its action can't be one"))?);

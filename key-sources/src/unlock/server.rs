@@ -17,6 +17,9 @@ use crate::Around;
 /// For one answer, from the name to the last byte.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A name of a key and a wrapped one, both as long as they can be.
+const MOST_QUESTION: usize = 8 * 1024;
+
 /// How much of a server's own words goes into an error.
 const MOST_WORDS: usize = 300;
 
@@ -76,6 +79,13 @@ impl Server {
             });
         }
         serde_json::from_slice(&answer.body).map_err(|_| self.bad("not the JSON that its API promises"))
+    }
+
+    /// A question as JSON. It may hold a key, so the room for it is taken at once: a vector that grows leaves copies behind.
+    pub(super) fn written(&self, question: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, UnlockError> {
+        let mut body = Zeroizing::new(Vec::with_capacity(MOST_QUESTION));
+        serde_json::to_writer(&mut *body, question).map_err(|_| self.bad("no question can be written"))?;
+        Ok(body)
     }
 
     pub(super) fn bad(&self, why: &'static str) -> UnlockError {

@@ -62,7 +62,7 @@ async fn ask<T: serde::de::DeserializeOwned>(
         let namespace = HeaderValue::from_str(namespace).map_err(|_| server.bad("its namespace can't be one"))?;
         headers.insert("x-vault-namespace", namespace);
     }
-    let body = serde_json::to_vec(body).map(Zeroizing::new).map_err(|_| server.bad("no request can be written"))?;
+    let body = server.written(body)?;
     let path = format!("/v1/{}/{verb}/{}", settings.mount, settings.key);
     server.ask(&path, headers, body, |told| told.get("errors")?.get(0)?.as_str()).await
 }

@@ -211,6 +211,7 @@ impl Writer {
         if !stays {
             self.lay_down();
             self.place = place;
+            self.told.clear();
         }
     }
 
@@ -270,10 +271,29 @@ impl Writer {
     fn checkpoint(&mut self) {
         let Some(place) = &self.place else { return };
         match audit::ends(&place.dir, &place.key, self.shared.clock.now()) {
-            Ok(ends) => ends.iter().for_each(|end| tell(end, &mut self.told)),
+            Ok(ends) => {
+                for writer in shrunk(&mut self.told, &ends) {
+                    tracing::error!(
+                        target: "assay::audit",
+                        writer,
+                        "the end of an audit chain is gone or was changed since its last checkpoint; \
+                         `assay audit verify --keys --checkpoint` says more"
+                    );
+                }
+                ends.iter().for_each(|end| tell(end, &mut self.told));
+            }
             Err(why) => tracing::warn!(target: "assay::audit", "no audit checkpoint could be made: {why}"),
         }
     }
+}
+
+/// Chains that end before what the log was told, or nowhere: each once.
+fn shrunk(told: &mut Vec<(String, u64)>, ends: &[Checkpoint]) -> Vec<String> {
+    let stands = |writer: &str, count: u64| {
+        ends.iter().any(|end| end.checkpoint.writer == writer && end.checkpoint.count >= count)
+    };
+    let gone = told.extract_if(.., |(writer, count)| !stands(writer, *count));
+    gone.map(|(writer, _)| writer).collect()
 }
 
 fn tell(end: &Checkpoint, told: &mut Vec<(String, u64)>) {
@@ -317,5 +337,34 @@ impl Drop for AuditWriter {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(dir: &std::path::Path, lines: u64) -> Vec<Checkpoint> {
+        let (key, now) = (AuditKey::new([1; 32].into()), UnixTime::from_secs(1_790_000_000));
+        let mut chain = Chain::open(dir, &WriterName::keys(), key.clone(), Limits::default(), now).unwrap();
+        while chain.count() < lines {
+            chain.append(now, Event::Dropped { count: 1 }).unwrap();
+        }
+        audit::ends(dir, &key, now).unwrap()
+    }
+
+    #[test]
+    fn a_chain_that_is_shorter_than_was_told_or_gone_is_noticed_once() {
+        let (long, short) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (long, short) = (end(long.path(), 5), end(short.path(), 4));
+        let mut told = Vec::new();
+        assert!(shrunk(&mut told, &long).is_empty());
+        long.iter().for_each(|end| tell(end, &mut told));
+        assert!(shrunk(&mut told, &long).is_empty());
+        assert_eq!(shrunk(&mut told, &short), ["keys"]);
+        short.iter().for_each(|end| tell(end, &mut told));
+        assert!(shrunk(&mut told, &short).is_empty(), "once");
+        assert_eq!(shrunk(&mut told, &[]), ["keys"]);
+        assert!(shrunk(&mut told, &[]).is_empty(), "once");
     }
 }
