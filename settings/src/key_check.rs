@@ -39,7 +39,7 @@ impl Settings {
                 Some(handle) => {
                     for (place, violation) in outside(route, upstream, &places, |wanted| handle.check_config(wanted)) {
                         problems.push(at(place, "key_out_of_bounds", violation).with_hint(
-                            "a key goes only where it was sealed for: change the route back, or put the key again with other bounds",
+                            "a key goes only where it was sealed for: change the route back; or put the key again with other bounds, and rotate",
                         ));
                     }
                     if handle.recipe().needs() == Needs::ClientCertificate && upstream.scheme != Scheme::Https {

@@ -39,7 +39,10 @@ pub(crate) fn name(text: &str) -> Result<String, Fault> {
     }
     let fault = Fault::new(format!("`{}` can't be a name", shown(text)));
     let lower = text.to_lowercase().replace(' ', "-");
-    Err(if lower != text && name(&lower).is_ok() {
+    Err(if text.contains(" /") {
+        // Where operations are listed, names and calls stand side by side.
+        fault.hint(format!("a call stands in braces: {{ call: {} }}", shown(text)))
+    } else if lower != text && name(&lower).is_ok() {
         fault.hint(format!("write {lower}"))
     } else {
         fault.hint("a name has lower-case letters, digits, `.`, `_`, `-`, starts with a letter or digit, and is at most 64 long")

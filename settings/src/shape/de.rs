@@ -214,7 +214,10 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
             return Err(fault);
         }
         match &self.node.value {
-            Value::Text(text) => visitor.visit_enum(Word(text)),
+            Value::Text(text) => visitor.visit_enum(Word(text)).map_err(|fault| match instead_of_word(name, text) {
+                Some(hint) if !fault.has_hint() => fault.hint(hint),
+                _ => fault,
+            }),
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
                 Err(Fault::unknown_variant(&self.node.spelled(), words))
             }
@@ -230,4 +233,14 @@ impl<'de> Deserializer<'de> for De<'_, 'de> {
     }
 
     forward_to_deserialize_any! { f32 f64 char bytes byte_buf unit unit_struct tuple }
+}
+
+/// What to write where a word was expected that stands for a whole list, or in place of fields.
+fn instead_of_word(name: &str, text: &str) -> Option<String> {
+    match name {
+        "AllWord" => Some(format!("write a list of what may be called: [{text}]")),
+        "AnyWord" => Some(format!("write any, or {{ allow: [{text}] }}")),
+        "NoneWord" => Some("write none, or fields: { limit: 64KiB }".to_owned()),
+        _ => None,
+    }
 }

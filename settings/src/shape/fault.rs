@@ -21,6 +21,11 @@ impl Fault {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Whether it says so already.
+    pub(crate) fn has_hint(&self) -> bool {
+        self.hint.is_some()
+    }
 }
 
 /// Message and hint travel through `serde::de::Error::custom`, which takes a text only, with this between them.
@@ -56,6 +61,11 @@ impl de::Error for Fault {
             Unexpected::Str(text) | Unexpected::Other(text) => format!("`{text}`"),
             other => other.to_string(),
         };
+        let expected = expected.to_string();
+        // What Rust calls these says nothing to whoever writes a file.
+        if matches!(expected.as_str(), "u8" | "u16" | "u32" | "u64" | "usize") {
+            return Self::new(format!("expected a whole number, found {found}")).hint("write digits only, as 1024");
+        }
         Self::new(format!("expected {expected}, found {found}"))
     }
 
