@@ -4,6 +4,7 @@
 mod format;
 mod killed;
 mod opened;
+mod owners;
 mod story;
 
 use std::path::{Path, PathBuf};
