@@ -5,10 +5,11 @@
 
 use crate::args::Check;
 use crate::commands::config;
+use crate::commands::key::place;
 use crate::commands::problems::{self, Found};
 use crate::output::{End, Output, Stop};
 use attest_core::time::{Clock, SystemClock};
-use key_sources::KeySource;
+use key_sources::{KeySource, SourceError};
 use policies::Problem;
 use rustix::fs::{Access, access};
 use serde_json::json;
@@ -75,7 +76,12 @@ async fn keys(settings: &Settings) -> Vec<Problem> {
         Ok(opened) => settings.check_keys(&opened.store),
         Err(why) => {
             let place = source.document().map_or_else(|_| "keys.store".to_owned(), |document| document.place());
-            vec![Problem::error(policies::yaml::Place::default(), "keystore", why.to_string()).in_file(&place)]
+            let problem = Problem::error(policies::yaml::Place::default(), "keystore", why.to_string()).in_file(&place);
+            let hint = match &why {
+                SourceError::Store(why) => place::remedy(why),
+                _ => None,
+            };
+            vec![hint.map_or(problem.clone(), |hint| problem.with_hint(hint))]
         }
     }
 }

@@ -12,7 +12,7 @@ use keystore::kek::{KekHeader, KekProvider};
 use keystore::store::rotate_kek_in_place;
 use keystore::{Keystore, MasterKey, StoreError};
 use serde_json::json;
-use settings::{KeysSettings, Unlock};
+use settings::{AttestationSource, KeysSettings, Settings, Unlock};
 use std::path::{Path, PathBuf};
 
 /// Runs one of the `kek` commands.
@@ -60,6 +60,13 @@ async fn rotate(args: &KekRotate, output: Output) -> Result<End, Stop> {
         Some(to) => to_unlock(to)?,
         None => old.clone(),
     };
+    if let Some(path) = place.settings.as_ref().and_then(|settings| also_the_services(settings, &old)) {
+        return Err(Stop::no(format!(
+            "{} opens the attestation service's own secrets too, and they are not wrapped anew: nothing was changed",
+            path.display()
+        ))
+        .hint("give the service a copy of it under another name first, and name that in attestation.serve.unlock"));
+    }
     let before = match place.inspect().await {
         Ok(before) => before,
         Err(why) if args.to.is_some() => return done_before(&place, &new, why, output).await,
@@ -180,6 +187,15 @@ fn to_unlock(to: &str) -> Result<Unlock, Stop> {
 
 fn absolute(path: &str) -> Result<PathBuf, Stop> {
     std::path::absolute(path).map_err(|e| Stop::usage(format!("{path}: {e}")))
+}
+
+/// The old key's file, where the attestation service is opened by it too: without the key that is in it now, all that the
+/// service has signed and stored would be lost.
+fn also_the_services<'a>(settings: &Settings, old: &'a Unlock) -> Option<&'a Path> {
+    let Unlock::File(path) = old else { return None };
+    let AttestationSource::Serve(service) = &settings.attestation.as_ref()?.source else { return None };
+    let file = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    (file(&service.unlock) == file(path)).then_some(path.as_path())
 }
 
 /// A file that holds the old key, or the words that it was stretched from.

@@ -154,6 +154,8 @@ fn init_takes_several_presets_each_with_what_it_asks_for() {
     {
         assert!(said.contains(line), "{said}");
     }
+    let written = std::fs::read_to_string(folder.at("paid/assay.yaml")).unwrap();
+    assert!(written.contains("X-Amz-Security-Token") && written.contains("key: { tokens: "), "{written}");
     let told = folder.run(&["check", "-c", "paid/assay.yaml"], 1).1;
     assert_eq!(told.matches("is not in the store").count(), 2, "{told}");
     for (more, remedy) in [
@@ -247,6 +249,23 @@ fn the_key_encryption_key_moves_and_every_key_with_it() {
         folder.here(&["kek", "rotate", "--to", bad], 2);
     }
     assert_eq!(folder.changes(), ["put", "rotate_kek", "rotate_kek", "rotate_kek"]);
+}
+
+#[test]
+fn a_key_that_the_service_needs_too_is_not_put_away() {
+    let folder = Folder::begun();
+    folder.put("maps", SECRET, &MAPS, 0);
+    // It is the service's own where that names none.
+    let text = std::fs::read_to_string(folder.at("gw/assay.yaml")).unwrap();
+    let own = text.lines().find(|line| line.contains("service-unlock.key")).unwrap();
+    folder.change("gw/assay.yaml", own, "");
+    for to in [&[][..], &["--to", "file:new.key"]] {
+        let (_, said) = folder.here(&[&["kek", "rotate"], to].concat(), 1);
+        assert!(said.contains("attestation service") && said.contains("attestation.serve.unlock"), "{said}");
+    }
+    assert!(!folder.at("new.key").exists());
+    assert_eq!(folder.keys(), ["maps"]);
+    assert_eq!(folder.changes(), ["put"]);
 }
 
 #[test]

@@ -76,13 +76,23 @@ impl Paid {
              rewrite: {{ strip: /{name} }}\n    \
              upstream: {name}\n    \
              key: {name}                              # opened for allowed, attested requests; never by monitor\n    \
-             token: {{ from: [Assay-Token, bearer] }}   # bearer: SDKs send the token as \"their API key\"\n    \
+             token: {{ from: {} }}   # the second: SDKs send the token as \"their API key\"\n    \
              operations: [{chosen}]                   # all that this key can do, of: {}\n    \
              ceilings:                            # no policy, mode or command lifts them\n      {}\n    \
              policy: {{ default: block, rules: [{{ name: genuine, when: {{ verdict: attested }}, then: allow }}] }}\n",
+            self.token_places(),
             names.join(", "),
             self.ceilings(),
         )
+    }
+
+    /// Where the vendor's own SDK puts what it takes for its key.
+    fn token_places(&self) -> &'static str {
+        match self.name() {
+            "anthropic" => "[Assay-Token, bearer, x-api-key]",
+            "aws-s3" => "[Assay-Token, X-Amz-Security-Token]",
+            _ => "[Assay-Token, bearer]",
+        }
     }
 
     /// What a device may use in a day, and what all may use together: the most that a day can cost.
@@ -104,8 +114,12 @@ impl Paid {
     pub(super) fn put(&self, config: &Path) -> String {
         let set: String = self.values.iter().map(|(name, value)| format!(" --set {name}={value}")).collect();
         let name = self.name();
+        let first = match self.preset.preset().may_allow_all() {
+            true => String::new(),
+            false => format!("write into {} which operations route {name} offers; then\n  ", config.display()),
+        };
         format!(
-            "assay key put {name} --preset {name}{set} -c {} < key.txt      # {}",
+            "{first}assay key put {name} --preset {name}{set} -c {} < key.txt      # {}",
             config.display(),
             self.preset.preset().secret()
         )

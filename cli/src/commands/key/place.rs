@@ -27,7 +27,10 @@ impl Place {
     pub(crate) async fn of(args: &KeyStoreArg) -> Result<Self, Stop> {
         let place = match (&args.store, &args.unlock) {
             (Some(store), Some(unlock)) => Self::named(store, unlock)?,
-            _ => Self::configured(config::load(&args.config)?)?,
+            // A key has to be switched off or changed also while somebody mends the file.
+            _ => Self::configured(config::load_running(&args.config).map_err(|stop| {
+                stop.hint("mend the file first; a store in a file can be named without it: --store FILE --unlock FILE")
+            })?)?,
         };
         if args.accept_rollback {
             place.accept_rollback().await?;
@@ -209,15 +212,32 @@ pub(crate) fn not_done(error: &StoreError) -> Stop {
         | StoreError::Away { .. }
         | StoreError::Busy { .. }
         | StoreError::ChangedMeanwhile { .. } => Stop::unknown(error.to_string()),
-        StoreError::RolledBack { .. } => Stop::no(error.to_string())
-            .hint("restore the newest store; if the old one is meant, say it once: --accept-rollback"),
-        _ => Stop::no(error.to_string()),
+        _ => match remedy(error) {
+            Some(hint) => Stop::no(error.to_string()).hint(hint),
+            None => Stop::no(error.to_string()),
+        },
     }
 }
 
+/// What to do about a store that does not open.
+pub(crate) fn remedy(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Absent { .. } => Some(ABSENT),
+        StoreError::RolledBack { .. } => {
+            Some("restore the newest store; if the old one is meant, say it once: `assay key list --accept-rollback`")
+        }
+        StoreError::WrongKey { .. } => Some(
+            "point keys.unlock at the key with that id, which may be in a backup; if it is lost: docs/keys.md, \
+             \"When the key-encryption key is lost\"",
+        ),
+        _ => None,
+    }
+}
+
+const ABSENT: &str = "`assay key put NAME …` makes the store; a lost one comes back from a backup or from Git";
+
 fn absent(error: &dyn std::fmt::Display) -> Stop {
-    Stop::no(error.to_string())
-        .hint("`assay key put NAME …` makes the store; a lost one comes back from a backup or from Git")
+    Stop::no(error.to_string()).hint(ABSENT)
 }
 
 fn no_log(error: &AuditError) -> Stop {
