@@ -12,6 +12,11 @@ pub(crate) fn encode_into(out: &mut Vec<u8>, bytes: impl IntoIterator<Item = u8>
     }
 }
 
+/// Whether [`encode_into`] would leave `text` as it is.
+pub(crate) fn is_plain(text: &str, keep: &[u8]) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.contains(&byte))
+}
+
 /// How many bytes [`encode_into`] adds at most.
 pub(crate) const fn longest(len: usize) -> usize {
     len.saturating_mul(3)
@@ -93,6 +98,7 @@ mod tests {
         fn what_is_encoded_decodes_to_itself(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let text = encoded(&bytes);
             prop_assert!(text.len() <= longest(bytes.len()));
+            prop_assert_eq!(std::str::from_utf8(&bytes).is_ok_and(|bytes| is_plain(bytes, b"")), text.as_bytes() == bytes);
             prop_assert_eq!(decode(&text, true).collect::<Vec<_>>(), bytes);
         }
     }

@@ -96,7 +96,8 @@ pub(crate) struct SigningAwsKey {
 impl SigningAwsKey {
     pub(crate) fn apply(&self, draft: &Draft<'_>) -> Result<Changes, ApplyError> {
         let calendar = Calendar::of(draft.now).ok_or(ApplyError::Signing)?;
-        let (time, scope) = (calendar.compact(), self.signer.scope(&calendar.compact_date()));
+        let time = calendar.compact();
+        let scope = self.signer.scope(time.get(..8).unwrap_or_default());
         let payload = self.payload(draft)?;
         let path = self.path(draft.path);
         let mut query = Query::parse(draft.query.unwrap_or_default(), &self.slots);
@@ -148,7 +149,7 @@ impl SigningAwsKey {
 
     /// The path to send. S3 signs it decoded and escaped anew: it is sent so, and two readings of `+` can't differ.
     fn path<'a>(&self, path: &'a str) -> Cow<'a, str> {
-        if !is_s3(&self.recipe.service) {
+        if !is_s3(&self.recipe.service) || percent::is_plain(path, b"/") {
             return Cow::Borrowed(path);
         }
         let mut escaped = Vec::with_capacity(path.len());

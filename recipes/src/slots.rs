@@ -44,8 +44,18 @@ impl Slots {
 
     /// Whether a client's query parameter or form field of this name, as it is escaped, has to go.
     pub fn is_query(&self, name: &str) -> bool {
-        let is = |slot: &str| is_parameter(name, slot);
-        well_known::QUERY.iter().any(|slot| is(slot)) || self.query.iter().any(|slot| is(slot))
+        self.has(percent::decode(name, true)) || name.contains('%') && self.has(percent::decode(name, true).again())
+    }
+
+    /// Whether a decoded name is one of the slots.
+    fn has(&self, name: impl Iterator<Item = u8> + Clone) -> bool {
+        let slots = || well_known::QUERY.iter().copied().chain(self.query.iter().map(String::as_str));
+        let mut buffer = [0; USUAL];
+        // Folded once for all slots; a name too long for that, for each.
+        match folded_into(name.clone(), &mut buffer) {
+            Some(folded) => slots().any(|slot| slot.as_bytes() == folded),
+            None => slots().any(|slot| fold_parameter(name.clone()).eq(slot.bytes())),
+        }
     }
 
     /// The query without the parameters that have to go; `None`, and nothing allocated, where there are none.
@@ -78,7 +88,21 @@ pub fn is_same_slot(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(one, other)| fold_byte(one) == fold_byte(other))
 }
 
+/// Longer than names of parameters are; longer ones are compared more slowly.
+const USUAL: usize = 64;
+
+/// The folded form in `buffer`; `None` where there is not room for it.
+fn folded_into(name: impl Iterator<Item = u8>, buffer: &mut [u8; USUAL]) -> Option<&[u8]> {
+    let mut len = 0;
+    for byte in fold_parameter(name) {
+        *buffer.get_mut(len)? = byte;
+        len += 1;
+    }
+    buffer.get(..len)
+}
+
 /// Whether an escaped parameter name stands for `slot`, which is folded.
+#[cfg(test)]
 pub(crate) fn is_parameter(escaped: &str, slot: &str) -> bool {
     fold_parameter(percent::decode(escaped, true)).eq(slot.bytes())
         || escaped.contains('%') && fold_parameter(percent::decode(escaped, true).again()).eq(slot.bytes())

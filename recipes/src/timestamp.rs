@@ -42,11 +42,6 @@ impl Calendar {
         })
     }
 
-    /// `20150830`
-    pub(crate) fn compact_date(&self) -> String {
-        format!("{:04}{:02}{:02}", self.year, self.month, self.day)
-    }
-
     /// `20150830T123600Z`
     pub(crate) fn compact(&self) -> String {
         let Self { year, month, day, hour, minute, second, .. } = self;
@@ -112,6 +107,5 @@ mod tests {
         assert_eq!(write(TimestampForm::Unix, time).unwrap(), "784111777");
         assert_eq!(write(TimestampForm::UnixMs, time).unwrap(), "784111777123");
         assert_eq!(Calendar::of(time).unwrap().compact(), "19941106T084937Z");
-        assert_eq!(Calendar::of(time).unwrap().compact_date(), "19941106");
     }
 }

@@ -10,8 +10,7 @@ use crate::slots::Slots;
 
 /// The path under the signature of every service but S3: as it is sent, escaped once more.
 pub(super) fn path(sent: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    if sent.bytes().all(is_plain) {
+    if percent::is_plain(sent, b"/") {
         return Cow::Borrowed(sent);
     }
     let mut out = Vec::with_capacity(percent::longest(sent.len()));
@@ -33,13 +32,21 @@ impl Query {
         let mut parsed = Self { sent: String::with_capacity(query.len()), parameters: Vec::new() };
         for part in stripped.as_deref().unwrap_or(query).split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let escaped = |text| {
+            // Most names and values are words.
+            let escaped = |text: &str| {
+                if percent::is_plain(text, b"") {
+                    return text.to_owned();
+                }
                 let mut out = Vec::with_capacity(part.len());
                 percent::encode_into(&mut out, percent::decode(text, true), b"");
                 String::from_utf8_lossy(&out).into_owned()
             };
             parsed.parameters.push((escaped(name), escaped(value)));
-            parsed.append(&part.replace('+', "%20"));
+            if part.contains('+') {
+                parsed.append(&part.replace('+', "%20"));
+            } else {
+                parsed.append(part);
+            }
         }
         parsed
     }

@@ -45,6 +45,14 @@ fn ordinary_headers_stay() {
     }
 }
 
+#[test]
+fn a_slot_with_a_long_name_goes_too() {
+    let long = "k".repeat(USUAL + 6);
+    let slots = Slots::new([], &[&long]);
+    assert!(slots.is_query(&long.to_uppercase()) && slots.is_query(&format!("%6b{}[]", &long[1..])));
+    assert!(!slots.is_query(&long[1..]) && !slots.is_query(&format!("{long}k")));
+}
+
 fn slots() -> Slots {
     Slots::new([CUSTOM], &["key", "App_Secret"])
 }
@@ -88,6 +96,14 @@ fn ordinary_parameters_stay_as_they_were_written() {
 }
 
 proptest! {
+    #[test]
+    fn all_slots_at_once_are_as_one_by_one(name in "[kKeEyY_.%625b\\[ +a-]{0,8}|[a-z%0-9_-]{0,90}") {
+        let all = slots();
+        let each = |slot: &str| is_parameter(&name, slot);
+        let expected = well_known::QUERY.iter().any(|slot| each(slot)) || all.query().iter().any(|slot| each(slot));
+        prop_assert_eq!(all.is_query(&name), expected);
+    }
+
     #[test]
     fn nothing_that_is_left_is_a_slot(query in "[a-cekyKEY_=&;%0-9.+\\[]{0,60}") {
         let left = slots().strip_query(&query).unwrap_or(query);
