@@ -196,6 +196,16 @@ impl Configured {
         self.preset
     }
 
+    /// What it was told: names and values of its parameters, those left out that have their defaults.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let default =
+            |name: &str| self.preset.parameters.iter().find(|one| one.name == name).and_then(|one| one.default);
+        self.values
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .filter(move |(name, value)| default(name) != Some(value))
+    }
+
     /// `https://` and the host of the API.
     #[must_use]
     pub fn origin(&self) -> String {

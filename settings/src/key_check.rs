@@ -77,10 +77,18 @@ impl Settings {
 
 /// The command that puts a key for this upstream.
 fn put(key: &str, upstream: &UpstreamSettings) -> String {
-    match &upstream.preset {
-        Some(preset) => format!("assay key put {key} --preset {}", preset.preset().name()),
-        None => format!("assay key put {key}"),
-    }
+    let scheme = upstream.scheme.as_str();
+    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+    let to = match upstream.scheme.default_port() == upstream.port {
+        true => format!("{scheme}://{host}"),
+        false => format!("{scheme}://{host}:{}", upstream.port),
+    };
+    let Some(preset) = &upstream.preset else {
+        return format!("assay key put {key} --to {to} --path '/…' < key.txt");
+    };
+    let told: String = preset.told().map(|(name, value)| format!(" --set {name}={value}")).collect();
+    let to = if to == preset.origin() { String::new() } else { format!(" --to {to}") };
+    format!("assay key put {key} --preset {}{told}{to} < key.txt", preset.preset().name())
 }
 
 /// What of a route lies outside: its origin once, else each operation that does.

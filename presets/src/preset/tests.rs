@@ -32,6 +32,15 @@ fn values_that_would_leave_their_segment_are_refused() {
 }
 
 #[test]
+fn what_it_was_told_is_told_again_but_for_defaults() {
+    let account = named("google-service-account").unwrap();
+    let given =
+        BTreeMap::from([("project".to_owned(), "shop".to_owned()), ("location".to_owned(), "global".to_owned())]);
+    let told: Vec<_> = account.with(&given).unwrap().told().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(told, ["project=shop"], "global is the default");
+}
+
+#[test]
 fn every_operation_compiles_and_every_recipe_parses() {
     for preset in all() {
         let configured = configured(preset.name);

@@ -76,7 +76,15 @@ fn each_operation_outside_the_bounds_is_told_at_its_place() {
 fn a_key_that_is_not_in_the_store_is_told_with_the_command() {
     let (problems, _) = checked(with("key: openai\n", "key: stripe\n"));
     assert_eq!((problems.len(), problems[0].code), (1, "unknown_key"));
-    assert!(problems[0].hint.as_ref().unwrap().contains("assay key put stripe"));
+    let hint = problems[0].hint.as_ref().unwrap();
+    assert!(hint.starts_with("assay key put stripe --to https://api.openai.com --path"), "{hint}");
+    let presets = "preset: aws-s3, set: { bucket: photos, region: eu-central-1 }, url: \"https://s3.example.com:8443\"";
+    let text = with("    key: openai\n", "    key: s3\n")
+        .replace("openai: { url: https://api.openai.com }", &format!("openai: {{ {presets} }}"));
+    let (problems, _) = checked(text);
+    let hint = problems[0].hint.as_ref().unwrap();
+    let whole = "assay key put s3 --preset aws-s3 --set bucket=photos --set region=eu-central-1 --to https://s3.example.com:8443 <";
+    assert!(hint.starts_with(whole), "{hint}");
 }
 
 #[test]
