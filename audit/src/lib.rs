@@ -22,6 +22,7 @@
 
 pub mod chain;
 pub mod checkpoint;
+mod end;
 pub mod event;
 pub mod key;
 mod line;
