@@ -173,14 +173,14 @@ impl Query {
     }
 }
 
-/// Whether a decoded name is this ruled one in some spelling, or a part of it to readers that take brackets for a path:
-/// `expand[]` and `expand[0][id]` are parts of `expand`.
+/// Whether a decoded name is this ruled one in some spelling, or a part of it to readers that take brackets or dots for a
+/// path: `expand[]` and `expand[0].id` are parts of `expand`.
 fn is_part(name: &str, ruled: &str) -> bool {
     let same = |one: &str, other: &str| one == other || alike(one, other);
     if same(name, ruled) {
         return true;
     }
-    if !name.contains('[') && !ruled.contains('[') {
+    if !name.contains(['[', '.']) && !ruled.contains(['[', '.']) {
         return false;
     }
     let mut name = segments(name);
@@ -189,7 +189,7 @@ fn is_part(name: &str, ruled: &str) -> bool {
 }
 
 fn segments(name: &str) -> impl Iterator<Item = &str> {
-    name.split(['[', ']']).filter(|segment| !segment.is_empty())
+    name.split(['[', ']', '.']).filter(|segment| !segment.is_empty())
 }
 
 fn push(sent: &mut String, pair: &str) {
@@ -278,12 +278,14 @@ mod tests {
             "filter[Owner]=1",
             "filter[owner][]=1",
             "filter.owner=1",
+            "expand.data=1",
+            "filter[owner].id=1",
             "ids=1",
             "ids[0]=1",
         ] {
             assert!(matches!(rules.judge(Some(bad)), Err(Refusal::Parameter(_))), "{bad}");
         }
-        let good = "filter[date]=1&filter=2&expanded=3&[]=4";
+        let good = "filter[date]=1&filter=2&expanded=3&[]=4&v1.2=5&filter.date=6";
         assert_eq!(rules.judge(Some(good)).unwrap().unwrap(), format!("{good}&safe=strict"));
     }
 

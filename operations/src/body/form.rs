@@ -84,7 +84,7 @@ impl Document for Form {
     fn is_misspelled(&self, at: &Pointer) -> bool {
         self.fields.iter().any(|field| {
             let other = field.segments.iter().zip(at.segments()).find(|(sent, ruled)| sent != ruled);
-            other.is_some_and(|(sent, ruled)| alike(sent, ruled) || may_be_index(sent, ruled))
+            other.is_some_and(|(sent, ruled)| alike(sent, ruled) || may_be_index(sent, ruled)) || is_dotted(field, at)
         })
     }
 
@@ -144,6 +144,16 @@ fn may_be_index(sent: &str, ruled: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let same = || sent.trim_start_matches('0') == ruled.trim_start_matches('0');
     !ruled.is_empty() && digits(ruled) && digits(sent) && (sent.is_empty() || same())
+}
+
+/// Whether a name with dots in it, read as a path, is a field that a rule is about, or one below it: `card.number` is
+/// `card[number]` to some readers.
+fn is_dotted(field: &Field, at: &Pointer) -> bool {
+    if field.segments.starts_with(at.segments()) || !field.segments.iter().any(|segment| segment.contains('.')) {
+        return false;
+    }
+    let mut sent = field.segments.iter().flat_map(|segment| segment.split('.')).filter(|segment| !segment.is_empty());
+    at.segments().iter().all(|ruled| sent.next().is_some_and(|sent| sent == ruled || alike(sent, ruled)))
 }
 
 /// A value as a form has it.

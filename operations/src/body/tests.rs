@@ -399,3 +399,27 @@ fn an_element_of_a_form_is_not_dodged_by_another_way_to_count() {
         "items%5B0%5D%5Bquantity%5D=2&items%5B10%5D%5Bprice%5D=p_2&tags%5B%5D=a&items%5B0%5D%5Bprice%5D=p_1"
     );
 }
+
+#[test]
+fn a_field_of_a_form_is_not_dodged_by_a_path_with_dots() {
+    let text = BodyText {
+        limit: 1024,
+        kind: BodyType::Form,
+        fixed: pairs(&[("/card/number", "\"4\""), ("/Line1.Name", "\"a\"")]),
+        forbid: strings(&["/transfer"]),
+        ..BodyText::default()
+    };
+    for (body, field) in [
+        ("card.number=5", "/card/number"),
+        ("Card.Number=5", "/card/number"),
+        ("card.number.x=5", "/card/number"),
+        ("transfer.destination=1", "/transfer"),
+        ("transfer.a[b]=1", "/transfer"),
+        ("Line1_Name=b", "/Line1.Name"),
+    ] {
+        let refusal = judged(text.clone(), body).unwrap_err().to_string();
+        assert_eq!(refusal, format!("field {field} is there in another spelling"), "{body}");
+    }
+    let good = judged(text, "card.brand=x&Line1.Name=b&v1.2=c").unwrap();
+    assert_eq!(good, "card.brand=x&Line1.Name=a&v1.2=c&card%5Bnumber%5D=4");
+}
