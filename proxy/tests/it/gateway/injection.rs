@@ -344,13 +344,17 @@ async fn a_second_attempt_carries_a_credential_of_its_own() {
     );
     let routes = route("signed", "").replace("upstream: api", "upstream: flaky");
     let rig = Rig::start(Parts { routes, upstreams, keys, ..Parts::default() }).await;
-    for _ in 0..2 {
+    let mut asked = 0;
+    // A connection is back in the pool a moment after its answer: at some request it is used again, and breaks.
+    while seen.lock().unwrap().len() == asked {
+        assert!(asked < 100, "no request was tried twice");
         assert_eq!(get(&rig, "signed.test", "/v1/a", &[]).await.status, 200);
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        asked += 1;
     }
     let heads = seen.lock().unwrap().clone();
     let signed: Vec<&str> =
         heads.iter().filter_map(|head| head.lines().find(|line| line.starts_with("x-signature"))).collect();
-    assert_eq!(signed.len(), 3, "the second request was sent twice: {heads:?}");
-    assert_eq!(rig.logged(|line| line["attempt"] == 2).await["status"], 200);
+    assert!(heads.len() > asked);
+    assert_eq!(signed.len(), heads.len(), "{heads:?}");
+    assert_eq!(rig.logged(|line| line["attempt"].as_u64() >= Some(2)).await["status"], 200);
 }

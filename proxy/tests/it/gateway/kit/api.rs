@@ -167,20 +167,17 @@ pub(crate) async fn scripted(answer: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// A listener whose first connection ends under its second request; the others answer as often as they are asked. With all
-/// heads that it saw.
+/// A listener whose connections end under their second request. With all heads that it saw.
 pub(crate) async fn closes_under_the_second() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let heads: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = heads.clone();
     tokio::spawn(async move {
-        let mut first = true;
         while let Ok((mut tcp, _)) = listener.accept().await {
-            let mut left = if std::mem::take(&mut first) { 1 } else { usize::MAX };
             let seen = seen.clone();
             tokio::spawn(async move {
-                let mut head = Vec::new();
+                let (mut head, mut answered) = (Vec::new(), false);
                 let mut piece = [0; 4096];
                 while let Ok(read @ 1..) = tcp.read(&mut piece).await {
                     head.extend_from_slice(&piece[..read]);
@@ -188,10 +185,9 @@ pub(crate) async fn closes_under_the_second() -> (SocketAddr, Arc<Mutex<Vec<Stri
                         continue;
                     }
                     seen.lock().unwrap().push(String::from_utf8_lossy(&std::mem::take(&mut head)).into_owned());
-                    if left == 0 {
+                    if std::mem::replace(&mut answered, true) {
                         return;
                     }
-                    left -= 1;
                     let _ = tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
                 }
             });
