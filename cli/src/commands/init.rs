@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Init, output: Output) -> Result<End, Stop> {
     let mut made = Made::default();
     write_all(args, &upstream, &paid, &secrets, &mut made).inspect_err(|_| made.take_back())?;
     let config = dir.join("assay.yaml");
-    let mut next: Vec<_> = paid.iter().map(|paid| paid.put(&config)).collect();
+    let mut next: Vec<_> = paid.iter().filter_map(|paid| paid.choice(&config)).collect();
+    next.extend(paid.iter().map(|paid| paid.put(&config)));
     next.push(format!("assay run -c {}", config.display()));
     let next = next.join("\n  ");
     let answer = json!({ "dir": dir, "secrets": secrets, "files": made.files, "next": next });

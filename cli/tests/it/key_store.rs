@@ -158,6 +158,10 @@ fn init_takes_several_presets_each_with_what_it_asks_for() {
     assert!(written.contains("X-Amz-Security-Token") && written.contains("key: { tokens: "), "{written}");
     let told = folder.run(&["check", "-c", "paid/assay.yaml"], 1).1;
     assert_eq!(told.matches("is not in the store").count(), 2, "{told}");
+    // Where nothing is chosen yet, that comes first: until then no command takes the file.
+    let said = folder.run(&["init", "tips", "--preset", "openai", "--preset", "stripe"], 0).0;
+    let at = |part: &str| said.find(part).unwrap();
+    assert!(at("name the operations of route `stripe`") < at("assay key put openai"), "{said}");
     for (more, remedy) in [
         (&["--set", "acl=public"][..], "acl=public"),
         (&["--preset", "openai"], "twice"),

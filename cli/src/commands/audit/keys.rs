@@ -21,7 +21,7 @@ pub(super) async fn verify(
     output: Output,
 ) -> Result<End, Stop> {
     let kept: Vec<Checkpoint> = kept::read(checkpoints)?;
-    let settings = config::load(config)?;
+    let settings = config::load_running(config)?;
     let Some(keys) = &settings.keys else {
         return Err(Stop::no("the configuration has no keys").hint("without --keys the service's log is verified"));
     };

@@ -110,16 +110,18 @@ impl Paid {
         }
     }
 
+    /// What has to be chosen before any command takes the file; none where one operation is chosen already.
+    pub(super) fn choice(&self, config: &Path) -> Option<String> {
+        let named = format!("name the operations of route `{}` in {}", self.name(), config.display());
+        (!self.preset.preset().may_allow_all()).then_some(named)
+    }
+
     /// The command that puts its key.
     pub(super) fn put(&self, config: &Path) -> String {
         let set: String = self.values.iter().map(|(name, value)| format!(" --set {name}={value}")).collect();
         let name = self.name();
-        let first = match self.preset.preset().may_allow_all() {
-            true => String::new(),
-            false => format!("write into {} which operations route {name} offers; then\n  ", config.display()),
-        };
         format!(
-            "{first}assay key put {name} --preset {name}{set} -c {} < key.txt      # {}",
+            "assay key put {name} --preset {name}{set} -c {} < key.txt      # {}",
             config.display(),
             self.preset.preset().secret()
         )
