@@ -47,12 +47,12 @@ impl Load {
 }
 
 /// One client on one connection, at its own pace: one that was late asks at once, so that none is left out.
+#[expect(clippy::disallowed_methods, reason = "the pace of an open loop, not a wait for something to happen")]
 fn client(number: usize, address: &str, token: &str, load: &Load) {
     let mut connection = Connection::open(address);
     let bytes = request("GET", "/paid/v1/item", &[("Assay-Token", token)], b"");
     let mut due = Instant::now() + EVERY * u32::try_from(number).unwrap() / u32::try_from(CLIENTS).unwrap();
     while !load.ends.load(Ordering::SeqCst) {
-        // The pace of an open loop, not a wait for something to happen.
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         due += EVERY;
         connection.send(&bytes);
