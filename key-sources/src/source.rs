@@ -93,7 +93,10 @@ impl KeySource {
         let kept = self.kept_path();
         let (bytes, fresh) = match (read, &kept) {
             (Ok(bytes), _) => (bytes, true),
-            (Err(why @ DocumentError::Away { .. }), Some(kept)) => (self.kept(kept, &place, why)?, false),
+            (Err(why @ DocumentError::Away { .. }), Some(kept)) => {
+                tracing::warn!(%why, file = %kept.display(), "the key store's database is away: opening the copy that was kept");
+                (self.kept(kept, &place, why)?, false)
+            }
             (Err(why), _) => return Err(SourceError::Document { place, why }),
         };
         let head = Keystore::head_of_bytes(&place, &bytes)?;

@@ -41,10 +41,18 @@ impl Watch {
             let mut last: Option<(RowVersion, tokio::time::Instant)> = None;
             let mut tick = tokio::time::interval(EVERY);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut is_away = false;
             loop {
                 tick.tick().await;
-                // A server that is away has nothing to tell; whoever opens the store learns why.
-                let Ok(Some(now)) = document.version().await else { continue };
+                let version = document.version().await;
+                if is_away != version.is_err() {
+                    is_away = version.is_err();
+                    match &version {
+                        Err(why) => tracing::warn!(%why, "the key store's database is away: keys stay as they are, and changes are not seen"),
+                        Ok(_) => tracing::info!("the key store's database is back"),
+                    }
+                }
+                let Ok(Some(now)) = version else { continue };
                 if taken().as_ref() == Some(&now) {
                     last = None;
                     continue;

@@ -50,24 +50,30 @@
 //! }
 //! ```
 
+mod error;
+mod minter;
+mod open_key;
+
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use admission::Seat;
-use attest_core::random::Random;
-use attest_core::target::Scheme;
 use attest_core::time::UnixTime;
 use attest_core::token::verify::UnsealRight;
-use recipes::{ApplyError, Changes, Credential, Draft, MintedToken, Recipe, TokenError, TokenRequest};
+use recipes::{Credential, Recipe};
 use zeroize::Zeroizing;
 
 use crate::api_key::KeyName;
-use crate::bounds::{BoundViolation, Bounds, OutgoingRequest, Trust, UseDescription};
-use crate::guard::{Guard, TooShort};
+use crate::bounds::{BoundViolation, Bounds, OutgoingRequest, UseDescription};
+use crate::guard::Guard;
 use crate::sealed::{Fingerprint, SealedRecord, VersionState};
 use crate::store::Disabled;
 use crate::store_keys::StoreKeys;
+
+pub use error::KeyError;
+pub use minter::Minter;
+pub use open_key::OpenKey;
 
 /// A key of an opened store. Cheap to clone: clones share the key and outlive the store they came from.
 ///
@@ -103,25 +109,6 @@ struct Opened {
 struct Derived {
     credentials: Vec<Zeroizing<Vec<u8>>>,
     guard: Arc<Guard>,
-}
-
-/// One version of a key, opened for one request. Gives out nothing but changes of that request, and requests for tokens to
-/// the endpoint that the key is bound to.
-pub struct OpenKey<'a> {
-    inner: &'a Arc<Inner>,
-    at: usize,
-    version: &'a Version,
-    credential: &'a Credential,
-    guard: &'a Arc<Guard>,
-    request: OutgoingRequest<'a>,
-}
-
-/// Mints tokens with one version of a key, at the token endpoint that its bounds name: for a task that outlives the
-/// request that opened the key.
-#[derive(Clone)]
-pub struct Minter {
-    inner: Arc<Inner>,
-    at: usize,
 }
 
 /// One version of a key, told from all others that ever were: the key's random id, and the version's number.
@@ -305,195 +292,14 @@ impl Inner {
     }
 }
 
-impl<'a> OpenKey<'a> {
-    /// Which version it is.
-    pub fn version(&self) -> NonZeroU32 {
-        self.version.record.version
-    }
-
-    /// The same, told from all that ever were.
-    pub fn id(&self) -> VersionId {
-        self.version.record.version_id()
-    }
-
-    /// How it gets into a request.
-    pub fn recipe(&self) -> &'a Recipe {
-        self.version.record.bounds.recipe()
-    }
-
-    /// What the answer has to pass on its way back.
-    pub fn guard(&self) -> &'a Arc<Guard> {
-        self.guard
-    }
-
-    /// The same, which knows beside the key what was made from it for this request: built anew only where that differs from
-    /// the last time.
-    ///
-    /// # Errors
-    /// One of them has under 16 bytes: it would be found where it is not.
-    pub fn guard_with(&self, derived: Vec<Zeroizing<Vec<u8>>>) -> Result<Arc<Guard>, TooShort> {
-        let Some(opened) = self.inner.opened.get().filter(|_| !derived.is_empty()) else {
-            return self.guard.with(&derived);
-        };
-        let last = || opened.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = last().as_ref().filter(|known| known.credentials == derived) {
-            return Ok(Arc::clone(&known.guard));
-        }
-        // Not under the lock: signatures differ in every request, and none waits for another's.
-        let guard = self.guard.with(&derived)?;
-        *last() = Some(Derived { credentials: derived, guard: Arc::clone(&guard) });
-        Ok(guard)
-    }
-
-    /// What the key changes in `draft`, which has to be the request that it was opened for. A header with a fixed value
-    /// allocates nothing.
-    ///
-    /// # Errors
-    /// It is another request; it has no place for the key, or could not be signed.
-    pub fn apply(&self, draft: &Draft<'_>) -> Result<Changes, KeyError> {
-        if !is_of(draft, &self.request) {
-            return Err(KeyError::OtherRequest { key: self.inner.name().clone() });
-        }
-        self.credential.apply(draft).map_err(|why| KeyError::NotApplied { key: self.inner.name().clone(), why })
-    }
-
-    /// What mints tokens with it.
-    pub fn minter(&self) -> Minter {
-        Minter { inner: Arc::clone(self.inner), at: self.at }
-    }
-
-    /// The PEM chain and the PEM private key of a client certificate, where it is one.
-    pub fn certificate(&self) -> Option<(&'a [u8], &'a [u8])> {
-        self.credential.certificate()
-    }
-}
-
-impl Minter {
-    /// The request that mints a token. It goes to the endpoint that the key's bounds name, over a connection that is
-    /// verified against `trust`: both are looked at each time.
-    ///
-    /// # Errors
-    /// Endpoint or roots are others; the recipe mints no tokens; the assertion could not be signed.
-    pub fn request(&self, trust: Trust, now: UnixTime, random: &dyn Random) -> Result<TokenRequest, KeyError> {
-        let (version, credential) = self.parts()?;
-        let not_minted = |why| KeyError::NotMinted { key: self.inner.name().clone(), why };
-        let request = credential.token_request(now, random).map_err(not_minted)?;
-        let request = request.ok_or_else(|| self.inner.unsealable())?;
-        let bounds = &version.record.bounds;
-        let trusted = request.endpoint.scheme() == Scheme::Http || bounds.trust() == trust;
-        if bounds.token_endpoint() != Some(&request.endpoint) || !trusted {
-            return Err(KeyError::OtherEndpoint { key: self.inner.name().clone() });
-        }
-        Ok(request)
-    }
-
-    /// The token in what the endpoint answered.
-    ///
-    /// # Errors
-    /// It refused, or its answer holds no token.
-    pub fn read(&self, status: u16, body: &[u8], now: UnixTime) -> Result<MintedToken, KeyError> {
-        let (version, _) = self.parts()?;
-        let not_minted = |why| KeyError::NotMinted { key: self.inner.name().clone(), why };
-        version.record.bounds.recipe().read_token_answer(status, body, now).map_err(not_minted)
-    }
-
-    /// What a token changes in a request. Allocates nothing.
-    pub fn apply(&self, token: &MintedToken) -> Result<Changes, KeyError> {
-        Ok(self.parts()?.1.apply_minted(token))
-    }
-
-    fn parts(&self) -> Result<(&Version, &Credential), KeyError> {
-        let version = self.inner.versions.get(self.at).ok_or_else(|| self.inner.unsealable())?;
-        let credential = self.inner.opened()?.credentials.get(self.at).ok_or_else(|| self.inner.unsealable())?;
-        Ok((version, credential))
-    }
-}
-
 impl SealedRecord {
     fn version_id(&self) -> VersionId {
         VersionId(u128::from_be_bytes(self.id.0), self.version)
     }
 }
 
-/// Whether a draft is the request that was held against the bounds.
-fn is_of(draft: &Draft<'_>, request: &OutgoingRequest<'_>) -> bool {
-    let host = match draft.host.strip_prefix(request.host) {
-        Some("") => request.port == request.scheme.default_port(),
-        Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()) == Some(request.port),
-        None => false,
-    };
-    host && draft.scheme == request.scheme && draft.method == request.method && draft.path == request.path
-}
-
 impl fmt::Debug for KeyHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyHandle({} version {} {})", self.name(), self.version(), self.fingerprint())
     }
-}
-
-impl fmt::Debug for OpenKey<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OpenKey({} version {})", self.inner.name(), self.version())
-    }
-}
-
-impl fmt::Debug for Minter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Minter({})", self.inner.name())
-    }
-}
-
-/// Why a key was not given out, or not put into a request.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The request breaks a bound of the key.
-    #[error(transparent)]
-    OutOfBounds(#[from] BoundViolation),
-    /// An operator disabled it, for a while or until told otherwise.
-    #[error("key \"{key}\" is disabled")]
-    Disabled {
-        /// Which key.
-        key: KeyName,
-    },
-    /// There is no version to come.
-    #[error("key \"{key}\" has no next version")]
-    NoNext {
-        /// Which key.
-        key: KeyName,
-    },
-    /// A record did not open, though it did when the store was opened: memory was damaged.
-    #[error("key \"{key}\" no longer unseals")]
-    Unsealable {
-        /// Which key.
-        key: KeyName,
-    },
-    /// It was opened for another request.
-    #[error("key \"{key}\" was opened for another request")]
-    OtherRequest {
-        /// Which key.
-        key: KeyName,
-    },
-    /// Its tokens would be minted elsewhere, or where other roots vouch for.
-    #[error("key \"{key}\" is bound to another token endpoint, or to other root certificates for it")]
-    OtherEndpoint {
-        /// Which key.
-        key: KeyName,
-    },
-    /// The request has no place for it, or could not be signed. Often the client's fault.
-    #[error("key \"{key}\": {why}")]
-    NotApplied {
-        /// Which key.
-        key: KeyName,
-        /// Why.
-        why: ApplyError,
-    },
-    /// No token was minted with it.
-    #[error("key \"{key}\": {why}")]
-    NotMinted {
-        /// Which key.
-        key: KeyName,
-        /// Why.
-        why: TokenError,
-    },
 }
