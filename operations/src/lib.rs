@@ -10,7 +10,7 @@
 //! | [`operation`] | one [`Operation`]: a call with its rules |
 //! | [`query`], [`headers`], [`body`] | the rules for each part |
 //! | [`json`] | a strict reader and writer of JSON: no member twice, numbers as they were written |
-//! | [`pointer`] | which field a rule is about |
+//! | [`pointer`](mod@pointer) | which field a rule is about |
 //! | [`mistake`] | what is wrong with rules, told to who wrote them |
 //! | [`refusal`] | why a request was not let through, told to the operator |
 //!

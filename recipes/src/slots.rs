@@ -15,7 +15,7 @@ use crate::percent;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Slots {
     headers: Vec<HeaderName>,
-    /// Folded, as [`folded`] gives them.
+    /// Folded, as [`fold_parameter`] gives them.
     query: Vec<String>,
 }
 

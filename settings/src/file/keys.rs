@@ -76,7 +76,7 @@ pub(crate) struct RawUnlock {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Vault")]
 pub(crate) struct RawVault {
-    /// The server: https://vault.internal:8200.
+    /// The server: `https://vault.internal:8200`.
     pub(crate) url: Field<Origin>,
     /// Name of the transit key.
     pub(crate) key: Field<Name>,
@@ -113,7 +113,7 @@ pub(crate) struct RawAwsKms {
     /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment.
     #[serde(default)]
     pub(crate) credentials_file: Field<FilePath>,
-    /// Instead of https://kms.REGION.amazonaws.com, such as that of a VPC.
+    /// Instead of `https://kms.REGION.amazonaws.com`, such as that of a VPC.
     #[serde(default)]
     pub(crate) endpoint: Field<Origin>,
     /// Roots for its certificate, PEM. Default: the public ones.

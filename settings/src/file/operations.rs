@@ -87,7 +87,7 @@ pub(crate) struct RawQuery {
 }
 
 /// What a request body may be. Fields are named by JSON pointers: /stream_options/include_usage; in a form
-/// /card/number is card[number]. With rules about fields a body is uncompressed, at most 64KiB, judged whole and written
+/// `/card/number` is `card[number]`. With rules about fields a body is uncompressed, at most 64KiB, judged whole and written
 /// anew.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
