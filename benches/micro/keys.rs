@@ -31,7 +31,8 @@ fn open(c: &mut Criterion) {
     let mut editor = Keystore::edit(&path, &master, &memory).expect("the store");
     for number in 0..KEYS {
         let name = KeyName::parse(&format!("key-{number}")).expect("a name");
-        let secret = ApiKey::parse(format!("sk-bench-{number:05}-0123456789abcdef0123456789").as_bytes()).expect("a key");
+        let secret =
+            ApiKey::parse(format!("sk-bench-{number:05}-0123456789abcdef0123456789").as_bytes()).expect("a key");
         editor.put(&name, &secret, bounds.clone(), &SystemRandom).expect("room");
     }
     editor.commit(&memory).expect("a disk");
