@@ -9,10 +9,10 @@ use crate::args::{
 use crate::commands::confirm;
 use crate::output::{End, Output, Stop};
 use crate::span::Span;
-use crate::verifier::{Verifier, stop};
+use crate::verifier::{Failure, Verifier, stop};
 use crate::words::{columns, maybe, maybe_moment, moment, more};
-use attest_admin::Expected;
 use attest_admin::types::{self, DeviceQuery, DeviceState, Enrol, Mark, Reason};
+use attest_admin::{ClientError, Code, Expected};
 use attest_core::time::{Clock, SystemClock, UnixTime};
 use serde_json::json;
 
@@ -92,8 +92,8 @@ async fn mark(
     let now = SystemClock.now();
     let mark = Mark { state: decided, until: span.map(|span| span.after(now)), reason: reason.to_owned() };
     let verifier = Verifier::open(&args.admin)?;
-    let expected = verifier.expected(&args.id).await.map_err(stop)?;
-    let (device, _) = verifier.mark(&args.id, &mark, expected).await.map_err(stop)?;
+    let change = async |expected| verifier.mark(&args.id, &mark, expected).await;
+    let (device, _) = decide(&verifier, &args.id, change).await?;
     let until = device
         .until
         .map_or_else(|| "until `assay device clear`".to_owned(), |at| format!("it ends {}", moment(at, now)));
@@ -111,6 +111,27 @@ async fn mark(
         }
     });
     Ok(End::Yes)
+}
+
+/// Makes a change that is about no earlier one. A device that attests for the first time between the two questions is there
+/// then, and yet nobody has decided anything: the change is made all the same.
+async fn decide<T>(
+    verifier: &Verifier,
+    id: &str,
+    change: impl AsyncFn(Expected) -> Result<T, Failure>,
+) -> Result<T, Stop> {
+    let expected = verifier.expected(id).await.map_err(stop)?;
+    let done = change(expected).await;
+    let appeared = expected == Expected::Absent
+        && matches!(&done, Err(ClientError::Refused(problem)) if problem.code == Code::PreconditionFailed);
+    if !appeared {
+        return done.map_err(stop);
+    }
+    let (device, version) = verifier.device(id).await.map_err(stop)?;
+    if device.state != DeviceState::Normal || device.enrolled_until.is_some() {
+        return done.map_err(stop);
+    }
+    change(Expected::Exactly(version)).await.map_err(stop)
 }
 
 /// Takes back whatever was decided: a mark, an enrolment, or both.
@@ -131,8 +152,8 @@ async fn enrol(args: &DeviceEnrol, output: Output) -> Result<End, Stop> {
     let now = SystemClock.now();
     let enrol = Enrol { until: args.span.after(now), reason: args.reason.clone() };
     let (id, verifier) = (&args.device.id, Verifier::open(&args.device.admin)?);
-    let expected = verifier.expected(id).await.map_err(stop)?;
-    let (device, _) = verifier.enrol(id, &enrol, expected).await.map_err(stop)?;
+    let change = async |expected| verifier.enrol(id, &enrol, expected).await;
+    let (device, _) = decide(&verifier, id, change).await?;
     output.answer(&device, || {
         format!(
             "{id}: it passes as a debug device; that ends {}\nOnly routes with token: {{ allow_dev: true }} take its tokens.",

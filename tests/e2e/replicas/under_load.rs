@@ -100,5 +100,10 @@ fn whatever_fails_under_load_no_genuine_app_is_told_that_it_failed() {
     for gateway in &replicas.gateways {
         until("the ban", || (gateway.get_as(&token, "/own/x").status == 403).then_some(()));
     }
+    // Also of devices that attest for the first time while it is decided.
+    for _ in 0..10 {
+        let token = Attester::genuine().token(&replicas.services[1].at);
+        replicas.afar(0, &["device", "ban", &jwt::device(&token), "--reason", "r"]).ends(0);
+    }
     replicas.here(&["audit", "verify"]).ends(0);
 }
