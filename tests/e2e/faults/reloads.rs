@@ -150,5 +150,7 @@ fn hangup_reloads_once_and_saving_a_policy_does_too() {
     // A file that changed, with nobody asking.
     house.files.write("gateway.yaml", house.yaml().replace("then: deprioritize", "then: block"));
     until("the policy to change", || (house.get("/free/x", &[]).status == 401).then_some(()));
+    // The line comes after the change that it tells.
+    until("the second line", || (told() > 1).then_some(()));
     assert_eq!((generation() - first, told()), (2, 2), "{}", house.gateway.err().text());
 }
